@@ -1,0 +1,28 @@
+/* src/base/cpu.h - instruction-set levels: what this CPU and system offer, and the WHIT_ISA cap.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_BASE_CPU_H
+#define WH_BASE_CPU_H
+
+#include "base/error.h"
+
+enum {
+    WH_ISA_AVX2 = 1 << 0, /* with FMA and F16C */
+    WH_ISA_AVXVNNI = 1 << 1,
+    WH_ISA_AVX512 = 1 << 2,     /* F BW VL DQ */
+    WH_ISA_AVX512VNNI = 1 << 3, /* with VBMI */
+    WH_ISA_AMX = 1 << 4,        /* tile, int8, bf16; the system's permission included */
+    WH_ISA_NEON = 1 << 8,
+    WH_ISA_DOTPROD = 1 << 9,
+    WH_ISA_I8MM = 1 << 10
+};
+
+/* Mask of what the CPU has and the operating system saves. */
+uint32_t wh_cpu_features(void);
+
+/*
+ * Pure: the mask allowed under a cap (the value of WHIT_ISA, or NULL for none).
+ * A cap can only lower. WHIT_ERR_ARG: no such level, or the CPU lacks it.
+ */
+whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whit_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* src/base/isa.c - the instruction set that the library uses in this process.
+ *
+ * Only the highest level that some code is written for is reported, so that a report never claims
+ * more than what ran. Not here: detection and the rules of WHIT_ISA (cpu.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#include "base/cpu.h"
+
+#include <stdlib.h>
+
+/* Lowest first. A level joins when the first encoder or kernel for it does. */
+static const struct {
+    const char *name;
+    uint32_t needs;
+} used[] = {
+    { "scalar", 0 },
+};
+
+whit_status whit_isa(const char **name, whit_error *err)
+{
+    uint32_t allowed;
+    *name = used[0].name;
+    whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
+    if (st != WHIT_OK) return st;
+    for (size_t i = 0; i < sizeof used / sizeof used[0]; i++)
+        if (!(used[i].needs & ~allowed)) *name = used[i].name;
+    return WHIT_OK;
+}

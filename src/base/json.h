@@ -1,0 +1,61 @@
+/* src/base/json.h - pull parser and writer helpers for JSON (RFC 8259).
+ *
+ * The parser walks a text in memory, allocates only one buffer for decoded strings, and refuses:
+ * invalid UTF-8, lone surrogates, NUL or control characters in strings, more than 64 levels, text
+ * after the value. Duplicate keys are the caller's business (base/names.h).
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_BASE_JSON_H
+#define WH_BASE_JSON_H
+
+#include "base/buf.h"
+
+#define WH_JSON_DEPTH 64
+
+typedef enum wh_json_token {
+    WH_JSON_ERROR = 0, /* j->problem says what, j->pos where; sticks                     */
+    WH_JSON_OBJECT,    /* { */
+    WH_JSON_OBJECT_END,
+    WH_JSON_ARRAY, /* [ */
+    WH_JSON_ARRAY_END,
+    WH_JSON_KEY,    /* member name, in j->text                                        */
+    WH_JSON_STRING, /* decoded, in j->text                                            */
+    WH_JSON_NUMBER, /* its characters, in j->text                                     */
+    WH_JSON_TRUE,
+    WH_JSON_FALSE,
+    WH_JSON_NULL,
+    WH_JSON_END /* the whole text was one value and white space                   */
+} wh_json_token;
+
+typedef struct wh_json {
+    const char *src; /* not NUL-terminated */
+    size_t len, pos;
+    const char *text;    /* of the last key, string or number: NUL-terminated, valid until the
+                            next call                                                      */
+    size_t text_len;     /* strings hold no NUL, so strlen(text) == text_len               */
+    const char *problem; /* static text; NULL while all is well                            */
+    int nomem;           /* 1 when the problem is memory                                   */
+    unsigned depth;
+    /* internal */
+    unsigned state;
+    uint64_t is_array; /* bit d: level d is an array */
+    wh_buf scratch;
+} wh_json;
+
+void wh_json_init(wh_json *j, const char *src, size_t len);
+void wh_json_free(wh_json *j);
+wh_json_token wh_json_next(wh_json *j);
+/* After OBJECT or ARRAY: skip to behind its end. After KEY: skip the value. Else a no-op.
+ * 0 on error. */
+int wh_json_skip(wh_json *j, wh_json_token last);
+/* The last NUMBER as an unsigned integer: digits only (no sign, point, exponent), below 2^64.
+ * 1 on success. */
+int wh_json_u64(const wh_json *j, uint64_t *out);
+
+/* Append text as a quoted JSON string. Valid UTF-8 passes as it is; what is not becomes U+FFFD. */
+void wh_json_put_string(wh_buf *b, const char *text);
+/* Append a number in the shortest of %.9g that JSON allows, whatever the locale; null unless
+ * finite. */
+void wh_json_put_double(wh_buf *b, double v);
+
+#endif

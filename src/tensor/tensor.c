@@ -1,0 +1,34 @@
+/* src/tensor/tensor.c - shapes: the matrix that a tensor is to a quantizer.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <whit/tensor.h>
+
+#include <string.h>
+
+/* 1 if one of the dot-separated parts of name is `part`. */
+static int has_part(const char *name, const char *part)
+{
+    size_t len = strlen(part);
+    for (const char *p = name; p; p = strchr(p, '.')) {
+        if (*p == '.') p++;
+        if (strncmp(p, part, len) == 0 && (p[len] == '.' || p[len] == 0)) return 1;
+    }
+    return 0;
+}
+
+void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *cols)
+{
+    uint32_t lead = tensor->rank >= 2; /* how many dimensions make the rows */
+    if (tensor->rank == 3 && has_part(tensor->name, "experts")) lead = 2;
+    uint64_t r = 1, c = 1;
+    /* The product of all dimensions was checked by the reader, except where one of them is 0. */
+    for (uint32_t d = 0; d < tensor->rank; d++) {
+        uint64_t n = tensor->elements == 0 && tensor->shape[d] != 0 ? 1 : tensor->shape[d];
+        if (d < lead)
+            r *= n;
+        else
+            c *= n;
+    }
+    *rows = r;
+    *cols = c;
+}

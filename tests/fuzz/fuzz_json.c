@@ -1,0 +1,71 @@
+/* tests/fuzz/fuzz_json.c - any octets to the JSON parser.
+ *
+ * A text that parses is written again from its tokens; what is written must parse to the same
+ * tokens. Skipping the whole value must agree with reading it.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int truth)
+{
+    if (!truth) abort();
+}
+
+/* Write the text that has the tokens of `src`. The last token: END or ERROR. */
+static wh_json_token rewrite(const char *src, size_t len, wh_buf *out)
+{
+    wh_json j;
+    wh_json_token t, before = WH_JSON_OBJECT;
+    uint64_t number;
+    wh_json_init(&j, src, len);
+    while ((t = wh_json_next(&j)) != WH_JSON_END && t != WH_JSON_ERROR) {
+        int closes = t == WH_JSON_OBJECT_END || t == WH_JSON_ARRAY_END;
+        int opened = before == WH_JSON_OBJECT || before == WH_JSON_ARRAY || before == WH_JSON_KEY;
+        if (!closes && !opened) wh_buf_puts(out, ",");
+        if (t == WH_JSON_OBJECT || t == WH_JSON_ARRAY)
+            wh_buf_puts(out, t == WH_JSON_OBJECT ? "{" : "[");
+        else if (closes)
+            wh_buf_puts(out, t == WH_JSON_OBJECT_END ? "}" : "]");
+        else if (t == WH_JSON_KEY || t == WH_JSON_STRING)
+            wh_json_put_string(out, j.text);
+        else if (t == WH_JSON_NUMBER)
+            wh_buf_puts(out, j.text);
+        else
+            wh_buf_puts(out, t == WH_JSON_TRUE ? "true" : t == WH_JSON_FALSE ? "false" : "null");
+        if (t == WH_JSON_KEY) wh_buf_puts(out, ":");
+        if (t == WH_JSON_KEY || t == WH_JSON_STRING || t == WH_JSON_NUMBER)
+            require(strlen(j.text) == j.text_len && j.text_len <= len);
+        if (t == WH_JSON_NUMBER && wh_json_u64(&j, &number)) require(j.text[0] != '-');
+        require(j.pos <= len && j.depth <= WH_JSON_DEPTH);
+        before = t;
+    }
+    require((t == WH_JSON_ERROR) == (j.problem != NULL) && !j.nomem);
+    require(t == WH_JSON_ERROR || j.depth == 0);
+    wh_json_free(&j);
+    return t;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    wh_buf once = { 0 }, twice = { 0 };
+    wh_json j;
+    wh_json_token t = rewrite((const char *)data, size, &once);
+
+    wh_json_init(&j, (const char *)data, size);
+    int skipped = wh_json_skip(&j, wh_json_next(&j)) && wh_json_next(&j) == WH_JSON_END;
+    require(skipped == (t == WH_JSON_END));
+    wh_json_free(&j);
+
+    if (t == WH_JSON_END) {
+        require(rewrite(once.data, once.len, &twice) == WH_JSON_END);
+        require(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
+    }
+    wh_buf_free(&once);
+    wh_buf_free(&twice);
+    return 0;
+}

@@ -1,0 +1,144 @@
+/* tests/test_cpu.c - the cap on instruction-set levels over all masks of CPUs, and what whit_isa
+ * makes of the environment.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "base/cpu.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+enum {
+    AVX2 = WH_ISA_AVX2,
+    VNNI = WH_ISA_AVXVNNI,
+    A512 = WH_ISA_AVX512,
+    V512 = WH_ISA_AVX512VNNI,
+    AMX = WH_ISA_AMX,
+    NEON = WH_ISA_NEON,
+    DOT = WH_ISA_DOTPROD,
+    I8MM = WH_ISA_I8MM,
+    ICE = AVX2 | A512 | V512, /* AVX-512 VNNI without AVX-VNNI */
+    ADL = AVX2 | VNNI,        /* the reverse */
+    SPR = AVX2 | VNNI | A512 | V512 | AMX,
+    ARM = NEON | DOT | I8MM
+};
+
+/* What a level relies on, and what it lets through. */
+static const struct {
+    const char *name;
+    uint32_t needs, upto;
+} levels[] = {
+    { "scalar", 0, 0 },
+    { "avx2", AVX2, AVX2 },
+    { "avxvnni", AVX2 | VNNI, AVX2 | VNNI },
+    { "avx512", AVX2 | A512, AVX2 | VNNI | A512 },
+    { "avx512vnni", AVX2 | A512 | V512, AVX2 | VNNI | A512 | V512 },
+    { "amx", AVX2 | A512 | V512 | AMX, SPR },
+    { "neon", NEON, NEON },
+    { "dotprod", NEON | DOT, NEON | DOT },
+    { "i8mm", NEON | DOT | I8MM, ARM },
+};
+
+static void test_rows(void)
+{
+    static const struct {
+        const char *name, *cap;
+        uint32_t cpu, want;
+        int refused;
+    } cases[] = {
+        { "no cap", NULL, SPR, SPR, 0 },
+        { "no cap, no features", NULL, 0, 0, 0 },
+        { "scalar is always there", "scalar", 0, 0, 0 },
+        { "scalar lowers", "scalar", SPR, 0, 0 },
+        { "a cap never raises", "avx512", AVX2, 0, 1 },
+        { "a level in between", "avx512", SPR, ADL | A512, 0 },
+        { "without AVX-VNNI", "avx512vnni", ICE, ICE, 0 },
+        { "without AVX-VNNI that level is missing", "avxvnni", ICE, 0, 1 },
+        { "without AVX-512", "avxvnni", ADL, ADL, 0 },
+        { "AMX alone is no level", "amx", AMX, 0, 1 },
+        { "the other architecture", "neon", SPR, 0, 1 },
+        { "the other way round", "avx2", ARM, 0, 1 },
+        { "arm", "dotprod", ARM, NEON | DOT, 0 },
+        { "empty", "", SPR, 0, 1 },
+        { "unknown", "sse2", SPR, 0, 1 },
+        { "case counts", "AVX2", SPR, 0, 1 },
+        { "a prefix is no name", "avx", SPR, 0, 1 },
+        { "a longer name", "avx2 ", SPR, 0, 1 },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t allowed = 12345;
+        whit_error err = { WHIT_OK, "" };
+        whit_status st = wh_cpu_allowed(cases[i].cpu, cases[i].cap, &allowed, &err);
+        CHECK(st == (cases[i].refused ? WHIT_ERR_ARG : WHIT_OK), "%s: %d", cases[i].name, (int)st);
+        CHECK(allowed == cases[i].want, "%s: %x", cases[i].name, (unsigned)allowed);
+        CHECK((strstr(err.msg, "WHIT_ISA=") != NULL) == cases[i].refused, "%s: %s", cases[i].name,
+              err.msg);
+    }
+}
+
+static void test_all_masks(void)
+{
+    for (uint32_t m = 0; m < 256; m++) {
+        uint32_t cpu = (m & 31) | (m >> 5) << 8;
+        for (size_t i = 0; i < COUNT(levels); i++) {
+            uint32_t allowed = 12345;
+            int there = (levels[i].needs & ~cpu) == 0;
+            whit_status st = wh_cpu_allowed(cpu, levels[i].name, &allowed, NULL);
+            CHECK(st == (there ? WHIT_OK : WHIT_ERR_ARG), "%s of %x", levels[i].name,
+                  (unsigned)cpu);
+            CHECK(allowed == (there ? cpu & levels[i].upto : 0), "%s of %x gives %x",
+                  levels[i].name, (unsigned)cpu, (unsigned)allowed);
+        }
+    }
+}
+
+/* A level is reported with everything below that it relies on, and twice the same. */
+static void test_this_machine(void)
+{
+    uint32_t cpu = wh_cpu_features(), top[] = { VNNI, A512, V512, AMX, DOT, I8MM };
+    uint32_t below[] = { AVX2, AVX2, A512, V512, NEON, DOT };
+    for (size_t i = 0; i < COUNT(top); i++)
+        CHECK(!(cpu & top[i]) || (cpu & below[i]), "%x without %x", (unsigned)top[i],
+              (unsigned)below[i]);
+    CHECK(!(cpu & SPR) || !(cpu & ARM), "two architectures: %x", (unsigned)cpu);
+    CHECK((cpu & ~(uint32_t)(SPR | ARM)) == 0, "unknown bits: %x", (unsigned)cpu);
+    CHECK(wh_cpu_features() == cpu, "not the same the second time");
+    printf("this machine:");
+    for (size_t i = 0; i < COUNT(levels); i++)
+        if (!(levels[i].needs & ~cpu)) printf(" %s", levels[i].name);
+    printf("\n");
+}
+
+static void test_isa(void)
+{
+    const char *name = NULL;
+    whit_error err = { WHIT_OK, "" };
+    unsetenv("WHIT_ISA");
+    CHECK(whit_isa(&name, &err) == WHIT_OK && name != NULL, "no cap: %s", err.msg);
+    uint32_t cpu = wh_cpu_features();
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        setenv("WHIT_ISA", levels[i].name, 1);
+        int there = (levels[i].needs & ~cpu) == 0;
+        name = NULL;
+        whit_status st = whit_isa(&name, &err);
+        CHECK(st == (there ? WHIT_OK : WHIT_ERR_ARG), "%s: %d", levels[i].name, (int)st);
+        CHECK(name != NULL, "%s: no name", levels[i].name);
+        if (i == 0) CHECK(name && strcmp(name, "scalar") == 0, "scalar gives %s", name);
+    }
+    setenv("WHIT_ISA", "fast\nplease", 1);
+    CHECK(whit_isa(&name, &err) == WHIT_ERR_ARG, "no level");
+    CHECK(strstr(err.msg, "fast?please") != NULL, "%s", err.msg);
+    CHECK(whit_isa(&name, NULL) == WHIT_ERR_ARG, "without an error to fill");
+}
+
+int main(void)
+{
+    test_rows();
+    test_all_masks();
+    test_this_machine();
+    test_isa();
+    return check_result();
+}
