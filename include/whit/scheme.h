@@ -1,0 +1,74 @@
+/* include/whit/scheme.h - what a tensor becomes: the scheme, its text form, its arithmetic shape.
+ *
+ *   scheme = kind [ "-" gran ] { "-" option }
+ *   kind   = int2 .. int8 | nf4 | f16 | bf16 | f32 | keep
+ *   gran   = tensor | channel | g N      (N = 2 .. 65536 consecutive columns share one scale)
+ *   option = asym (intN) | sf32 | sf16 | sbf16 (type of the stored scale)
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_SCHEME_H
+#define WHIT_SCHEME_H
+
+#include <whit/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values are ABI: append, never renumber. */
+typedef enum whit_kind {
+    WHIT_KEEP = 0, /* the tensor's own bytes                                         */
+    WHIT_INT,      /* w = scale * (u - zero), bits 2..8; symmetric: zero = 2^(bits-1) */
+    WHIT_NF4,      /* w = scale * table[u]                                           */
+    WHIT_TO_F16,   /* plain tensors of another float type                            */
+    WHIT_TO_BF16,
+    WHIT_TO_F32
+} whit_kind;
+
+typedef enum whit_gran {
+    WHIT_GRAN_NONE = 0, /* keep, f16, bf16, f32                                      */
+    WHIT_GRAN_TENSOR,   /* one scale                                                 */
+    WHIT_GRAN_CHANNEL,  /* one scale a row                                           */
+    WHIT_GRAN_GROUP     /* one scale for each `group` columns of a row; last may be short */
+} whit_gran;
+
+typedef struct whit_scheme {
+    whit_kind kind;
+    unsigned bits; /* of a code: 2..8; 0 where nothing is quantized           */
+    int asym;      /* WHIT_INT only: an integer zero point for each scale     */
+    whit_gran gran;
+    uint32_t group;        /* WHIT_GRAN_GROUP: 2..65536; else 0                       */
+    whit_dtype scale_type; /* WHIT_F32, WHIT_F16 or WHIT_BF16                         */
+} whit_scheme;
+
+/*
+ * Parse the text of a scheme. Case-insensitive; the granularity and the options may stand in any
+ * order after the kind and may be left out. Defaults: int8 per channel, int2..int7 g128, nf4 g64;
+ * scales F32 for tensor and channel, F16 for groups.
+ *
+ * Errors: WHIT_ERR_ARG; err->msg quotes the text and names the nearest valid scheme.
+ */
+WHIT_API whit_status whit_scheme_parse(whit_scheme *out, const char *text, whit_error *err);
+
+#define WHIT_SCHEME_TEXT 48
+/* The canonical text: parse(print(s)) == s. Granularity always where the kind has a choice,
+ * options only where they differ from the default. Returns buf. */
+WHIT_API const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT]);
+
+/* 1 if the scheme stores codes (intN, nf4), 0 for keep and the plain float types. */
+WHIT_API int whit_scheme_is_quantized(const whit_scheme *scheme);
+
+/* Shape of the scale plane of a rows x cols matrix: [rows, ceil(cols/group)], [rows, 1], [1, 1]. */
+WHIT_API void whit_scheme_scales(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
+                                 uint64_t *scale_rows, uint64_t *scale_cols);
+
+/* The code that stands for zero: 2^(bits-1) symmetric, 7 for nf4. 0 for asym (zero point 0). */
+WHIT_API unsigned whit_scheme_zero_code(const whit_scheme *scheme);
+
+/* The 16 values of an NF4 code, ascending (bitsandbytes). */
+WHIT_API const float *whit_nf4_table(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

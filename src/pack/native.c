@@ -1,0 +1,66 @@
+/* src/pack/native.c - the planes of a quantized tensor in the native file.
+ *
+ * The native file, version 1, is a safetensors file (formats: src/io/safetensors.c). A tensor T of
+ * the source, seen as a matrix rows x cols (whit_tensor_matrix), is stored in one of these forms:
+ *
+ *   scheme            tensors            type and shape
+ *   keep              T                  as in the source, the same bytes
+ *   f16 bf16 f32      T                  the source's shape in the named type
+ *   intN, nf4         T.q                U8 [rows, ceil(cols * bits / 8)]
+ *                     T.scale            F16, BF16 or F32 [rows, groups], [rows, 1] or [1, 1]
+ *   intN-asym         T.zero as well     U8, the shape of T.scale
+ *
+ * T.q holds unsigned codes u, dense, least significant bit first; each row starts on an octet and
+ * its last octet is filled up with zero bits. Four bits: the low nibble is the even column.
+ *
+ *   intN       w = scale * (u - 2^(N-1))       intN-asym  w = scale * (u - zero)
+ *   nf4        w = scale * table[u]
+ *
+ * with the scale of the row's group, groups = ceil(cols / group), the last one may be short; the
+ * product is taken in float32. Scales are finite, not 0, and may be negative (not for 8 bits).
+ *
+ * __metadata__ holds, besides the source's own keys and "format" = "pt":
+ *   whit.format    "1"
+ *   whit.tensors   JSON: {"T": {"scheme": "int4-g64", "shape": [..], "dtype": "F16"}, ..} for every
+ *                  tensor of this file that is not kept; shape and type are the source's
+ *   whit.recipe    one "GLOB SCHEME" a line, first "* DEFAULT", the last match wins
+ *   whit.options   options that change bytes where they are not the default, sorted
+ *   whit.notes     counts of fallbacks, in fields of fixed width
+ *
+ * The data section starts at a multiple of 64 octets. Tensors whose size is a multiple of 64 come
+ * first, then of 32, 16, .. 1; equals by name.
+ *
+ * Worked example: T = [[-8, -7, 0, 7, 3]] (F32, 1 x 5) as int4-g4. Groups [-8 -7 0 7] and [3].
+ *   scale 1 fits the first group exactly with codes -8 -7 0 7: u = 0 1 8 15. The second group holds
+ *   3 alone: scale -0.375, code -8, u = 0.
+ *   T.q      10 f8 00          u0 | u1 << 4, u2 | u3 << 4, u4
+ *   T.scale  00 3c 00 b6       F16 1.0, F16 -0.375
+ *
+ * SPDX-License-Identifier: MIT */
+#include <whit/pack.h>
+
+#include "base/mem.h"
+
+static int plane(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t rows, uint64_t cols)
+{
+    uint64_t n = 0;
+    *p = (whit_plane){ suffix, dtype, { rows, cols }, 0 };
+    return wh_mul_u64(rows, cols, &n) && wh_mul_u64(n, whit_dtype_bits(dtype) / 8, &p->bytes) &&
+           p->bytes <= INT64_MAX;
+}
+
+unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
+                            whit_plane planes[WHIT_MAX_PLANES], int *overflow)
+{
+    uint64_t srows, scols;
+    unsigned count = 0;
+    if (overflow) *overflow = 0;
+    if (!whit_scheme_is_quantized(scheme)) return 0;
+    whit_scheme_scales(scheme, rows, cols, &srows, &scols);
+    uint64_t row_bytes = cols / 8 * scheme->bits + (cols % 8 * scheme->bits + 7) / 8;
+    int ok = plane(&planes[count++], ".q", WHIT_U8, rows, row_bytes);
+    ok &= plane(&planes[count++], ".scale", scheme->scale_type, srows, scols);
+    if (scheme->asym) ok &= plane(&planes[count++], ".zero", WHIT_U8, srows, scols);
+    if (overflow) *overflow = !ok;
+    return count;
+}

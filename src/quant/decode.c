@@ -1,0 +1,51 @@
+/* src/quant/decode.c - codes back to float32, and the error in dB.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <whit/quant.h>
+
+#include <math.h>
+
+#include "base/error.h"
+#include "quant/codebook.h"
+
+static void decode_table(const uint8_t *u, size_t n, float scale, const float *table, float *w)
+{
+    for (size_t i = 0; i < n; i++) w[i] = scale * table[u[i] & 15];
+}
+
+static void decode_step(const uint8_t *u, size_t n, float scale, int zero, float *w)
+{
+    for (size_t i = 0; i < n; i++) w[i] = scale * (float)((int)u[i] - zero);
+}
+
+whit_status whit_dequantize(const uint8_t *codes, const float *scale, const uint8_t *zero,
+                            size_t rows, size_t cols, const whit_scheme *scheme, float *w,
+                            whit_error *err)
+{
+    if (!scheme || !whit_scheme_is_quantized(scheme))
+        return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: no scheme of codes");
+    if (rows == 0 || cols == 0) return WHIT_OK;
+    if (!codes || !scale || !w || (scheme->asym && !zero) ||
+        (scheme->gran == WHIT_GRAN_GROUP && scheme->group == 0))
+        return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: a matrix or plane missing");
+    uint64_t srows, scols;
+    whit_scheme_scales(scheme, rows, cols, &srows, &scols);
+    size_t group = scheme->gran == WHIT_GRAN_GROUP ? scheme->group : cols;
+    int centre = (int)whit_scheme_zero_code(scheme);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0, g = 0; c < cols; c += group, g++) {
+            size_t at = r * cols + c, n = cols - c < group ? cols - c : group;
+            size_t s = (srows == 1 ? 0 : r) * (size_t)scols + g;
+            if (scheme->kind == WHIT_NF4)
+                decode_table(codes + at, n, scale[s], wh_codebook_nf4.value, w + at);
+            else
+                decode_step(codes + at, n, scale[s], scheme->asym ? zero[s] : centre, w + at);
+        }
+    return WHIT_OK;
+}
+
+double whit_sqnr_db(double sum_w2, double sum_err2)
+{
+    if (!(sum_err2 > 0.0)) return sum_err2 == 0.0 ? INFINITY : NAN;
+    return 10.0 * log10(sum_w2 / sum_err2);
+}

@@ -1,0 +1,52 @@
+/* src/quant/encode.h - the loops of the quantizers, as a table of variants by instruction set.
+ *
+ * A variant supplies the few loops that touch every weight; which scale to try, and when to stop,
+ * is decided once for all of them in range.c. Every variant gives the scalar one's bits: sums of
+ * squares are taken in blocks of 64 elements, in 16 float32 lanes (element i in lane i mod 16), the
+ * lanes added as a tree (8+8, 4+4, 2+2, 1+1), the blocks added in order in double.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_QUANT_ENCODE_H
+#define WH_QUANT_ENCODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WH_LANES 16
+#define WH_BLOCK 64
+
+typedef struct wh_range {
+    float min, max; /* of the elements; both 0 for an empty range */
+    int finite;     /* 0: a NaN or an infinity is among them, min and max mean nothing */
+} wh_range;
+
+/* A grid with its scale. Integers: value = scale * t, t = lo..hi, code u = t + offset.
+ * Tables: value = scale * table[u]; u counts the thresholds below x / scale. */
+typedef struct wh_grid {
+    float scale; /* not 0, finite */
+    float lo, hi;
+    int offset;
+    const float *table;     /* [16], ascending; NULL for integers */
+    const float *threshold; /* [15] */
+} wh_grid;
+
+typedef struct wh_encode_ops {
+    const char *isa;
+    uint32_t needs; /* WH_ISA_* */
+    void (*range)(const float *x, size_t n, wh_range *out);
+    /* y = x * k; returns the sum of y^2. */
+    double (*normalise)(const float *x, size_t n, float k, float *y);
+    /* Sum of (y - grid(y))^2; limit, once it reaches that. */
+    double (*error)(const float *y, size_t n, const wh_grid *g, double limit);
+    /* The codes; returns the sum above, raises *max_abs to the largest |y - grid(y)|. */
+    double (*encode)(const float *y, size_t n, const wh_grid *g, uint8_t *codes, float *max_abs);
+    /* a = sum y*v, b = sum v^2 over the grid's unscaled values v: scale a/b fits best. */
+    void (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
+} wh_encode_ops;
+
+extern const wh_encode_ops wh_encode_scalar;
+
+/* The best variant that this process may use; the caller has checked WHIT_ISA. */
+const wh_encode_ops *wh_encode_select(void);
+
+#endif
