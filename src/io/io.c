@@ -1,0 +1,225 @@
+/* src/io/io.c - the table of formats; opening and closing.
+ *
+ * What a file is goes by its first octets, never by its name. The name only decides which words
+ * are found for a file that begins like nothing known. Formats that are known but not read have a
+ * row here as well, so that the message can say what to do. Nothing is mapped; after open a
+ * whit_file does not change, so that any number of threads may read from it.
+ * Not here: the list of tensors (list.c), reading (read.c), folders and indices (hfdir.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "io/io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+static int starts(const unsigned char *head, const char *magic)
+{
+    return memcmp(head, magic, strlen(magic)) == 0;
+}
+
+static int probe_gguf(const unsigned char *head)
+{
+    return starts(head, "GGUF");
+}
+
+static int probe_npy(const unsigned char *head)
+{
+    return starts(head, "\x93NUMPY");
+}
+
+static int probe_zip(const unsigned char *head)
+{
+    return starts(head, "PK\3\4") || starts(head, "PK\5\6");
+}
+
+/* A zip archive whose first entry is an array of NumPy; its name starts at octet 30. */
+static int probe_npz(const unsigned char *head)
+{
+    size_t len = head[26], end = 30 + len;
+    return probe_zip(head) && head[27] == 0 && len > 4 && end <= WH_IO_HEAD &&
+           memcmp(head + end - 4, ".npy", 4) == 0;
+}
+
+static int probe_pickle(const unsigned char *head)
+{
+    return head[0] == 0x80 && head[1] >= 2 && head[1] <= 5; /* opcode PROTO */
+}
+
+static int probe_hdf5(const unsigned char *head)
+{
+    return starts(head, "\x89HDF\r\n\x1a\n");
+}
+
+static int probe_tflite(const unsigned char *head)
+{
+    return starts(head + 4, "TFL3");
+}
+
+/* protobuf: field 1 (ir_version) is a small number, then field 2, 3, 7 or 8 follows. */
+static int probe_onnx(const unsigned char *head)
+{
+    return head[0] == 0x08 && head[1] > 0 && head[1] < 32 &&
+           (head[2] == 0x12 || head[2] == 0x1a || head[2] == 0x3a || head[2] == 0x42);
+}
+
+static int probe_lfs(const unsigned char *head)
+{
+    return starts(head, "version https://git-lfs");
+}
+
+#define AS_SAFETENSORS "the same model as safetensors"
+
+static const wh_format formats[] = {
+    /* clang-format off */
+    { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL },
+    { "a GGUF file",                probe_gguf,    NULL, NULL, AS_SAFETENSORS },
+    { "a NumPy array (NPY)",        probe_npy,     NULL, NULL, AS_SAFETENSORS },
+    { "a NumPy archive (NPZ)",      probe_npz,     NULL, NULL, AS_SAFETENSORS },
+    { "a zip archive (PyTorch?)",   probe_zip,     NULL, NULL, AS_SAFETENSORS },
+    { "a pickle (PyTorch?)",        probe_pickle,  NULL, NULL, AS_SAFETENSORS },
+    { "an HDF5 file",               probe_hdf5,    NULL, NULL, AS_SAFETENSORS },
+    { "a TensorFlow Lite model",    probe_tflite,  NULL, NULL, AS_SAFETENSORS },
+    { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS },
+    { "a Git LFS pointer",          probe_lfs,     NULL, NULL, "download the real file (git lfs pull)" },
+    /* clang-format on */
+};
+
+/* JSON text whose value is an object. */
+static int probe_json(const unsigned char *head)
+{
+    size_t i = 0;
+    while (i < WH_IO_HEAD && (head[i] == ' ' || (head[i] >= '\t' && head[i] <= '\r'))) i++;
+    return i < WH_IO_HEAD && head[i] == '{';
+}
+
+/* The row of the format, or NULL. */
+static const wh_format *identify(const unsigned char *head, const char *path)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (formats[i].probe(head)) return &formats[i];
+    /* Like nothing known: a damaged safetensors file deserves to hear what is wrong with it. */
+    size_t len = strlen(path);
+    if (head[8] == '{' || (len >= 12 && strcmp(path + len - 12, ".safetensors") == 0))
+        return &formats[0];
+    return NULL;
+}
+
+/* Open path and read its first octets, zeros behind a short file. *fd is for the caller to close,
+ * also on error, unless it is -1. */
+static whit_status open_head(const char *path, int *fd, uint64_t *bytes,
+                             unsigned char head[WH_IO_HEAD], whit_error *err)
+{
+    char label[WH_SHORT];
+    memset(head, 0, WH_IO_HEAD);
+    *fd = -1;
+    errno = 0;
+    whit_status st = wh_file_open_read(path, fd, bytes, err);
+    if (st == WHIT_ERR_IO && (errno == EMFILE || errno == ENFILE))
+        return wh_fail(err, st,
+                       "%s: too many open files (each shard of a model stays open); try: ulimit -n "
+                       "with a larger number",
+                       wh_io_label(label, path));
+    if (st != WHIT_OK) return st;
+    return wh_file_pread(*fd, path, 0, head, *bytes < WH_IO_HEAD ? (size_t)*bytes : WH_IO_HEAD,
+                         err);
+}
+
+whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path, whit_error *err)
+{
+    unsigned char head[WH_IO_HEAD];
+    char label[WH_SHORT];
+    void *data = file->shards;
+    if (!wh_grow(&data, &file->shard_cap, file->shard_count + 1, sizeof *file->shards))
+        return wh_io_no_memory(file, err);
+    file->shards = data;
+    wh_shard *s = &file->shards[file->shard_count];
+    memset(s, 0, sizeof *s);
+    s->fd = -1;
+    s->name = wh_io_text(file, name, strlen(name));
+    s->path = wh_io_text(file, path, strlen(path));
+    if (!s->name || !s->path) return wh_io_no_memory(file, err);
+    file->shard_count++; /* from here on whit_file_close looks after it */
+
+    wh_io_label(label, path);
+    whit_status st = open_head(path, &s->fd, &s->bytes, head, err);
+    if (st != WHIT_OK) return st;
+    if (s->bytes == 0)
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: the file is empty; try: download it again",
+                       label);
+    s->format = identify(head, path);
+    if (!s->format && s->bytes < 8)
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: %u bytes are too short for a model file", label,
+                       (unsigned)s->bytes);
+    if (!s->format)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s: not a model file of a format known here; try: a safetensors file, or "
+                       "the folder of a model",
+                       label);
+    if (!s->format->list)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",
+                       label, s->format->name, s->format->hint);
+    return s->format->list(file, file->shard_count - 1, err);
+}
+
+static whit_status open_path(whit_file *file, whit_error *err)
+{
+    unsigned char head[WH_IO_HEAD];
+    uint64_t bytes;
+    int fd;
+    if (file->is_folder) return wh_hf_open_folder(file, err);
+    whit_status st = open_head(file->path, &fd, &bytes, head, err);
+    if (fd >= 0) close(fd);
+    if (st != WHIT_OK) return st;
+    if (!formats[0].probe(head) && probe_json(head)) return wh_hf_open_index(file, file->path, err);
+    return wh_io_add_shard(file, wh_path_name(file->path), file->path, err);
+}
+
+whit_status whit_file_open(whit_file **out, const char *path, whit_error *err)
+{
+    if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_file_open: no place for the result");
+    *out = NULL;
+    if (!path || !*path) return wh_fail(err, WHIT_ERR_ARG, "whit_file_open: no path");
+    whit_file *file = wh_calloc(1, sizeof *file);
+    if (!file) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to open a file");
+    whit_status st = WHIT_OK;
+    file->path = wh_io_text(file, path, strlen(path));
+    if (!file->path) {
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory to open a file");
+        goto cleanup;
+    }
+    file->is_folder = wh_file_is_folder(path);
+    st = open_path(file, err);
+    if (st == WHIT_OK && file->warnings_more > 0) {
+        char more[64];
+        int n = snprintf(more, sizeof more, "and %zu more warnings", file->warnings_more);
+        file->warnings[file->warning_count] = wh_io_text(file, more, (size_t)n);
+        if (!file->warnings[file->warning_count++]) st = wh_io_no_memory(file, err);
+    }
+    if (st != WHIT_OK) goto cleanup;
+    *out = file;
+    file = NULL;
+cleanup:
+    whit_file_close(file);
+    return st;
+}
+
+void whit_file_close(whit_file *file)
+{
+    if (!file) return;
+    for (size_t i = 0; i < file->shard_count; i++) {
+        if (file->shards[i].fd >= 0) close(file->shards[i].fd);
+        free(file->shards[i].meta);
+    }
+    wh_io_free_texts(file);
+    wh_names_free(&file->names);
+    free(file->tensors);
+    free(file->shards);
+    free(file);
+}

@@ -1,0 +1,98 @@
+/* tests/fuzz/fuzz_safetensors.c - any octets as a model file: safetensors, or an index of shards.
+ *
+ * The input is a file "input" in a temporary folder that also holds one sound shard, "s", with
+ * tensors "a" and "b", so that an index can succeed. What opens must hold together: extents without
+ * holes up to the end of the file, sizes that follow from shape and type, names that find their
+ * tensor, and data that can be read.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include <whit/file.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char folder[256], input[264], shard[264];
+static int input_fd = -1;
+
+static void require(int truth)
+{
+    if (!truth) abort();
+}
+
+static void clean_up(void)
+{
+    unlink(input);
+    unlink(shard);
+    rmdir(folder);
+}
+
+static void set_up(void)
+{
+    static const char sound[] =
+        "\x70\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"b\":{\"dtype\":\"F16\",\"shape\":[1,2],\"data_offsets\":[1,5]}}    xyzzy";
+    const char *root = getenv("TMPDIR"); /* a file system in memory makes it much faster */
+    int n = snprintf(folder, sizeof folder, "%s/whit-fuzz-XXXXXX", root && *root ? root : "/tmp");
+    require(n > 0 && n < (int)sizeof folder && mkdtemp(folder) != NULL);
+    snprintf(input, sizeof input, "%s/input", folder);
+    snprintf(shard, sizeof shard, "%s/s", folder);
+    int fd = open(shard, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    require(write(fd, sound, sizeof sound - 1) == (ssize_t)sizeof sound - 1 && close(fd) == 0);
+    input_fd = open(input, O_RDWR | O_CREAT | O_EXCL, 0600);
+    require(input_fd >= 0);
+    atexit(clean_up);
+}
+
+static void check_tensor(const whit_file *f, size_t i)
+{
+    const whit_tensor *t = whit_file_tensor(f, i);
+    unsigned char raw[16];
+    float value;
+    uint64_t product = 1, rows, cols, file = whit_file_shard_bytes(f, t->shard);
+    for (uint32_t d = 0; d < t->rank; d++) product *= t->shape[d];
+    require(t->rank <= WHIT_MAX_RANK && product == t->elements);
+    require(t->bytes * 8 == t->elements * whit_dtype_bits(t->dtype));
+    require(t->offset >= 10 && t->offset <= file && t->bytes <= file - t->offset);
+    require(whit_file_find(f, t->name) == i);
+    const whit_tensor *next = whit_file_tensor(f, i + 1);
+    require(t->offset + t->bytes == (next && next->shard == t->shard ? next->offset : file));
+
+    size_t part = t->bytes < sizeof raw ? (size_t)t->bytes : sizeof raw;
+    require(whit_file_read(f, i, t->bytes - part, part, raw, NULL) == WHIT_OK);
+    require(whit_file_read(f, i, t->bytes - part, part + 1, raw, NULL) == WHIT_ERR_ARG);
+    whit_tensor_matrix(t, &rows, &cols);
+    require(t->elements == 0 || rows * cols == t->elements);
+    if (t->elements > 0)
+        require(whit_file_read_f32(f, i, t->elements - 1, 1, &value, NULL) ==
+                (whit_dtype_is_float(t->dtype) ? WHIT_OK : WHIT_ERR_ARG));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    whit_error err = { WHIT_OK, "" };
+    whit_file *f = NULL;
+    if (input_fd < 0) set_up();
+    require(ftruncate(input_fd, 0) == 0 && pwrite(input_fd, data, size, 0) == (ssize_t)size);
+
+    whit_status st = whit_file_open(&f, input, &err);
+    if (st != WHIT_OK) {
+        require(!f && err.code == st && strstr(err.msg, "input"));
+        require(st == WHIT_ERR_FORMAT || st == WHIT_ERR_UNSUPPORTED);
+        for (const char *p = err.msg; *p; p++) require((unsigned char)*p >= ' ' && *p != 0x7f);
+        return 0;
+    }
+    require(f && whit_file_shards(f) > 0);
+    for (size_t i = 0; i < whit_file_count(f); i++) check_tensor(f, i);
+    for (size_t k = 0; k < whit_file_meta_count(f, 0); k++)
+        require(whit_file_meta_find(f, 0, whit_file_meta_key(f, 0, k)) ==
+                whit_file_meta_value(f, 0, k));
+    for (size_t k = 0; k < whit_file_warnings(f); k++) require(whit_file_warning(f, k) != NULL);
+    whit_file_close(f);
+    return 0;
+}
