@@ -1,0 +1,209 @@
+/* include/whit/job.h - the streaming jobs: plan, quantize, dequantize, compare, check, report.
+ *
+ * A job reads tensors in tiles of bounded size, so its memory does not depend on the size of the
+ * model or of any tensor. Results never depend on the number of threads.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_JOB_H
+#define WHIT_JOB_H
+
+#include <stdio.h>
+
+#include <whit/quant.h>
+#include <whit/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct whit_progress {
+    const char *tensor;   /* the one that was just worked on                               */
+    uint64_t done, total; /* stored bytes of the input, all passes counted                 */
+    double seconds;       /* since the job began                                           */
+} whit_progress;
+
+/* Called from one thread at a time, in the order of the work, after every tile (a few hundred
+ * thousand weights). Anything but 0 stops the job: WHIT_ERR_CANCELLED, nothing is left behind. */
+typedef int whit_progress_fn(void *user, const whit_progress *progress);
+
+typedef struct whit_job_options {
+    size_t struct_size;         /* sizeof(whit_job_options); whit_job_options_init sets it        */
+    unsigned threads;           /* 0: all cores this process may use                              */
+    uint64_t max_memory;        /* bytes; 0: the smaller of a quarter of RAM and 4 GiB            */
+    int force;                  /* replace an output that exists                                  */
+    int strict;                 /* fallbacks and rules that match nothing are WHIT_ERR_BAR        */
+    whit_progress_fn *progress; /* may be NULL                                             */
+    void *progress_user;
+} whit_job_options;
+WHIT_API void whit_job_options_init(whit_job_options *options);
+
+/* ---- quantize -------------------------------------------------------------------------------- */
+
+typedef struct whit_quantize_options {
+    size_t struct_size;       /* whit_quantize_options_init sets it                        */
+    const char *scheme;       /* default for all that is quantized; NULL: "int4-g128"      */
+    const char *const *rules; /* [rules_count] "GLOB=SCHEME"; the last match wins          */
+    size_t rules_count;
+    const char *embeddings; /* scheme for the embeddings, which are kept by default; or NULL */
+    const char *head;       /* the same for the output head                              */
+    whit_clip clip;
+    whit_job_options job;
+} whit_quantize_options;
+WHIT_API void whit_quantize_options_init(whit_quantize_options *options);
+
+typedef struct whit_plan whit_plan; /* borrows the source: close that after the plan */
+
+typedef struct whit_plan_entry {
+    const whit_source_tensor *source;
+    whit_scheme scheme;
+    const char *reason; /* why it is kept; NULL when it is not                            */
+    const char *rule;   /* the glob that decided, NULL for the built-in choice            */
+    int fallback;       /* 1: kept although a rule or option gave it a scheme             */
+    uint64_t weights, bytes_in, bytes_out;
+} whit_plan_entry;
+
+typedef struct whit_plan_totals {
+    uint64_t tensors, weights, bytes_in, bytes_out; /* data of tensors                     */
+    uint64_t file_bytes;   /* exact size of the weight files to be written, headers included */
+    uint64_t memory_bytes; /* peak of the job's own buffers at the chosen number of threads */
+    unsigned threads;      /* as many as the ceiling on memory allows                      */
+} whit_plan_totals;
+
+/*
+ * Decide what each tensor becomes and how the output is laid out; reads and writes no data.
+ *
+ *   output  "X.safetensors": one native file; anything else: a folder. NULL: a folder, for a plan
+ *           that is only looked at (whit_plan_run then returns WHIT_ERR_ARG).
+ *
+ * Errors: WHIT_ERR_ARG (scheme or rule syntax: the text is quoted), WHIT_ERR_UNSUPPORTED (the
+ * source is quantized already), WHIT_ERR_BAR (strict), WHIT_ERR_NOMEM (also: max_memory too small,
+ * the message names the smallest value that works).
+ */
+WHIT_API whit_status whit_plan_make(whit_plan **out, const whit_source *source,
+                                    const whit_quantize_options *options, const char *output,
+                                    whit_error *err);
+WHIT_API void whit_plan_free(whit_plan *plan); /* NULL is fine */
+WHIT_API size_t whit_plan_count(const whit_plan *plan);
+WHIT_API const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index);
+WHIT_API const whit_plan_totals *whit_plan_total(const whit_plan *plan);
+WHIT_API size_t whit_plan_warnings(const whit_plan *plan);
+WHIT_API const char *whit_plan_warning(const whit_plan *plan, size_t index);
+
+typedef struct whit_report whit_report; /* borrows plan and source */
+
+typedef struct whit_report_row {
+    const whit_plan_entry *entry;
+    double mse, sqnr_db, max_abs_error; /* of the decoded weights; sqnr_db is infinite for exact */
+} whit_report_row;
+
+/*
+ * Quantize and write. The output appears whole or not at all: everything is written under
+ * temporary names, fsynced, renamed, the index or only model file last.
+ *
+ *   report  out  may be NULL; free it with whit_report_free
+ *
+ * Errors: WHIT_ERR_ARG (output exists and force is 0; output is the input; another run holds the
+ * output), WHIT_ERR_NUMERIC (NaN or Inf in a tensor to be quantized: tensor, row, column; a scale
+ * or value beyond its stored type), WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_NOMEM,
+ * WHIT_ERR_CANCELLED. The input is never opened for writing.
+ */
+WHIT_API whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err);
+WHIT_API void whit_report_free(whit_report *report); /* NULL is fine */
+WHIT_API size_t whit_report_count(const whit_report *report);
+WHIT_API const whit_report_row *whit_report_at(const whit_report *report, size_t index);
+/* Over all quantized tensors together. */
+WHIT_API double whit_report_sqnr_db(const whit_report *report);
+
+/* ---- dequantize ------------------------------------------------------------------------------ */
+
+/*
+ * Write a plain safetensors file with every quantized tensor decoded.
+ *
+ *   output  ends in .safetensors
+ *   dtype   WHIT_F32, WHIT_F16 or WHIT_BF16: the type of decoded tensors; F32 holds the decoded
+ *           values exactly. Tensors that are stored plain keep their type and bytes.
+ *
+ * Errors as whit_plan_run; WHIT_ERR_NUMERIC when a finite value becomes infinite in dtype.
+ */
+WHIT_API whit_status whit_dequantize_model(const whit_source *source, const char *output,
+                                           whit_dtype dtype, const whit_job_options *options,
+                                           whit_error *err);
+
+/* ---- compare --------------------------------------------------------------------------------- */
+
+typedef struct whit_compare_row {
+    const char *name;
+    whit_scheme scheme; /* of the tensor in b                                              */
+    uint64_t elements;
+    double mse, sqnr_db, cosine, max_abs_error;
+    double share; /* of the squared error of all tensors                                   */
+    int differs;  /* integers and other carried types: 1 if the bytes differ; else 0       */
+} whit_compare_row;
+
+typedef struct whit_comparison whit_comparison; /* borrows both sources */
+
+/*
+ * Compare the decoded values of b with those of a, tensor by tensor of the same name.
+ * Rows come worst first: largest share of the total squared error first, ties by name.
+ * A NaN equals a NaN, an infinity itself; any other difference that is not finite counts as an
+ * infinite error. A tensor that stands on one side only is a warning (strict: WHIT_ERR_BAR).
+ * Errors: WHIT_ERR_FORMAT (shapes differ, or no tensor in common), WHIT_ERR_IO, WHIT_ERR_NOMEM.
+ */
+WHIT_API whit_status whit_compare(whit_comparison **out, const whit_source *a, const whit_source *b,
+                                  const whit_job_options *options, whit_error *err);
+WHIT_API void whit_comparison_free(whit_comparison *comparison); /* NULL is fine */
+WHIT_API size_t whit_comparison_count(const whit_comparison *comparison);
+WHIT_API const whit_compare_row *whit_comparison_at(const whit_comparison *comparison,
+                                                    size_t index);
+WHIT_API const whit_compare_row *whit_comparison_total(const whit_comparison *comparison);
+WHIT_API size_t whit_comparison_warnings(const whit_comparison *comparison);
+WHIT_API const char *whit_comparison_warning(const whit_comparison *comparison, size_t index);
+/* 1 if every tensor's SQNR is at least min_sqnr_db and no carried tensor differs. */
+WHIT_API int whit_comparison_passes(const whit_comparison *comparison, double min_sqnr_db);
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+typedef struct whit_check whit_check;
+
+/*
+ * Read all of a model's data and prove it sound: finite scales that are not zero, codes and zero
+ * points inside their range, unused bits zero. NaN and Inf in plain tensors are notes, no problems.
+ * Structure and sizes were proved by whit_source_open.
+ * Errors: WHIT_ERR_IO, WHIT_ERR_FORMAT (file changed), WHIT_ERR_NOMEM. Problems are no error of
+ * this call: ask whit_check_problems.
+ */
+WHIT_API whit_status whit_check_run(whit_check **out, const whit_source *source,
+                                    const whit_job_options *options, whit_error *err);
+WHIT_API void whit_check_free(whit_check *check); /* NULL is fine */
+WHIT_API size_t whit_check_problems(const whit_check *check);
+WHIT_API const char *whit_check_problem(const whit_check *check, size_t index);
+WHIT_API size_t whit_check_notes(const whit_check *check);
+WHIT_API const char *whit_check_note(const whit_check *check, size_t index);
+
+/* ---- text and JSON --------------------------------------------------------------------------- */
+
+enum {
+    WHIT_TEXT_COLOR = 1,  /* ANSI escapes                                                  */
+    WHIT_TEXT_TENSORS = 2 /* every tensor on its own line                                  */
+};
+
+/* Tables for people (the text may change between versions) and one JSON object each (stable, see
+ * README). Errors on out are left to the caller's ferror. */
+WHIT_API void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out);
+WHIT_API void whit_plan_write_json(const whit_plan *plan, FILE *out);
+WHIT_API void whit_report_write_text(const whit_report *report, int flags, FILE *out);
+WHIT_API void whit_report_write_json(const whit_report *report, FILE *out);
+/* top: how many rows, 0 for all; min_sqnr_db: NaN when there is no bar. */
+WHIT_API void whit_comparison_write_text(const whit_comparison *comparison, size_t top, int flags,
+                                         FILE *out);
+WHIT_API void whit_comparison_write_json(const whit_comparison *comparison, size_t top,
+                                         double min_sqnr_db, FILE *out);
+/* check may be NULL. */
+WHIT_API void whit_source_write_text(const whit_source *source, const whit_check *check, int flags,
+                                     FILE *out);
+WHIT_API void whit_source_write_json(const whit_source *source, const whit_check *check, FILE *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/* include/whit/source.h - a model as logical tensors: plain ones, and quantized ones that decode.
+ *
+ * Where whit/file.h lists what a container stores (T.q, T.scale, T.zero), a source lists T, with
+ * the scheme, shape and type that it had, and reads its rows as float32.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_SOURCE_H
+#define WHIT_SOURCE_H
+
+#include <whit/file.h>
+#include <whit/scheme.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct whit_source whit_source;
+
+typedef struct whit_source_tensor {
+    whit_tensor tensor;  /* name, source type and shape; bytes: all that is stored for it;
+                            offset and shard: of its first plane                          */
+    whit_scheme scheme;  /* of the stored form: WHIT_KEEP for a plain tensor, else int, nf4,
+                            or f16, bf16, f32 where the file says the type was changed    */
+    whit_dtype stored;   /* type of the stored data: dtype unless the scheme changed it;
+                            WHIT_U8 for codes                                             */
+    uint64_t rows, cols; /* the matrix                                                    */
+    size_t planes[3];    /* indices into the whit_file: data or codes, scales, zero points;
+                            WHIT_NOT_FOUND where there is none                            */
+} whit_source_tensor;
+
+/* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are
+ * missing or have another shape than its scheme says. */
+WHIT_API whit_status whit_source_open(whit_source **out, const char *path, whit_error *err);
+WHIT_API void whit_source_close(whit_source *source); /* NULL is fine */
+
+WHIT_API const whit_file *whit_source_file(const whit_source *source);
+/* "safetensors", or "whit native" where some tensor carries a scheme of ours. */
+WHIT_API const char *whit_source_format(const whit_source *source);
+WHIT_API size_t whit_source_count(const whit_source *source);
+WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);
+WHIT_API size_t whit_source_find(const whit_source *source, const char *name);
+/* How many tensors are stored as codes. */
+WHIT_API size_t whit_source_quantized(const whit_source *source);
+
+/*
+ * Decoded values of the rectangle rows [r0, r0 + rows), columns [c0, c0 + cols), row-major.
+ * Either whole rows (c0 == 0, cols == all) or a part of a single row (rows == 1); a part of a row
+ * of codes starts at a multiple of 8 columns.
+ * Errors: WHIT_ERR_ARG, WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_NOMEM.
+ * Threads: any number at once on one source.
+ */
+WHIT_API whit_status whit_source_read_f32(const whit_source *source, size_t index, uint64_t r0,
+                                          uint64_t rows, uint64_t c0, uint64_t cols, float *dst,
+                                          whit_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

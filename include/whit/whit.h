@@ -1,0 +1,16 @@
+/* include/whit/whit.h - all public headers.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_WHIT_H
+#define WHIT_WHIT_H
+
+#include <whit/base.h>
+#include <whit/tensor.h>
+#include <whit/scheme.h>
+#include <whit/quant.h>
+#include <whit/pack.h>
+#include <whit/file.h>
+#include <whit/source.h>
+#include <whit/job.h>
+
+#endif

@@ -1,0 +1,239 @@
+/* src/job/check.c - all of a model's data read once: are scales, zero points and codes what their
+ * scheme allows, are the fill bits zero, where are NaN and infinity.
+ *
+ * Every stored part is an item of its own: a plane of codes, of scales, of zero points, or a plain
+ * float tensor. Other types hold nothing that could be wrong.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/check.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "job/plan.h"
+#include "job/stream.h"
+
+typedef enum role { ROLE_FLOATS, ROLE_CODES, ROLE_SCALES, ROLE_ZEROS } role;
+
+typedef struct item {
+    const whit_source_tensor *of;
+    size_t stored; /* index in the file */
+    role role;
+} item;
+
+typedef struct found {
+    uint64_t bad;      /* values outside what is allowed: problems */
+    uint64_t nan, inf; /* of plain floats: notes */
+    uint64_t fill;     /* rows whose unused bits are not 0 */
+} found;
+
+typedef struct check_job {
+    const whit_source *source;
+    item *item; /* [count] */
+    size_t count;
+    found *sum;  /* [count] */
+    found *slot; /* [threads] */
+    wh_numbering tiles;
+    wh_stream stream;
+} check_job;
+
+static void check_floats(const float *v, size_t n, found *f)
+{
+    for (size_t i = 0; i < n; i++) {
+        f->nan += (uint64_t)(isnan(v[i]) != 0);
+        f->inf += (uint64_t)(isinf(v[i]) != 0);
+    }
+}
+
+static void check_scales(const float *v, size_t n, int positive, found *f)
+{
+    for (size_t i = 0; i < n; i++)
+        f->bad += (uint64_t)(!isfinite(v[i]) || v[i] == 0.0f || (positive && v[i] < 0.0f));
+}
+
+static void check_zeros(const uint8_t *v, size_t n, unsigned bits, found *f)
+{
+    for (size_t i = 0; i < n; i++) f->bad += (uint64_t)(v[i] >> bits != 0);
+}
+
+/* Rows of codes, or a part of one. Symmetric 8 bits use -127..127; other widths use every code. */
+static void check_codes(const uint8_t *v, const wh_rect *r, const whit_source_tensor *t,
+                        uint64_t row_bytes, found *f)
+{
+    unsigned bits = t->scheme.bits, used = (unsigned)(t->cols * bits % 8);
+    if (bits == 8 && t->scheme.kind == WHIT_INT && !t->scheme.asym)
+        for (uint64_t i = 0; i < r->rows * r->cols; i++) f->bad += (uint64_t)(v[i] == 0);
+    if (used == 0 || r->c0 + r->cols != row_bytes) return;
+    for (uint64_t k = 0; k < r->rows; k++)
+        f->fill += (uint64_t)(v[(k + 1) * r->cols - 1] >> used != 0);
+}
+
+static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
+{
+    check_job *j = ctx;
+    wh_rect r;
+    size_t i = wh_numbering_find(&j->tiles, tile, &r);
+    const item *it = &j->item[i];
+    const whit_file *file = whit_source_file(j->source);
+    const wh_tiling *t = &j->tiles.tiling[i];
+    wh_worker *w = &j->stream.workers[worker];
+    found *f = &j->slot[worker];
+    size_t n = (size_t)(r.rows * r.cols);
+    uint64_t first = r.r0 * t->cols + r.c0;
+    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALES;
+    *f = (found){ 0 };
+    whit_status st = floats ? whit_file_read_f32(file, it->stored, first, n, w->w, err)
+                            : whit_file_read(file, it->stored, first, n, w->codes, err);
+    if (st != WHIT_OK) return st;
+    const whit_scheme *s = &it->of->scheme;
+    switch (it->role) {
+    case ROLE_FLOATS:
+        check_floats(w->w, n, f);
+        break;
+    case ROLE_SCALES:
+        check_scales(w->w, n, s->asym || (s->kind == WHIT_INT && s->bits == 8), f);
+        break;
+    case ROLE_ZEROS:
+        check_zeros(w->codes, n, s->bits, f);
+        break;
+    case ROLE_CODES:
+        check_codes(w->codes, &r, it->of, t->cols, f);
+        break;
+    }
+    return WHIT_OK;
+}
+
+static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
+{
+    check_job *j = ctx;
+    wh_rect r;
+    size_t i = wh_numbering_find(&j->tiles, tile, &r);
+    const found *f = &j->slot[worker];
+    j->sum[i].bad += f->bad;
+    j->sum[i].nan += f->nan;
+    j->sum[i].inf += f->inf;
+    j->sum[i].fill += f->fill;
+    return wh_meter_step(&j->stream.meter, j->item[i].of->tensor.name, r.rows * r.cols, err);
+}
+
+static void add_item(check_job *j, const whit_source_tensor *of, size_t stored, role what)
+{
+    const whit_tensor *t = whit_file_tensor(whit_source_file(j->source), stored);
+    j->item[j->count] = (item){ of, stored, what };
+    j->tiles.tiling[j->count++] = what == ROLE_CODES ? wh_tiling_make(t->shape[0], t->shape[1], 1)
+                                                     : wh_tiling_make(1, t->elements, 1);
+}
+
+static whit_status list_items(check_job *j, whit_error *err)
+{
+    size_t n = whit_source_count(j->source);
+    j->item = n < SIZE_MAX / 3 ? wh_calloc(3 * n, sizeof *j->item) : NULL;
+    j->sum = j->item ? wh_calloc(3 * n, sizeof *j->sum) : NULL;
+    if (!j->sum || !wh_numbering_init(&j->tiles, 3 * n))
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the check");
+    for (size_t i = 0; i < n; i++) {
+        const whit_source_tensor *t = whit_source_at(j->source, i);
+        if (whit_scheme_is_quantized(&t->scheme)) {
+            add_item(j, t, t->planes[0], ROLE_CODES);
+            add_item(j, t, t->planes[1], ROLE_SCALES);
+            if (t->scheme.asym) add_item(j, t, t->planes[2], ROLE_ZEROS);
+        } else if (whit_dtype_is_float(t->stored)) {
+            add_item(j, t, t->planes[0], ROLE_FLOATS);
+        }
+    }
+    j->tiles.count = j->count;
+    wh_numbering_finish(&j->tiles);
+    return WHIT_OK;
+}
+
+static whit_status stream(check_job *j, const whit_job_options *options, whit_error *err)
+{
+    uint64_t tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
+    whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
+    if (st != WHIT_OK) return st;
+    j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
+    if (j->slot)
+        st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,
+                            err);
+    else
+        st =
+            wh_fail(err, WHIT_ERR_NOMEM, "no memory for the sums of %u threads", j->stream.threads);
+    wh_stream_close(&j->stream);
+    return st;
+}
+
+static void say(const check_job *j, whit_check *c)
+{
+    static const char *const what[] = { "", "codes outside the scheme's range",
+                                        "scales that are 0, not finite or of the wrong sign",
+                                        "zero points outside the range of codes" };
+    for (size_t i = 0; i < j->count; i++) {
+        const found *f = &j->sum[i];
+        char name[WH_SHORT];
+        wh_short(name, j->item[i].of->tensor.name);
+        if (f->bad)
+            wh_lines_add(&c->problems, "%s: %" PRIu64 " %s", name, f->bad, what[j->item[i].role]);
+        if (f->fill)
+            wh_lines_add(&c->problems, "%s: %" PRIu64 " rows end in bits that are not 0", name,
+                         f->fill);
+        if (f->nan || f->inf)
+            wh_lines_add(&c->notes, "%s: %" PRIu64 " NaN, %" PRIu64 " infinite", name, f->nan,
+                         f->inf);
+    }
+}
+
+whit_status whit_check_run(whit_check **out, const whit_source *source,
+                           const whit_job_options *options, whit_error *err)
+{
+    *out = NULL;
+    if (!source || !options || options->struct_size != sizeof *options)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_check_run: argument missing");
+    check_job j = { .source = source };
+    whit_check *c = wh_calloc(1, sizeof *c);
+    if (!c) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the check");
+    whit_status st = list_items(&j, err);
+    if (st == WHIT_OK) st = stream(&j, options, err);
+    if (st == WHIT_OK) say(&j, c);
+    if (st == WHIT_OK && (c->problems.failed || c->notes.failed))
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the findings");
+    free(j.item);
+    free(j.sum);
+    free(j.slot);
+    wh_numbering_free(&j.tiles);
+    if (st == WHIT_OK)
+        *out = c;
+    else
+        whit_check_free(c);
+    return st;
+}
+
+void whit_check_free(whit_check *check)
+{
+    if (!check) return;
+    wh_lines_free(&check->problems);
+    wh_lines_free(&check->notes);
+    free(check);
+}
+
+size_t whit_check_problems(const whit_check *check)
+{
+    return check->problems.count;
+}
+
+const char *whit_check_problem(const whit_check *check, size_t index)
+{
+    return wh_lines_at(&check->problems, index);
+}
+
+size_t whit_check_notes(const whit_check *check)
+{
+    return check->notes.count;
+}
+
+const char *whit_check_note(const whit_check *check, size_t index)
+{
+    return wh_lines_at(&check->notes, index);
+}

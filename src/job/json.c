@@ -1,0 +1,259 @@
+/* src/job/json.c - plans, reports, comparisons and models as JSON, schema 1 (README).
+ *
+ * One object a call, one line. Numbers are raw; what does not exist or is not finite is null. The
+ * text is the same in every locale.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "job/check.h"
+#include "job/compare.h"
+#include "job/report.h"
+
+static void finish(wh_buf *b, FILE *out)
+{
+    wh_buf_puts(b, "\n");
+    if (!b->failed) fwrite(b->data, 1, b->len, out);
+    wh_buf_free(b);
+}
+
+static void put_key(wh_buf *b, const char *key)
+{
+    wh_buf_putf(b, ",\"%s\":", key);
+}
+
+static void put_text(wh_buf *b, const char *key, const char *value)
+{
+    put_key(b, key);
+    if (value)
+        wh_json_put_string(b, value);
+    else
+        wh_buf_puts(b, "null");
+}
+
+static void put_u64(wh_buf *b, const char *key, uint64_t value)
+{
+    put_key(b, key);
+    wh_buf_putf(b, "%" PRIu64, value);
+}
+
+static void put_double(wh_buf *b, const char *key, double value)
+{
+    put_key(b, key);
+    wh_json_put_double(b, value);
+}
+
+static void put_per_weight(wh_buf *b, uint64_t bytes, uint64_t weights)
+{
+    put_double(b, "bits_per_weight", weights ? 8.0 * (double)bytes / (double)weights : NAN);
+}
+
+static void put_scheme(wh_buf *b, const whit_scheme *scheme)
+{
+    char text[WHIT_SCHEME_TEXT];
+    put_text(b, "scheme", whit_scheme_print(scheme, text));
+}
+
+static void put_shape(wh_buf *b, const whit_tensor *t)
+{
+    put_key(b, "shape");
+    wh_buf_puts(b, "[");
+    for (uint32_t d = 0; d < t->rank; d++) wh_buf_putf(b, "%s%" PRIu64, d ? "," : "", t->shape[d]);
+    wh_buf_puts(b, "]");
+}
+
+static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
+{
+    put_key(b, key);
+    wh_buf_puts(b, "[");
+    for (size_t i = 0; i < l->count; i++) {
+        if (i) wh_buf_puts(b, ",");
+        wh_json_put_string(b, l->line[i]);
+    }
+    wh_buf_puts(b, "]");
+}
+
+/* row: NULL for a plan, whose errors are not known yet. */
+static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row *row)
+{
+    int kept = e->scheme.kind == WHIT_KEEP;
+    wh_buf_puts(b, "{\"name\":");
+    wh_json_put_string(b, e->source->tensor.name);
+    put_shape(b, &e->source->tensor);
+    put_text(b, "dtype", whit_dtype_name(e->source->tensor.dtype));
+    put_scheme(b, &e->scheme);
+    put_key(b, "kept");
+    wh_buf_puts(b, kept ? "true" : "false");
+    put_text(b, "reason", e->reason);
+    put_text(b, "rule", e->rule);
+    put_u64(b, "bytes_in", e->bytes_in);
+    put_u64(b, "bytes_out", e->bytes_out);
+    put_per_weight(b, e->bytes_out, e->weights);
+    put_double(b, "mse", row && !kept ? row->mse : NAN);
+    put_double(b, "sqnr_db", row && !kept ? row->sqnr_db : NAN);
+    put_double(b, "max_abs_error", row && !kept ? row->max_abs_error : NAN);
+    wh_buf_puts(b, "}");
+}
+
+/* Both are the object of `quantize`; a dry run has no results and says so. */
+static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report)
+{
+    const whit_plan_totals *t = &plan->totals;
+    wh_buf_puts(b, "{\"schema\":1,\"command\":\"quantize\"");
+    put_key(b, "dry_run");
+    wh_buf_puts(b, report ? "false" : "true");
+    put_text(b, "input", whit_file_path(whit_source_file(plan->source)));
+    put_text(b, "output", plan->target.path);
+    put_text(b, "format", "native");
+    put_key(b, "tensors");
+    wh_buf_puts(b, "[");
+    for (size_t i = 0; i < plan->count; i++) {
+        if (i) wh_buf_puts(b, ",");
+        put_entry(b, &plan->entry[i], report ? &report->row[i] : NULL);
+    }
+    wh_buf_puts(b, "]");
+    put_key(b, "totals");
+    wh_buf_putf(b, "{\"weights\":%" PRIu64, t->weights);
+    put_u64(b, "bytes_in", t->bytes_in);
+    put_u64(b, "bytes_out", t->bytes_out);
+    put_u64(b, "file_bytes", t->file_bytes);
+    put_per_weight(b, t->bytes_out, t->weights);
+    put_double(b, "ratio", t->bytes_out ? (double)t->bytes_in / (double)t->bytes_out : NAN);
+    put_double(b, "sqnr_db", report ? whit_report_sqnr_db(report) : NAN);
+    wh_buf_puts(b, "}");
+    put_lines(b, "warnings", &plan->warnings);
+}
+
+static void put_machine(wh_buf *b, const whit_plan *plan)
+{
+    const char *isa = NULL;
+    put_text(b, "isa", whit_isa(&isa, NULL) == WHIT_OK ? isa : NULL);
+    put_u64(b, "threads", plan->totals.threads);
+}
+
+void whit_plan_write_json(const whit_plan *plan, FILE *out)
+{
+    wh_buf b = { 0 };
+    put_plan(&b, plan, NULL);
+    put_double(&b, "seconds", NAN);
+    put_u64(&b, "memory_bytes", plan->totals.memory_bytes);
+    put_machine(&b, plan);
+    wh_buf_puts(&b, "}");
+    finish(&b, out);
+}
+
+void whit_report_write_json(const whit_report *report, FILE *out)
+{
+    wh_buf b = { 0 };
+    put_plan(&b, report->plan, report);
+    put_u64(&b, "scales_raised", report->sum.scales_raised);
+    put_u64(&b, "groups_zeroed", report->sum.groups_zeroed);
+    put_double(&b, "seconds", report->seconds);
+    put_u64(&b, "peak_rss_bytes", report->peak_rss_bytes);
+    put_machine(&b, report->plan);
+    wh_buf_puts(&b, "}");
+    finish(&b, out);
+}
+
+static void put_compare_row(wh_buf *b, const whit_compare_row *r)
+{
+    put_u64(b, "elements", r->elements);
+    put_double(b, "mse", r->mse);
+    put_double(b, "sqnr_db", r->sqnr_db);
+    put_double(b, "cosine", r->cosine);
+    put_double(b, "max_abs_error", r->max_abs_error);
+    put_double(b, "share", r->share);
+    put_key(b, "differs");
+    wh_buf_puts(b, r->differs ? "true}" : "false}");
+}
+
+void whit_comparison_write_json(const whit_comparison *comparison, size_t top, double min_sqnr_db,
+                                FILE *out)
+{
+    wh_buf b = { 0 };
+    size_t n = top && top < comparison->count ? top : comparison->count;
+    wh_buf_puts(&b, "{\"schema\":1,\"tensors\":[");
+    for (size_t i = 0; i < n; i++) {
+        wh_buf_puts(&b, i ? ",{\"name\":" : "{\"name\":");
+        wh_json_put_string(&b, comparison->row[i].name);
+        put_scheme(&b, &comparison->row[i].scheme);
+        put_compare_row(&b, &comparison->row[i]);
+    }
+    wh_buf_putf(&b, "],\"total\":{\"tensors\":%zu", comparison->count);
+    put_compare_row(&b, &comparison->total);
+    put_lines(&b, "warnings", &comparison->warnings);
+    put_key(&b, "passed");
+    int passed = isnan(min_sqnr_db) || whit_comparison_passes(comparison, min_sqnr_db);
+    wh_buf_puts(&b, passed ? "true}" : "false}");
+    finish(&b, out);
+}
+
+static void put_metadata(wh_buf *b, const whit_file *file, size_t shard)
+{
+    put_key(b, "metadata");
+    wh_buf_puts(b, "{");
+    for (size_t i = 0; i < whit_file_meta_count(file, shard); i++) {
+        if (i) wh_buf_puts(b, ",");
+        wh_json_put_string(b, whit_file_meta_key(file, shard, i));
+        wh_buf_puts(b, ":");
+        wh_json_put_string(b, whit_file_meta_value(file, shard, i));
+    }
+    wh_buf_puts(b, "}");
+}
+
+static void put_file(wh_buf *b, const whit_file *file)
+{
+    put_key(b, "files");
+    wh_buf_puts(b, "[");
+    for (size_t k = 0; k < whit_file_shards(file); k++) {
+        wh_buf_puts(b, k ? ",{\"name\":" : "{\"name\":");
+        wh_json_put_string(b, whit_file_shard_name(file, k));
+        put_u64(b, "bytes", whit_file_shard_bytes(file, k));
+        if (whit_file_shards(file) > 1) put_metadata(b, file, k);
+        wh_buf_puts(b, "}");
+    }
+    wh_buf_puts(b, "]");
+    put_metadata(b, file, 0); /* all there is, unless the model is sharded */
+}
+
+static void put_source_tensor(wh_buf *b, const whit_source_tensor *t)
+{
+    wh_buf_puts(b, "{\"name\":");
+    wh_json_put_string(b, t->tensor.name);
+    put_text(b, "dtype", whit_dtype_name(t->tensor.dtype));
+    put_shape(b, &t->tensor);
+    put_scheme(b, &t->scheme);
+    put_u64(b, "bytes", t->tensor.bytes);
+    put_u64(b, "offset", t->tensor.offset);
+    put_u64(b, "file", t->tensor.shard);
+    put_per_weight(b, t->tensor.bytes, t->tensor.elements);
+    wh_buf_puts(b, "}");
+}
+
+void whit_source_write_json(const whit_source *source, const whit_check *check,
+                            FILE *out)
+{
+    wh_buf b = { 0 };
+    wh_buf_puts(&b, "{\"schema\":1");
+    put_text(&b, "format", whit_source_format(source));
+    put_file(&b, whit_source_file(source));
+    put_key(&b, "tensors");
+    wh_buf_puts(&b, "[");
+    for (size_t i = 0; i < whit_source_count(source); i++) {
+        if (i) wh_buf_puts(&b, ",");
+        put_source_tensor(&b, whit_source_at(source, i));
+    }
+    wh_buf_puts(&b, "]");
+    if (check) {
+        put_key(&b, "check");
+        wh_buf_putf(&b, "{\"ok\":%s", check->problems.count ? "false" : "true");
+        put_lines(&b, "problems", &check->problems);
+        put_lines(&b, "notes", &check->notes);
+        wh_buf_puts(&b, "}");
+    }
+    wh_buf_puts(&b, "}");
+    finish(&b, out);
+}

@@ -1,0 +1,291 @@
+/* src/job/plan.c - what each tensor becomes, where it goes, and what the job will need.
+ *
+ * Rules decide the scheme (rules.c), the target the files (target.c); here both meet, and sizes,
+ * metadata and memory follow. Nothing of the tensors' data is read.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <whit/pack.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "job/stream.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+void whit_job_options_init(whit_job_options *options)
+{
+    *options = (whit_job_options){ .struct_size = sizeof *options };
+}
+
+void whit_quantize_options_init(whit_quantize_options *options)
+{
+    *options = (whit_quantize_options){ .struct_size = sizeof *options };
+    whit_job_options_init(&options->job);
+}
+
+int wh_plan_spans(const whit_plan *plan, size_t index)
+{
+    const whit_plan_entry *e = &plan->entry[index];
+    const wh_tiling *t = &plan->tiles.tiling[index];
+    if (!whit_scheme_is_quantized(&e->scheme) || t->count < 2) return 0;
+    return e->scheme.gran == WHIT_GRAN_TENSOR ||
+           (e->scheme.gran == WHIT_GRAN_CHANNEL && t->tile_cols < t->cols);
+}
+
+static whit_status no_memory(whit_error *err)
+{
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
+}
+
+static whit_status choose(whit_plan *p, size_t i, whit_error *err)
+{
+    whit_plan_entry *e = &p->entry[i];
+    wh_choice c;
+    char name[WH_SHORT];
+    const whit_source_tensor *s = whit_source_at(p->source, i);
+    whit_status st = wh_rules_choose(p->rules, &s->tensor, &c, err);
+    if (st != WHIT_OK) return st;
+    *e = (whit_plan_entry){ .source = s,
+                            .scheme = c.scheme,
+                            .reason = c.reason,
+                            .rule = c.rule,
+                            .fallback = c.fallback,
+                            .weights = s->tensor.elements,
+                            .bytes_in = s->tensor.bytes };
+    if (!c.fallback) return WHIT_OK;
+    wh_short(name, s->tensor.name);
+    if (p->job.strict && s->tensor.rank >= 2)
+        return wh_fail(err, WHIT_ERR_BAR, "%s: kept (%s), and --strict does not allow that", name,
+                       c.reason);
+    wh_lines_add(&p->warnings, "%s: kept (%s)", name, c.reason);
+    return WHIT_OK;
+}
+
+/* The stored parts of one tensor, added to the layout. */
+static whit_status place(whit_plan *p, size_t i, whit_error *err)
+{
+    whit_plan_entry *e = &p->entry[i];
+    const whit_tensor *t = &e->source->tensor;
+    size_t file = wh_target_file(&p->target, t->shard);
+    whit_plane planes[WHIT_MAX_PLANES];
+    int overflow;
+    unsigned n =
+        whit_native_planes(&e->scheme, e->source->rows, e->source->cols, planes, &overflow);
+    if (overflow) return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
+    e->bytes_out = 0;
+    for (unsigned k = 0; k < n; k++) {
+        e->bytes_out += planes[k].bytes;
+        whit_status st =
+            wh_layout_add(&p->target.layout, file, t->name, planes[k].suffix, planes[k].dtype, 2,
+                          planes[k].shape, planes[k].bytes, &p->spot[i][k], err);
+        if (st != WHIT_OK) return st;
+    }
+    if (n > 0) return WHIT_OK;
+    whit_dtype type = e->scheme.kind == WHIT_TO_F16    ? WHIT_F16
+                      : e->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
+                      : e->scheme.kind == WHIT_TO_F32  ? WHIT_F32
+                                                       : t->dtype;
+    e->bytes_out = t->bytes;
+    if (type != t->dtype && !wh_mul_u64(t->elements, whit_dtype_bits(type) / 8, &e->bytes_out))
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
+    return wh_layout_add(&p->target.layout, file, t->name, "", type, t->rank, t->shape,
+                         e->bytes_out, &p->spot[i][0], err);
+}
+
+/* {"T": {"scheme": .., "shape": [..], "dtype": ..}, ..} of one output file. */
+static void describe_tensors(const whit_plan *p, size_t file, wh_buf *out)
+{
+    const char *separator = "{";
+    for (size_t i = 0; i < p->count; i++) {
+        const whit_plan_entry *e = &p->entry[i];
+        const whit_tensor *t = &e->source->tensor;
+        char text[WHIT_SCHEME_TEXT];
+        if (e->scheme.kind == WHIT_KEEP || p->spot[i][0].file != file) continue;
+        wh_buf_puts(out, separator);
+        wh_json_put_string(out, t->name);
+        wh_buf_putf(out, ":{\"scheme\":\"%s\",\"shape\":[", whit_scheme_print(&e->scheme, text));
+        for (uint32_t d = 0; d < t->rank; d++)
+            wh_buf_putf(out, "%s%" PRIu64, d ? "," : "", t->shape[d]);
+        wh_buf_putf(out, "],\"dtype\":\"%s\"}", whit_dtype_name(t->dtype));
+        separator = ",";
+    }
+    wh_buf_puts(out, *separator == '{' ? "{}" : "}");
+}
+
+void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_kept)
+{
+    wh_buf_putf(out,
+                "{\"tensors_kept\":%20" PRIu64 ",\"scales_raised\":%20" PRIu64
+                ",\"groups_zeroed\":%20" PRIu64 "}",
+                tensors_kept, sum->scales_raised, sum->groups_zeroed);
+}
+
+static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
+{
+    wh_layout *l = &p->target.layout;
+    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 };
+    describe_tensors(p, file, &tensors);
+    wh_rules_recipe(p->rules, &recipe);
+    wh_plan_notes(&notes, &(whit_quant_stats){ 0 }, 0);
+    whit_status st = tensors.failed || recipe.failed || notes.failed ? no_memory(err) : WHIT_OK;
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "format", "pt", err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.format", "1", err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
+    if (st == WHIT_OK && p->clip != WHIT_CLIP_DEFAULT)
+        st = wh_layout_meta(l, file, "whit.options",
+                            p->clip == WHIT_CLIP_MSE ? "clip=mse" : "clip=minmax", err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
+    wh_buf_free(&tensors);
+    wh_buf_free(&recipe);
+    wh_buf_free(&notes);
+    return st;
+}
+
+static whit_status describe(whit_plan *p, whit_error *err)
+{
+    const whit_file *file = whit_source_file(p->source);
+    whit_status st = WHIT_OK;
+    for (size_t f = 0; f < p->target.layout.count && st == WHIT_OK; f++)
+        st = describe_file(p, f, err);
+    for (size_t k = 0; k < whit_file_shards(file) && st == WHIT_OK; k++)
+        st = wh_layout_carry(&p->target.layout, wh_target_file(&p->target, (uint32_t)k), file, k,
+                             err);
+    return st == WHIT_OK ? wh_layout_finish(&p->target.layout, err) : st;
+}
+
+/* Tiles of the main pass: elements for what is encoded or converted, octets for what is copied. */
+static whit_status number_tiles(whit_plan *p, whit_error *err)
+{
+    if (!wh_numbering_init(&p->tiles, p->count)) return no_memory(err);
+    for (size_t i = 0; i < p->count; i++) {
+        const whit_plan_entry *e = &p->entry[i];
+        uint64_t group = e->scheme.gran == WHIT_GRAN_GROUP ? e->scheme.group : 1;
+        p->tiles.tiling[i] = e->scheme.kind == WHIT_KEEP
+                                 ? wh_tiling_make(1, e->bytes_in, 1)
+                                 : wh_tiling_make(e->source->rows, e->source->cols, group);
+    }
+    wh_numbering_finish(&p->tiles);
+    return WHIT_OK;
+}
+
+static whit_status add_up(whit_plan *p, whit_error *err)
+{
+    whit_plan_totals *t = &p->totals;
+    uint64_t fixed = 8 * MIB;
+    t->tensors = p->count;
+    for (size_t i = 0; i < p->count; i++) {
+        t->weights += p->entry[i].weights;
+        t->bytes_in += p->entry[i].bytes_in;
+        t->bytes_out += p->entry[i].bytes_out;
+    }
+    t->file_bytes = wh_layout_bytes(&p->target.layout);
+    /* the tables of source and plan, and a header text twice */
+    fixed += p->count * 1024;
+    for (size_t f = 0; f < p->target.layout.count; f++)
+        fixed += 4 * p->target.layout.file[f].header_bytes;
+    return wh_stream_threads(&p->job, fixed, wh_worker_bytes(wh_numbering_largest(&p->tiles)),
+                             &t->threads, &t->memory_bytes, err);
+}
+
+static whit_status check_rules(whit_plan *p, whit_error *err)
+{
+    for (size_t i = 0; i < wh_rules_unmatched(p->rules); i++) {
+        const char *rule = wh_rules_unmatched_at(p->rules, i);
+        if (p->job.strict)
+            return wh_fail(err, WHIT_ERR_BAR, "rule '%.160s' matches no tensor", rule);
+        wh_lines_add(&p->warnings, "rule '%.160s' matches no tensor", rule);
+    }
+    return WHIT_OK;
+}
+
+static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
+                        whit_error *err)
+{
+    char path[WH_SHORT];
+    if (whit_source_quantized(p->source) > 0)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s: is quantized already; try: whit dequantize first",
+                       wh_short(path, whit_file_path(whit_source_file(p->source))));
+    p->entry = wh_calloc(p->count, sizeof *p->entry);
+    p->spot = wh_calloc(p->count, sizeof *p->spot);
+    if (!p->entry || !p->spot) return no_memory(err);
+    whit_status st = wh_rules_make(&p->rules, o->scheme ? o->scheme : "int4-g128", o->embeddings,
+                                   o->head, o->rules, o->rules_count, err);
+    if (st == WHIT_OK) st = wh_target_init(&p->target, output, p->source, &p->warnings, err);
+    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
+        st = choose(p, i, err);
+        if (st == WHIT_OK) st = place(p, i, err);
+    }
+    if (st == WHIT_OK) st = check_rules(p, err);
+    if (st == WHIT_OK) st = describe(p, err);
+    if (st == WHIT_OK) st = number_tiles(p, err);
+    if (st == WHIT_OK) st = add_up(p, err);
+    return st == WHIT_OK && p->warnings.failed ? no_memory(err) : st;
+}
+
+whit_status whit_plan_make(whit_plan **out, const whit_source *source,
+                           const whit_quantize_options *options, const char *output,
+                           whit_error *err)
+{
+    *out = NULL;
+    if (!source || !options || options->struct_size != sizeof *options ||
+        options->job.struct_size != sizeof options->job || (unsigned)options->clip > WHIT_CLIP_MSE)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_plan_make: options missing or of another version");
+    whit_plan *p = wh_calloc(1, sizeof *p);
+    if (!p) return no_memory(err);
+    p->source = source;
+    p->job = options->job;
+    p->clip = options->clip;
+    p->count = whit_source_count(source);
+    p->warnings.limit = 100;
+    whit_status st = fill(p, options, output, err);
+    if (st != WHIT_OK) {
+        whit_plan_free(p);
+        return st;
+    }
+    *out = p;
+    return WHIT_OK;
+}
+
+void whit_plan_free(whit_plan *plan)
+{
+    if (!plan) return;
+    wh_rules_free(plan->rules);
+    wh_target_free(&plan->target);
+    wh_numbering_free(&plan->tiles);
+    wh_lines_free(&plan->warnings);
+    free(plan->entry);
+    free(plan->spot);
+    free(plan);
+}
+
+size_t whit_plan_count(const whit_plan *plan)
+{
+    return plan->count;
+}
+
+const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index)
+{
+    return index < plan->count ? &plan->entry[index] : NULL;
+}
+
+const whit_plan_totals *whit_plan_total(const whit_plan *plan)
+{
+    return &plan->totals;
+}
+
+size_t whit_plan_warnings(const whit_plan *plan)
+{
+    return plan->warnings.count;
+}
+
+const char *whit_plan_warning(const whit_plan *plan, size_t index)
+{
+    return wh_lines_at(&plan->warnings, index);
+}

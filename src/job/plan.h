@@ -1,0 +1,34 @@
+/* src/job/plan.h - a plan as the jobs see it.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_JOB_PLAN_H
+#define WH_JOB_PLAN_H
+
+#include <whit/job.h>
+#include <whit/pack.h>
+#include "base/lines.h"
+#include "job/layout.h"
+#include "job/rules.h"
+#include "job/target.h"
+#include "job/tiles.h"
+
+struct whit_plan {
+    const whit_source *source;
+    whit_job_options job;
+    whit_clip clip;
+    wh_rules *rules;
+    whit_plan_entry *entry;           /* [count], in the order of the source */
+    wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */
+    size_t count;
+    wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */
+    wh_target target;
+    wh_lines warnings;
+    whit_plan_totals totals;
+};
+
+/* Whether the scales of an entry span tiles, so that they must be found before its codes. */
+int wh_plan_spans(const whit_plan *plan, size_t index);
+
+/* The metadata value of whit.notes, always of the same length. */
+void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_kept);
+
+#endif

@@ -1,0 +1,129 @@
+/* src/job/stream.c - what every streaming job has: threads within a memory ceiling, buffers for
+ * them, a meter of progress.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "job/stream.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/thread.h"
+
+#define MIB ((uint64_t)1 << 20)
+
+uint64_t wh_worker_bytes(uint64_t elements)
+{
+    uint64_t scales = elements / 2 + 1;
+    return elements * (4 + 4 + 1 + 4) + scales * (4 + 4 + 1) + 256 * 1024; /* a stack */
+}
+
+wh_worker *wh_workers_make(unsigned count, uint64_t elements)
+{
+    size_t n = elements ? (size_t)elements : 1, scales = n / 2 + 1;
+    wh_worker *workers = n == elements || elements == 0 ? wh_calloc(count, sizeof *workers) : NULL;
+    int ok = workers != NULL;
+    for (unsigned i = 0; i < count && ok; i++) {
+        wh_worker *w = &workers[i];
+        w->w = wh_alloc_aligned(n, sizeof *w->w);
+        w->scratch = wh_alloc_aligned(n, sizeof *w->scratch);
+        w->codes = wh_alloc_aligned(n, 1);
+        w->out = wh_alloc_aligned(n, 4);
+        w->scale = wh_alloc_aligned(scales, sizeof *w->scale);
+        w->scale_out = wh_alloc_aligned(scales, 4);
+        w->zero = wh_alloc_aligned(scales, 1);
+        ok = w->w && w->scratch && w->codes && w->out && w->scale && w->scale_out && w->zero;
+    }
+    if (ok) return workers;
+    wh_workers_free(workers, count);
+    return NULL;
+}
+
+void wh_workers_free(wh_worker *workers, unsigned count)
+{
+    if (!workers) return;
+    for (unsigned i = 0; i < count; i++) {
+        wh_free_aligned(workers[i].w);
+        wh_free_aligned(workers[i].scratch);
+        wh_free_aligned(workers[i].codes);
+        wh_free_aligned(workers[i].out);
+        wh_free_aligned(workers[i].scale);
+        wh_free_aligned(workers[i].scale_out);
+        wh_free_aligned(workers[i].zero);
+    }
+    free(workers);
+}
+
+/* The smaller of a quarter of the memory and 4 GiB. */
+static uint64_t default_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    uint64_t most = 4096 * MIB;
+    if (pages <= 0 || size <= 0) return most;
+    uint64_t quarter = (uint64_t)pages / 4 * (uint64_t)size;
+    return quarter < most ? quarter : most;
+}
+
+whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
+                              uint64_t worker_bytes, unsigned *threads, uint64_t *memory,
+                              whit_error *err)
+{
+    uint64_t limit = job->max_memory ? job->max_memory : default_memory();
+    uint64_t least = fixed_bytes + worker_bytes;
+    unsigned n = job->threads ? job->threads : wh_thread_cores();
+    if (least > limit)
+        return wh_fail(err, WHIT_ERR_NOMEM,
+                       "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
+                       limit / MIB, (least + MIB - 1) / MIB);
+    while (n > 1 && fixed_bytes + n * worker_bytes > limit) n--;
+    *threads = n;
+    *memory = fixed_bytes + n * worker_bytes;
+    return WHIT_OK;
+}
+
+whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_numbering *tiles,
+                           uint64_t fixed_bytes, whit_error *err)
+{
+    uint64_t most = wh_numbering_largest(tiles), memory, area = 0;
+    *s = (wh_stream){ 0 };
+    whit_status st =
+        wh_stream_threads(job, fixed_bytes, wh_worker_bytes(most), &s->threads, &memory, err);
+    if (st != WHIT_OK) return st;
+    s->workers = wh_workers_make(s->threads, most);
+    if (!s->workers)
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads", s->threads);
+    for (size_t i = 0; i < tiles->count; i++) area += tiles->tiling[i].rows * tiles->tiling[i].cols;
+    wh_meter_start(&s->meter, job, area);
+    return WHIT_OK;
+}
+
+void wh_stream_close(wh_stream *s)
+{
+    wh_workers_free(s->workers, s->threads);
+    s->workers = NULL;
+}
+
+double wh_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void wh_meter_start(wh_meter *m, const whit_job_options *job, uint64_t total)
+{
+    *m = (wh_meter){ job, 0, total, wh_seconds() };
+}
+
+whit_status wh_meter_step(wh_meter *m, const char *tensor, uint64_t bytes, whit_error *err)
+{
+    m->done += bytes;
+    if (!m->job->progress) return WHIT_OK;
+    whit_progress p = { tensor, m->done, m->total, wh_seconds() - m->start };
+    if (m->job->progress(m->job->progress_user, &p) == 0) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_CANCELLED, "interrupted");
+}

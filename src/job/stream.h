@@ -1,0 +1,53 @@
+/* src/job/stream.h - what every streaming job has: threads within a memory ceiling, buffers for
+ * them, a meter of progress. SPDX-License-Identifier: MIT */
+#ifndef WH_JOB_STREAM_H
+#define WH_JOB_STREAM_H
+
+#include <whit/job.h>
+#include "job/tiles.h"
+
+/* What one worker holds while it is on a tile. 64-byte aligned. */
+typedef struct wh_worker {
+    float *w;       /* [elements]: weights, or the octets of a tensor that is copied */
+    float *scratch; /* [elements] */
+    uint8_t *codes; /* [elements] */
+    uint8_t *out;   /* [elements * 4]: packed codes, or converted floats */
+    float *scale;   /* [elements / 2 + 1] */
+    uint8_t *scale_out, *zero;
+    whit_quant_stats stats; /* of the tile */
+} wh_worker;
+
+/* count workers for tiles of up to `elements`. NULL: no memory. */
+wh_worker *wh_workers_make(unsigned count, uint64_t elements);
+void wh_workers_free(wh_worker *workers, unsigned count);
+/* Octets of one worker's buffers. */
+uint64_t wh_worker_bytes(uint64_t elements);
+
+typedef struct wh_meter {
+    const whit_job_options *job;
+    uint64_t done, total;
+    double start;
+} wh_meter;
+
+/* As many threads as asked for and as the ceiling allows; WHIT_ERR_NOMEM if not even one. */
+whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
+                              uint64_t worker_bytes, unsigned *threads, uint64_t *memory,
+                              whit_error *err);
+
+typedef struct wh_stream {
+    wh_worker *workers;
+    unsigned threads;
+    wh_meter meter; /* its total: all elements of the tiling */
+} wh_stream;
+
+/* Threads and buffers for the tiles; fixed_bytes is what the job holds besides. */
+whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_numbering *tiles,
+                           uint64_t fixed_bytes, whit_error *err);
+void wh_stream_close(wh_stream *s);
+
+double wh_seconds(void); /* a clock that only goes forward */
+void wh_meter_start(wh_meter *m, const whit_job_options *job, uint64_t total);
+/* Add octets and tell the caller's function; WHIT_ERR_CANCELLED when that says stop. */
+whit_status wh_meter_step(wh_meter *m, const char *tensor, uint64_t bytes, whit_error *err);
+
+#endif

@@ -1,0 +1,243 @@
+/* src/job/target.c - where a job writes: weight files laid out, an index, copies of small files.
+ *
+ * A name that ends in .safetensors is one file. Anything else is a folder: model.safetensors, or
+ * shards and index as the source had them, and the config and tokenizer files of a source folder,
+ * unchanged. Appearing whole is src/io/outset.c's work.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#define INDEX_NAME "model.safetensors.index.json"
+#define SINGLE_NAME "model.safetensors"
+#define COPY_LIMIT                                                                                 \
+    ((uint64_t)1 << 30) /* a tokenizer is megabytes; what is larger is no such file */
+
+/* What makes a folder loadable next to its weights. */
+static const char *const companions[] = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+};
+#define COMPANIONS (sizeof companions / sizeof companions[0])
+
+static whit_status no_memory(whit_error *err)
+{
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
+}
+
+static int ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* What config.json says that is worth a word; it is copied as it is. */
+static void note_config(const char *path, wh_lines *warnings)
+{
+    char *text = NULL, name[WH_SHORT];
+    size_t len = 0, depth = 0;
+    int gpt2 = 0, quantized = 0;
+    if (wh_file_slurp(path, COPY_LIMIT, &text, &len, NULL) != WHIT_OK) return;
+    wh_json j;
+    wh_json_init(&j, text, len);
+    wh_json_token tok = wh_json_next(&j);
+    int object = tok == WH_JSON_OBJECT;
+    while (tok != WH_JSON_ERROR && tok != WH_JSON_END) {
+        depth += tok == WH_JSON_OBJECT || tok == WH_JSON_ARRAY;
+        depth -= tok == WH_JSON_OBJECT_END || tok == WH_JSON_ARRAY_END;
+        int type = depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "model_type") == 0;
+        quantized |= depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "quantization_config") == 0;
+        tok = wh_json_next(&j);
+        gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
+    }
+    wh_short(name, path);
+    if (!object || tok == WH_JSON_ERROR)
+        wh_lines_add(warnings, "%s: not a JSON object; copied as it is", name);
+    else if (gpt2)
+        wh_lines_add(warnings,
+                     "%s: GPT-2 stores weights inputs x outputs, so their rows here are inputs",
+                     name);
+    if (quantized)
+        wh_lines_add(warnings, "%s: names a quantization_config already; copied as it is", name);
+    wh_json_free(&j);
+    free(text);
+}
+
+static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *warnings,
+                               whit_error *err)
+{
+    t->copies = wh_calloc(COMPANIONS, sizeof *t->copies);
+    if (!t->copies) return no_memory(err);
+    if (!t->folder || !whit_file_is_folder(file)) return WHIT_OK;
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
+        if (!path) return no_memory(err);
+        whit_error why;
+        if (wh_file_exists(path)) {
+            if (wh_file_inside(whit_file_path(file), companions[i], &safe, &why) != WHIT_OK)
+                wh_lines_add(warnings, "%s; not copied", why.msg);
+            else if ((t->copies[t->copies_count] =
+                          wh_strndup(companions[i], strlen(companions[i]))) != NULL)
+                t->copies_count++;
+        }
+        if (safe && strcmp(companions[i], "config.json") == 0) note_config(safe, warnings);
+        free(path);
+        free(safe);
+    }
+    return WHIT_OK;
+}
+
+static whit_status name_files(wh_target *t, const whit_file *file, whit_error *err)
+{
+    size_t n = t->has_index ? whit_file_shards(file) : 1;
+    t->names = wh_calloc(n, sizeof *t->names);
+    if (!t->names) return no_memory(err);
+    whit_status st = wh_layout_init(&t->layout, n, err);
+    for (size_t f = 0; f < n && st == WHIT_OK; f++) {
+        const char *name = t->has_index            ? whit_file_shard_name(file, f)
+                           : !t->folder && t->path ? wh_path_name(t->path)
+                                                   : SINGLE_NAME;
+        t->names[f] = wh_strndup(name, strlen(name));
+        if (!t->names[f]) return no_memory(err);
+        t->layout.file[f].name = t->names[f];
+    }
+    return st;
+}
+
+whit_status wh_target_init(wh_target *t, const char *output, const whit_source *source,
+                           wh_lines *warnings, whit_error *err)
+{
+    const whit_file *file = whit_source_file(source);
+    char name[WH_SHORT];
+    *t = (wh_target){ 0 };
+    if (output && ends_with(output, ".gguf"))
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "%s: GGUF is not written yet; try: a folder, or a name in .safetensors",
+                       wh_short(name, output));
+    *t = (wh_target){ .folder = !output || !ends_with(output, ".safetensors") };
+    if (output && !(t->path = wh_strndup(output, strlen(output)))) return no_memory(err);
+    t->has_index = t->folder && whit_file_has_index(file);
+    whit_status st = name_files(t, file, err);
+    if (st == WHIT_OK) st = find_copies(t, file, warnings, err);
+    return st;
+}
+
+void wh_target_free(wh_target *t)
+{
+    for (size_t i = 0; i < t->layout.count; i++) free(t->names[i]);
+    for (size_t i = 0; i < t->copies_count; i++) free(t->copies[i]);
+    wh_layout_free(&t->layout);
+    free(t->names);
+    free(t->copies);
+    free(t->path);
+    memset(t, 0, sizeof *t);
+}
+
+size_t wh_target_file(const wh_target *t, uint32_t shard)
+{
+    return t->has_index ? shard : 0;
+}
+
+/* Names in the order of appearing: copies, weights, index. */
+static whit_status list_names(const wh_target *t, const char ***out, size_t *count, whit_error *err)
+{
+    size_t n = 0;
+    const char **names = wh_calloc(t->copies_count + t->layout.count + 1, sizeof *names);
+    if (!names) return no_memory(err);
+    for (size_t i = 0; i < t->copies_count; i++) names[n++] = t->copies[i];
+    for (size_t i = 0; i < t->layout.count; i++) names[n++] = t->names[i];
+    if (t->has_index) names[n++] = INDEX_NAME;
+    *out = names;
+    *count = n;
+    return WHIT_OK;
+}
+
+whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,
+                           wh_outset **set, whit_error *err)
+{
+    const whit_file *file = whit_source_file(source);
+    size_t shards = whit_file_shards(file);
+    wh_outset_spec spec = { .path = t->path, .folder = t->folder, .force = force };
+    const char **names = NULL, **inputs = wh_calloc(shards, sizeof *inputs);
+    if (!inputs) return no_memory(err);
+    for (size_t k = 0; k < shards; k++) inputs[k] = whit_file_shard_path(file, k);
+    whit_status st = list_names(t, &names, &spec.count, err);
+    if (st == WHIT_OK) {
+        spec.names = t->folder ? names : NULL;
+        spec.inputs = inputs;
+        spec.inputs_count = shards;
+        spec.bytes = wh_layout_bytes(&t->layout);
+        st = wh_outset_open(set, &spec, err);
+    }
+    free(names);
+    free(inputs);
+    return st;
+}
+
+int wh_target_fd(const wh_target *t, const wh_outset *set, size_t file)
+{
+    return wh_outset_fd(set, t->copies_count + file);
+}
+
+const char *wh_target_name(const wh_target *t, const wh_outset *set, size_t file)
+{
+    return wh_outset_path(set, t->copies_count + file);
+}
+
+static whit_status write_text(const wh_outset *set, size_t k, const void *data, size_t len,
+                              whit_error *err)
+{
+    return wh_file_pwrite(wh_outset_fd(set, k), wh_outset_path(set, k), 0, data, len, err);
+}
+
+static whit_status write_copy(const wh_target *t, const whit_source *source, const wh_outset *set,
+                              size_t k, whit_error *err)
+{
+    char *path = NULL, *text = NULL;
+    size_t len = 0;
+    whit_status st =
+        wh_file_inside(whit_file_path(whit_source_file(source)), t->copies[k], &path, err);
+    if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
+    if (st == WHIT_OK) st = write_text(set, k, text, len, err);
+    free(text);
+    free(path);
+    return st;
+}
+
+whit_status wh_target_finish(const wh_target *t, const whit_source *source, wh_outset *set,
+                             whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    wh_buf text = { 0 };
+    for (size_t k = 0; k < t->copies_count && st == WHIT_OK; k++)
+        st = write_copy(t, source, set, k, err);
+    for (size_t f = 0; f < t->layout.count && st == WHIT_OK; f++) {
+        st = wh_layout_header(&t->layout, f, &text, err);
+        if (st == WHIT_OK) st = write_text(set, t->copies_count + f, text.data, text.len, err);
+        wh_buf_free(&text);
+    }
+    if (st == WHIT_OK && t->has_index) {
+        st = wh_layout_index(&t->layout, &text, err);
+        if (st == WHIT_OK)
+            st = write_text(set, t->copies_count + t->layout.count, text.data, text.len, err);
+        wh_buf_free(&text);
+    }
+    return st == WHIT_OK ? wh_outset_commit(set, err) : st;
+}

@@ -1,0 +1,39 @@
+/* src/job/target.h - where a job writes: weight files laid out, an index, copies of small files.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_JOB_TARGET_H
+#define WH_JOB_TARGET_H
+
+#include <whit/job.h>
+#include "base/lines.h"
+#include "io/outset.h"
+#include "job/layout.h"
+
+typedef struct wh_target {
+    char *path;    /* NULL: for a plan that is only looked at */
+    int folder;    /* 0: one .safetensors file */
+    int has_index; /* shards under an index, as the source has them */
+    wh_layout layout;
+    char **copies; /* names of config and tokenizer files to carry over */
+    size_t copies_count;
+    char **names; /* of layout.file[], which borrow them */
+} wh_target;
+
+/* Decide the files from the output name and the source. Odd config files become warnings. */
+whit_status wh_target_init(wh_target *t, const char *output, const whit_source *source,
+                           wh_lines *warnings, whit_error *err);
+void wh_target_free(wh_target *t);
+
+/* The output file of a tensor in that shard of the source. */
+size_t wh_target_file(const wh_target *t, uint32_t shard);
+
+/* Open the temporary files; weight file f is then at wh_target_fd(set, f). */
+whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,
+                           wh_outset **set, whit_error *err);
+int wh_target_fd(const wh_target *t, const wh_outset *set, size_t file);
+const char *wh_target_name(const wh_target *t, const wh_outset *set, size_t file);
+
+/* Write headers, index and copies, then make all of it appear. */
+whit_status wh_target_finish(const wh_target *t, const whit_source *source, wh_outset *set,
+                             whit_error *err);
+
+#endif
