@@ -169,25 +169,59 @@ static whit_status list_names(const wh_target *t, const char ***out, size_t *cou
     return WHIT_OK;
 }
 
+/* Every file that the job reads: shards, index, and what is copied. */
+typedef struct input_list {
+    char **path; /* owned */
+    size_t count;
+} input_list;
+
+static void free_inputs(input_list *l)
+{
+    for (size_t i = 0; i < l->count; i++) free(l->path[i]);
+    free(l->path);
+}
+
+static int add_input(input_list *l, char *path)
+{
+    if (path) l->path[l->count++] = path;
+    return path != NULL;
+}
+
+static whit_status list_inputs(const wh_target *t, const whit_file *file, input_list *l,
+                               whit_error *err)
+{
+    size_t shards = whit_file_shards(file);
+    int ok = (l->path = wh_calloc(shards + t->copies_count + 1, sizeof *l->path)) != NULL;
+    for (size_t k = 0; k < shards && ok; k++) {
+        const char *path = whit_file_shard_path(file, k);
+        ok = add_input(l, wh_strndup(path, strlen(path)));
+    }
+    const char *folder = whit_file_path(file);
+    if (ok && whit_file_has_index(file))
+        ok = add_input(l, whit_file_is_folder(file) ? wh_path_join(folder, INDEX_NAME)
+                                                    : wh_strndup(folder, strlen(folder)));
+    for (size_t k = 0; k < t->copies_count && ok; k++)
+        ok = add_input(l, wh_path_join(folder, t->copies[k]));
+    return ok ? WHIT_OK : no_memory(err);
+}
+
 whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,
                            wh_outset **set, whit_error *err)
 {
-    const whit_file *file = whit_source_file(source);
-    size_t shards = whit_file_shards(file);
     wh_outset_spec spec = { .path = t->path, .folder = t->folder, .force = force };
-    const char **names = NULL, **inputs = wh_calloc(shards, sizeof *inputs);
-    if (!inputs) return no_memory(err);
-    for (size_t k = 0; k < shards; k++) inputs[k] = whit_file_shard_path(file, k);
-    whit_status st = list_names(t, &names, &spec.count, err);
+    const char **names = NULL;
+    input_list inputs = { NULL, 0 };
+    whit_status st = list_inputs(t, whit_source_file(source), &inputs, err);
+    if (st == WHIT_OK) st = list_names(t, &names, &spec.count, err);
     if (st == WHIT_OK) {
         spec.names = t->folder ? names : NULL;
-        spec.inputs = inputs;
-        spec.inputs_count = shards;
+        spec.inputs = (const char *const *)inputs.path;
+        spec.inputs_count = inputs.count;
         spec.bytes = wh_layout_bytes(&t->layout);
         st = wh_outset_open(set, &spec, err);
     }
     free(names);
-    free(inputs);
+    free_inputs(&inputs);
     return st;
 }
 
