@@ -1,0 +1,185 @@
+/* tools/cli.h - what the commands of the whit tool share: options, messages, progress, exit codes.
+ *
+ * One table (cli.c) holds every option; the parser and the help read it, so they cannot disagree.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_TOOLS_CLI_H
+#define WHIT_TOOLS_CLI_H
+
+#include <signal.h>
+
+#include <whit/whit.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define CLI_PRINTF(fmt, args)
+#endif
+
+/* ---- exit codes (README has the table) ------------------------------------------------------- */
+
+enum {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_SYSTEM = 1,
+    CLI_EXIT_USAGE = 2,
+    CLI_EXIT_BAR = 3,
+    CLI_EXIT_INPUT = 4
+};
+
+int cli_exit_code(whit_status status);
+
+/* ---- commands and options (cli.c) ------------------------------------------------------------ */
+
+enum { /* bits of cli_option.commands */
+       CLI_QUANTIZE = 1,
+       CLI_DEQUANTIZE = 2,
+       CLI_INSPECT = 4,
+       CLI_COMPARE = 8,
+       CLI_JOBS = 15, /* every command that opens a model */
+       CLI_HELP = 16,
+       CLI_ALL = 31
+};
+
+typedef struct cli_options cli_options;
+
+typedef struct cli_command {
+    const char *name;
+    unsigned bit;
+    int (*run)(const cli_options *opt); /* returns the exit code                        */
+    size_t min_operands, max_operands;
+    const char *operands; /* "IN -o OUT", for the usage line                            */
+    const char *brief;    /* one line                                                   */
+    const char *about;    /* a paragraph, each line ended by \n                         */
+    const char *example;
+} cli_command;
+
+extern const cli_command cli_commands[]; /* whit.c; ends with a row whose name is NULL */
+
+/* Options with a list of words hold the number of the word, counted from 1; 0 is not given. */
+enum { CLI_PROGRESS_AUTO = 1, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CLI_PROGRESS_NONE };
+enum { CLI_COLOR_AUTO = 1, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
+enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
+enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
+
+struct cli_options {
+    const cli_command *command;
+    const char **operands; /* [operands_count], in argv                                  */
+    size_t operands_count;
+    const char **rules; /* [rules_count], in argv                                        */
+    size_t rules_count;
+    const char *output, *scheme, *embeddings, *head;
+    const char *json_path; /* of --json=FILE; NULL: JSON goes to stdout                  */
+    uint64_t max_memory;
+    uint64_t threads, top;
+    double min_sqnr; /* NaN when there is no bar                                         */
+    int clip;        /* number of the word, which is the value of whit_clip              */
+    int dtype, progress, color;
+    int verbosity;
+    int json, force, strict, dry_run, tensors, check;
+    int top_given;
+};
+
+typedef enum cli_outcome {
+    CLI_RUN,
+    CLI_SHOW_HELP,
+    CLI_SHOW_VERSION,
+    CLI_BAD_USAGE,
+    CLI_NO_MEMORY
+} cli_outcome;
+
+/* Read the arguments after the command's name. What is wrong has been reported. Call
+ * cli_options_free whatever comes back. */
+cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, char **argv);
+void cli_options_free(cli_options *opt);
+
+/* The command of that name, or NULL. */
+const cli_command *cli_command_find(const char *name);
+/* Report a name that is no command, with the nearest one; returns the exit code. */
+int cli_command_unknown(const char *name);
+
+void cli_help(const cli_command *command, FILE *out); /* NULL: of whit itself */
+
+/* ---- text of values (text.c) ----------------------------------------------------------------- */
+
+enum { CLI_NEAR_EDITS = 2, CLI_NEAR_LENGTH = 40 };
+/* Edits from a to b; SIZE_MAX when one of them is longer than CLI_NEAR_LENGTH. */
+size_t cli_edit_distance(const char *a, const char *b);
+
+/* These return 0 when the text is refused. */
+/* The digits at the start of text, up to limit (at least 9); *end is what follows them. */
+int cli_read_count(const char *text, uint64_t limit, uint64_t *out, const char **end);
+/* 4096, 512MiB, 4GiB, 5GB, ..: at least 1. */
+int cli_read_size(const char *text, uint64_t *out);
+int cli_read_number(const char *text, double *out); /* infinity is one, NaN is not */
+/* Number of the word in "one|two|three", counted from 1. */
+int cli_read_word(const char *text, const char *words);
+
+#define CLI_SHORT 72
+/* The name in a buffer of size bytes (at least 8); a long one loses its middle to "...". */
+const char *cli_short(char *buf, size_t size, const char *name);
+
+/* ---- messages and results (output.c) --------------------------------------------------------- */
+
+/* One line on stderr each. Warnings fall silent under --quiet, notes need --verbose. Only
+ * cli_error takes a NULL opt. */
+void cli_error(const cli_options *opt, const char *fmt, ...) CLI_PRINTF(2, 3);
+void cli_warn(const cli_options *opt, const char *fmt, ...) CLI_PRINTF(2, 3);
+void cli_note(const cli_options *opt, const char *fmt, ...) CLI_PRINTF(2, 3);
+
+/* Fill *err and return status. */
+whit_status cli_fail(whit_error *err, whit_status status, const char *fmt, ...) CLI_PRINTF(3, 4);
+
+/* Report a failed status (WHIT_OK is fine); returns the exit code. */
+int cli_finish(const cli_options *opt, whit_status status, const whit_error *err);
+
+/* What the container had to say, as warnings. */
+void cli_source_warnings(const cli_options *opt, const whit_source *source);
+
+/* WHIT_TEXT_COLOR where stdout is to be coloured. */
+int cli_text_flags(const cli_options *opt);
+
+/* Where results go: the table to stdout, JSON to stdout or to a file of its own. */
+typedef struct cli_results {
+    FILE *table; /* NULL: not wanted                                                     */
+    FILE *json;  /* NULL: not wanted                                                     */
+    char *temp;  /* temporary name of the JSON file; NULL: written in place, or stdout   */
+    const char *path;
+} cli_results;
+
+/* Opens the JSON file under a temporary name, before the work begins, so that a job of hours does
+ * not end in "permission denied". An existing file needs --force and may be no input (sources,
+ * NULL allowed). Close it in any case. */
+whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
+                             const whit_source *b, whit_error *err);
+/* All was written: give the JSON file its name. */
+whit_status cli_results_commit(cli_results *results, whit_error *err);
+/* Without commit the JSON file is removed. */
+void cli_results_close(cli_results *results);
+
+/* ---- progress and signals (progress.c) ------------------------------------------------------- */
+
+enum { CLI_SIGNALS = 3 };
+
+typedef struct cli_progress {
+    int style;                            /* CLI_PROGRESS_..; AUTO is the bar             */
+    int shown;                            /* something was shown                          */
+    double next;                          /* second at which the next one is due          */
+    size_t width;                         /* of the bar that stands on the terminal       */
+    struct sigaction before[CLI_SIGNALS]; /* put back at the end                          */
+} cli_progress;
+
+/* From here until the end SIGINT, SIGTERM and SIGHUP stop the job, which then cleans up. */
+void cli_progress_begin(cli_progress *progress, const cli_options *opt);
+void cli_progress_end(cli_progress *progress); /* also clears the bar */
+
+/* The options that all jobs share, with progress as their whit_progress_fn. */
+void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress *progress);
+
+/* ---- the commands ---------------------------------------------------------------------------- */
+
+int cli_quantize(const cli_options *opt);
+int cli_dequantize(const cli_options *opt);
+int cli_inspect(const cli_options *opt);
+int cli_compare(const cli_options *opt);
+
+#endif

@@ -1,0 +1,147 @@
+/* tools/whit.c - the whit command: names its subcommands, picks one, checks stdout at the end.
+ *
+ * Not here: the options (cli.c) and what the commands do (a file each).
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static int run_help(const cli_options *opt);
+
+const cli_command cli_commands[] = {
+    { "quantize", CLI_QUANTIZE, cli_quantize, 1, 1, "IN -o OUT",
+      "write a model with weights of a few bits",
+      "IN is a safetensors file, a model folder or its index file. OUT ending in .safetensors is\n"
+      "one file, any other name a folder with shards, index and the small files as in the input.\n"
+      "Matrices get the scheme; embeddings, output head, norms and small tensors are kept.\n"
+      "\n"
+      "A scheme is KIND[-GRANULARITY][-OPTION]..: int2 to int8, nf4, f16, bf16, f32 or keep; then\n"
+      "tensor, channel or gN (N columns share a scale); then asym (a zero point), or sf32, sf16,\n"
+      "sbf16 (type of the scales). Recommended: int4-g128, the default; int8-channel for more\n"
+      "quality. A GLOB is matched with whole tensor names: * ? [a-z] {a,b} {0..3}.\n",
+      "whit quantize Llama-3.1-8B/ -o out/ --scheme int4-g128 --rule '*.down_proj=int8-channel'" },
+    { "dequantize", CLI_DEQUANTIZE, cli_dequantize, 1, 1, "IN -o OUT.safetensors",
+      "write the weights back as plain floats",
+      "Every quantized tensor is decoded; f32 holds the decoded values exactly. Tensors that are\n"
+      "stored plain keep their type and bytes.\n",
+      "whit dequantize out/ -o plain.safetensors --dtype bf16" },
+    { "inspect", CLI_INSPECT, cli_inspect, 1, 1, "IN", "say what a model file holds",
+      "Prints format, metadata, types, schemes and sizes. With --check all data is read: scales\n"
+      "must be finite and codes in range, else the exit code is 4. NaN in a plain tensor is a "
+      "note.\n",
+      "whit inspect out/ --tensors --check" },
+    { "compare", CLI_COMPARE, cli_compare, 2, 2, "A B", "measure what a model lost",
+      "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"
+      "largest share of the squared error first.\n",
+      "whit compare Llama-3.1-8B/ out/ --top 3 --min-sqnr 15" },
+    { "help", CLI_HELP, run_help, 0, 1, "[COMMAND]", "explain whit or one of its commands",
+      "The same text as whit COMMAND --help.\n", "whit help quantize" },
+    { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL }
+};
+
+static int run_help(const cli_options *opt)
+{
+    const cli_command *command = NULL;
+    if (opt->operands_count == 1) {
+        command = cli_command_find(opt->operands[0]);
+        if (!command) return cli_command_unknown(opt->operands[0]);
+    }
+    cli_help(command, stdout);
+    return CLI_EXIT_OK;
+}
+
+static int show_version(void)
+{
+    printf("whit %s\n", whit_version());
+    return CLI_EXIT_OK;
+}
+
+static int show_usage(void)
+{
+    fputs("usage: whit COMMAND [OPTIONS]\ncommands:", stderr);
+    for (const cli_command *c = cli_commands; c->name; c++) fprintf(stderr, " %s", c->name);
+    fputs("\ntry: whit help\n", stderr);
+    return CLI_EXIT_USAGE;
+}
+
+static int run_command(const cli_options *opt)
+{
+    whit_error err = { WHIT_OK, "" };
+    const char *isa = NULL;
+    if (opt->command->bit & CLI_JOBS) { /* a wrong WHIT_ISA stops here, not hours into a job */
+        whit_status st = whit_isa(&isa, &err);
+        if (st != WHIT_OK) return cli_finish(opt, st, &err);
+        cli_note(opt, "instruction set %s", isa);
+    }
+    return opt->command->run(opt);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    cli_options opt;
+    int rc = CLI_EXIT_OK;
+
+    if (argc < 2) return show_usage();
+    if (strcmp(argv[1], "--version") == 0) return show_version();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        cli_help(NULL, stdout);
+        return CLI_EXIT_OK;
+    }
+    const cli_command *command = cli_command_find(argv[1]);
+    if (!command) return cli_command_unknown(argv[1]);
+
+    switch (cli_parse(&opt, command, argc - 2, argv + 2)) {
+    case CLI_RUN:
+        rc = run_command(&opt);
+        break;
+    case CLI_SHOW_HELP:
+        cli_help(command, stdout);
+        break;
+    case CLI_SHOW_VERSION:
+        rc = show_version();
+        break;
+    case CLI_BAD_USAGE:
+        rc = CLI_EXIT_USAGE;
+        break;
+    case CLI_NO_MEMORY:
+        rc = CLI_EXIT_SYSTEM;
+        break;
+    }
+    cli_options_free(&opt);
+    return rc;
+}
+
+/* A standard descriptor that is closed would be handed to the next file that is opened, and the
+ * table or a warning would land inside the weights. Opened the wrong way round, so that using it
+ * still fails. */
+static int guard_descriptors(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+        if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return CLI_EXIT_SYSTEM;
+    }
+    return CLI_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    if (guard_descriptors() != CLI_EXIT_OK) return CLI_EXIT_SYSTEM;
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like others, and leaves no debris */
+    signal(SIGXFSZ, SIG_IGN); /* and so is a file that a limit forbids */
+
+    int rc = dispatch(argc, argv);
+
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        cli_error(NULL, "standard output: %s", errno ? strerror(errno) : "not all was written");
+        if (rc == CLI_EXIT_OK) rc = CLI_EXIT_SYSTEM;
+    }
+    return rc;
+}
