@@ -8,11 +8,11 @@
 
 #include <stdlib.h>
 
-static const char *const schemes[] = { "int8-channel",   "int8-channel-asym", "int6-g64",
-                                       "int5-g64",       "int4-g32",          "int4-g32-asym",
-                                       "int4-g64",       "int4-g64-asym",     "int4-g128",
-                                       "int4-channel",   "nf4-g64",           "int3-g32",
-                                       "int3-g64",       "int2-g32",          "int2-g64" };
+static const char *const schemes[] = { "int8-channel", "int8-channel-asym", "int6-g64",
+                                       "int5-g64",     "int4-g32",          "int4-g32-asym",
+                                       "int4-g64",     "int4-g64-asym",     "int4-g128",
+                                       "int4-channel", "nf4-g64",           "int3-g32",
+                                       "int3-g64",     "int2-g32",          "int2-g64" };
 
 /* Quantize in memory; *sqnr over all matrices that the plan quantizes, and their bits a weight. */
 static whit_status measure(const whit_source *source, const char *scheme, whit_clip clip,
@@ -60,8 +60,7 @@ int main(int argc, char **argv)
         double minmax = 0, mse = 0, bits = 0;
         st = measure(source, schemes[i], WHIT_CLIP_MINMAX, &minmax, &bits, &err);
         if (st == WHIT_OK) st = measure(source, schemes[i], WHIT_CLIP_MSE, &mse, &bits, &err);
-        if (st == WHIT_OK)
-            printf("| %s | %.3f | %.2f | %.2f |\n", schemes[i], bits, minmax, mse);
+        if (st == WHIT_OK) printf("| %s | %.3f | %.2f | %.2f |\n", schemes[i], bits, minmax, mse);
     }
     if (st != WHIT_OK) fprintf(stderr, "%s\n", err.msg);
     whit_source_close(source);

@@ -233,8 +233,7 @@ static void put_source_tensor(wh_buf *b, const whit_source_tensor *t)
     wh_buf_puts(b, "}");
 }
 
-void whit_source_write_json(const whit_source *source, const whit_check *check,
-                            FILE *out)
+void whit_source_write_json(const whit_source *source, const whit_check *check, FILE *out)
 {
     wh_buf b = { 0 };
     wh_buf_puts(&b, "{\"schema\":1");
