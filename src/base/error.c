@@ -7,11 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One printable line: a name from a hostile file must not move the cursor or fake a second line. */
+/* A text that was cut short loses a code point of which only a part is left. */
+static void drop_half_character(char *text)
+{
+    size_t len = strlen(text), back = 1;
+    while (back < 4 && back < len && ((unsigned char)text[len - back] & 0xc0) == 0x80) back++;
+    unsigned char lead = len ? (unsigned char)text[len - back] : 0;
+    size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    if (want > back) text[len - back] = 0;
+}
+
+/* One printable line: a name from a hostile file must not move the cursor or fake a second line.
+ * Control characters are those of ASCII and, as c2 80 .. c2 9f, those of Unicode's C1. */
 static void clean_line(char *text)
 {
-    for (unsigned char *p = (unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7f) *p = '?';
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        int c1 = *p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f;
+        if (*p < 0x20 || *p == 0x7f || c1) *p = '?';
+        if (c1) *++p = '?';
+    }
 }
 
 whit_status wh_fail(whit_error *err, whit_status code, const char *fmt, ...)
@@ -19,8 +33,9 @@ whit_status wh_fail(whit_error *err, whit_status code, const char *fmt, ...)
     if (!err) return code;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    int n = vsnprintf(err->msg, sizeof err->msg, fmt, args);
     va_end(args);
+    if (n < 0 || (size_t)n >= sizeof err->msg) drop_half_character(err->msg);
     clean_line(err->msg);
     err->code = code;
     return code;

@@ -25,7 +25,7 @@ whit_status whit_dequantize(const uint8_t *codes, const float *scale, const uint
     if (!scheme || !whit_scheme_is_quantized(scheme))
         return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: no scheme of codes");
     if (rows == 0 || cols == 0) return WHIT_OK;
-    if (!codes || !scale || !w || (scheme->asym && !zero) ||
+    if (!codes || !scale || !w || (scheme->asym && !zero) || scheme->gran == WHIT_GRAN_NONE ||
         (scheme->gran == WHIT_GRAN_GROUP && scheme->group == 0))
         return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: a matrix or plane missing");
     uint64_t srows, scols;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 /* 1 if one of the dot-separated parts of name is `part`. */
 static int has_part(const char *name, const char *part)
 {
@@ -21,13 +23,10 @@ void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *col
     uint32_t lead = tensor->rank >= 2; /* how many dimensions make the rows */
     if (tensor->rank == 3 && has_part(tensor->name, "experts")) lead = 2;
     uint64_t r = 1, c = 1;
-    /* The product of all dimensions was checked by the reader, except where one of them is 0. */
+    /* Readers check the product of a shape; where it is 0, that of the others may be anything. */
     for (uint32_t d = 0; d < tensor->rank; d++) {
-        uint64_t n = tensor->elements == 0 && tensor->shape[d] != 0 ? 1 : tensor->shape[d];
-        if (d < lead)
-            r *= n;
-        else
-            c *= n;
+        uint64_t *side = d < lead ? &r : &c;
+        if (!wh_mul_u64(*side, tensor->shape[d], side)) *side = UINT64_MAX;
     }
     *rows = r;
     *cols = c;
