@@ -55,7 +55,7 @@ typedef struct whit_quant_stats {
  *            group is stored as an all-zero group.
  * Errors:    WHIT_ERR_ARG (bad spec, missing pointer); WHIT_ERR_NUMERIC (NaN or Inf: err->msg
  *            names row and column; a scale beyond its type: err->msg names -sf32);
- *            WHIT_ERR_NOMEM (a scratch row). Outputs are then unspecified.
+ *            WHIT_ERR_NOMEM (scratch for one group, row or tensor). Outputs are then unspecified.
  * Threads:   reentrant; no state is kept. err may be NULL.
  * Source:    affine map r = S(q - Z), Jacob et al. 2018 (arXiv:1712.05877) eq. 1; NF4: Dettmers
  *            et al. 2023 (arXiv:2305.14314), table of bitsandbytes.

@@ -85,14 +85,20 @@ static int zero_point(const wh_quantizer *q, float min, float scale)
     return (int)rintf(clampf(-min / scale, 0.0f, q->hi));
 }
 
+/* The larger of the magnitudes of the codes that the ends of the range get. */
+static float end_code(const wh_quantizer *q, const wh_range *r, const wh_candidate *c)
+{
+    float lo = q->lo - (float)c->zero, hi = q->hi - (float)c->zero;
+    float a = rintf(clampf(r->min / c->scale, lo, hi));
+    float b = rintf(clampf(r->max / c->scale, lo, hi));
+    return fmaxf(fabsf(a), fabsf(b));
+}
+
 /* Whether the ends of the range decode to something finite: scale * code may pass FLT_MAX. */
 static int decodes(const wh_quantizer *q, const wh_range *r, const wh_candidate *c)
 {
     if (q->book || fabsf(largest(r)) < FLT_MAX / 4) return 1; /* |table| <= 1; room for a step */
-    float lo = q->lo - (float)c->zero, hi = q->hi - (float)c->zero;
-    float a = rintf(clampf(r->min / c->scale, lo, hi));
-    float b = rintf(clampf(r->max / c->scale, lo, hi));
-    return isfinite(a * c->scale) && isfinite(b * c->scale);
+    return isfinite(end_code(q, r, c) * c->scale);
 }
 
 /* Round to the stored type and append, unless it cannot be stored or says what stands there. */
@@ -137,8 +143,9 @@ static int minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, i
     if (*raised) out->scale = smallest_scale(type);
     if (!isfinite(out->scale)) return 0;
     if (q->scheme.asym) out->zero = zero_point(q, min, out->scale);
-    while (!decodes(q, r, out)) {
-        out->scale = lower_scale(type, out->scale);
+    while (!decodes(q, r, out)) { /* to where the code just fits, then step by step */
+        float most = round_scale(type, FLT_MAX / end_code(q, r, out));
+        out->scale = most < out->scale ? most : lower_scale(type, out->scale);
         if (q->scheme.asym) out->zero = zero_point(q, min, out->scale);
     }
     return 1;
