@@ -223,7 +223,7 @@ static whit_status read_codes(const reader *r, uint64_t r0, uint64_t rows, uint6
                               uint64_t cols, float *dst)
 {
     uint64_t step_rows = 1, step_cols = PIECE_CODES;
-    if (cols <= PIECE_CODES) {
+    if (r->t->cols <= PIECE_CODES) {
         step_rows = PIECE_CODES / r->row_bytes;
         if (step_rows > PIECE_SCALES / r->groups) step_rows = PIECE_SCALES / r->groups;
         step_cols = cols;
