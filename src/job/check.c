@@ -116,7 +116,9 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     j->sum[i].nan += f->nan;
     j->sum[i].inf += f->inf;
     j->sum[i].fill += f->fill;
-    return wh_meter_step(&j->stream.meter, j->item[i].of->tensor.name, r.rows * r.cols, err);
+    uint64_t bytes = whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
+    return wh_meter_step(&j->stream.meter, j->item[i].of->tensor.name,
+                         wh_numbering_share(&j->tiles, i, tile, bytes), err);
 }
 
 static void add_item(check_job *j, const whit_source_tensor *of, size_t stored, role what)
@@ -154,6 +156,9 @@ static whit_status stream(check_job *j, const whit_job_options *options, whit_er
     uint64_t tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     if (st != WHIT_OK) return st;
+    for (size_t i = 0; i < j->count; i++)
+        j->stream.meter.total +=
+            whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
     j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
     if (j->slot)
         st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,

@@ -99,8 +99,10 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r);
     add_sums(&j->sum[i], &j->slot[worker]);
-    return wh_meter_step(&j->stream.meter, whit_source_at(j->a, j->pair[i].a)->tensor.name,
-                         r.rows * r.cols, err);
+    const whit_tensor *a = &whit_source_at(j->a, j->pair[i].a)->tensor;
+    const whit_tensor *b = &whit_source_at(j->b, j->pair[i].b)->tensor;
+    return wh_meter_step(&j->stream.meter, a->name,
+                         wh_numbering_share(&j->tiles, i, tile, a->bytes + b->bytes), err);
 }
 
 /* One side has what the other lacks: a warning, strictly a bar. */
@@ -161,6 +163,9 @@ static whit_status stream(compare_job *j, const whit_job_options *options, whit_
     uint64_t tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     if (st != WHIT_OK) return st;
+    for (size_t i = 0; i < j->count; i++)
+        j->stream.meter.total += whit_source_at(j->a, j->pair[i].a)->tensor.bytes +
+                                 whit_source_at(j->b, j->pair[i].b)->tensor.bytes;
     j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
     if (j->slot)
         st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,

@@ -92,8 +92,11 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     whit_dtype_from_f32(j->dtype, w->w, n, w->out);
     whit_dtype_to_f32(j->dtype, w->out, n, w->scratch);
     whit_quant_stats ignored = { 0 };
-    st = wh_convert_measure(w->w, w->scratch, n, &r, &ignored, err);
-    if (st != WHIT_OK) return wh_prefix(err, st, t->tensor.name);
+    st = wh_convert_measure(w->w, w->scratch, n, &r, "--dtype f32", &ignored, err);
+    if (st != WHIT_OK) {
+        wh_prefix(err, st, t->tensor.name);
+        return wh_prefix(err, st, whit_file_path(whit_source_file(j->source)));
+    }
     return write_at(j, i, (r.r0 * t->cols + r.c0) * size, w->out, n * size, err);
 }
 
@@ -101,15 +104,19 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
 {
     decode_job *j = ctx;
     wh_rect r;
-    const whit_source_tensor *t = whit_source_at(j->source, wh_numbering_find(&j->tiles, tile, &r));
+    size_t i = wh_numbering_find(&j->tiles, tile, &r);
+    const whit_source_tensor *t = whit_source_at(j->source, i);
     (void)worker;
-    return wh_meter_step(&j->stream.meter, t->tensor.name, r.rows * r.cols, err);
+    return wh_meter_step(&j->stream.meter, t->tensor.name,
+                         wh_numbering_share(&j->tiles, i, tile, t->tensor.bytes), err);
 }
 
 static whit_status stream(decode_job *j, const whit_job_options *options, whit_error *err)
 {
     uint64_t tables = (uint64_t)j->tiles.count * 1024 + ((uint64_t)8 << 20);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
+    for (size_t i = 0; i < j->tiles.count; i++)
+        j->stream.meter.total += whit_source_at(j->source, i)->tensor.bytes;
     if (st == WHIT_OK) st = wh_target_open(&j->target, j->source, options->force, &j->set, err);
     if (st == WHIT_OK)
         st = wh_for_ordered(j->stream.threads, j->tiles.first[j->tiles.count], tile_work,

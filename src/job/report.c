@@ -42,7 +42,7 @@ whit_status wh_report_make(whit_report **out, const whit_plan *plan, const whit_
         rows[i].mse = s->weights ? s->sum_err2 / (double)s->weights : 0.0;
         rows[i].sqnr_db = whit_sqnr_db(s->sum_w2, s->sum_err2);
         rows[i].max_abs_error = s->max_abs_err;
-        if (plan->entry[i].scheme.kind == WHIT_KEEP) continue;
+        if (!whit_scheme_is_quantized(&plan->entry[i].scheme)) continue;
         r->sum.weights += s->weights;
         r->sum.sum_w2 += s->sum_w2;
         r->sum.sum_err2 += s->sum_err2;
@@ -83,16 +83,17 @@ double whit_report_sqnr_db(const whit_report *report)
 }
 
 whit_status wh_convert_measure(const float *before, const float *after, size_t n,
-                               const wh_rect *rect, whit_quant_stats *stats, whit_error *err)
+                               const wh_rect *rect, const char *hint, whit_quant_stats *stats,
+                               whit_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(before[i]) || !isfinite(after[i]))
-            return wh_fail(err, WHIT_ERR_NUMERIC,
-                           "row %" PRIu64 ", column %" PRIu64 " %s; try: --rule 'NAME=keep'",
+            return wh_fail(err, WHIT_ERR_NUMERIC, "row %" PRIu64 ", column %" PRIu64 " %s; try: %s",
                            rect->r0 + i / rect->cols, rect->c0 + i % rect->cols,
                            isnan(before[i])   ? "is NaN"
                            : isinf(before[i]) ? "is infinite"
-                                              : "is too large for the type");
+                                              : "is too large for the type",
+                           hint);
         double e = (double)before[i] - (double)after[i];
         stats->sum_w2 += (double)before[i] * (double)before[i];
         stats->sum_err2 += e * e;

@@ -71,7 +71,7 @@ static whit_status convert_tile(const run *r, size_t i, const wh_rect *rect, wh_
     if (st != WHIT_OK) return st;
     whit_dtype_from_f32(type, w->w, n, w->out);
     whit_dtype_to_f32(type, w->out, n, w->scratch);
-    st = wh_convert_measure(w->w, w->scratch, n, rect, &w->stats, err);
+    st = wh_convert_measure(w->w, w->scratch, n, rect, "--rule 'NAME=keep'", &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     return write_at(r, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size, w->out,
                     n * size, err);

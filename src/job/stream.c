@@ -18,13 +18,12 @@
 
 uint64_t wh_worker_bytes(uint64_t elements)
 {
-    uint64_t scales = elements / 2 + 1;
-    return elements * (4 + 4 + 1 + 4) + scales * (4 + 4 + 1) + 256 * 1024; /* a stack */
+    return elements * (4 + 4 + 1 + 4 + 4 + 4 + 1) + 256 * 1024; /* a stack */
 }
 
 wh_worker *wh_workers_make(unsigned count, uint64_t elements)
 {
-    size_t n = elements ? (size_t)elements : 1, scales = n / 2 + 1;
+    size_t n = elements ? (size_t)elements : 1;
     wh_worker *workers = n == elements || elements == 0 ? wh_calloc(count, sizeof *workers) : NULL;
     int ok = workers != NULL;
     for (unsigned i = 0; i < count && ok; i++) {
@@ -33,9 +32,9 @@ wh_worker *wh_workers_make(unsigned count, uint64_t elements)
         w->scratch = wh_alloc_aligned(n, sizeof *w->scratch);
         w->codes = wh_alloc_aligned(n, 1);
         w->out = wh_alloc_aligned(n, 4);
-        w->scale = wh_alloc_aligned(scales, sizeof *w->scale);
-        w->scale_out = wh_alloc_aligned(scales, 4);
-        w->zero = wh_alloc_aligned(scales, 1);
+        w->scale = wh_alloc_aligned(n, sizeof *w->scale);
+        w->scale_out = wh_alloc_aligned(n, 4);
+        w->zero = wh_alloc_aligned(n, 1);
         ok = w->w && w->scratch && w->codes && w->out && w->scale && w->scale_out && w->zero;
     }
     if (ok) return workers;
@@ -88,7 +87,7 @@ whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
 whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_numbering *tiles,
                            uint64_t fixed_bytes, whit_error *err)
 {
-    uint64_t most = wh_numbering_largest(tiles), memory, area = 0;
+    uint64_t most = wh_numbering_largest(tiles), memory;
     *s = (wh_stream){ 0 };
     whit_status st =
         wh_stream_threads(job, fixed_bytes, wh_worker_bytes(most), &s->threads, &memory, err);
@@ -96,8 +95,7 @@ whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_n
     s->workers = wh_workers_make(s->threads, most);
     if (!s->workers)
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads", s->threads);
-    for (size_t i = 0; i < tiles->count; i++) area += tiles->tiling[i].rows * tiles->tiling[i].cols;
-    wh_meter_start(&s->meter, job, area);
+    wh_meter_start(&s->meter, job, 0);
     return WHIT_OK;
 }
 

@@ -12,7 +12,7 @@ typedef struct wh_worker {
     float *scratch; /* [elements] */
     uint8_t *codes; /* [elements] */
     uint8_t *out;   /* [elements * 4]: packed codes, or converted floats */
-    float *scale;   /* [elements / 2 + 1] */
+    float *scale;   /* [elements]: a matrix of one column has as many scales as weights */
     uint8_t *scale_out, *zero;
     whit_quant_stats stats; /* of the tile */
 } wh_worker;
@@ -37,7 +37,7 @@ whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
 typedef struct wh_stream {
     wh_worker *workers;
     unsigned threads;
-    wh_meter meter; /* its total: all elements of the tiling */
+    wh_meter meter; /* the job adds what it will read to its total */
 } wh_stream;
 
 /* Threads and buffers for the tiles; fixed_bytes is what the job holds besides. */

@@ -72,6 +72,18 @@ size_t wh_numbering_find(const wh_numbering *n, uint64_t k, wh_rect *rect)
     return lo;
 }
 
+/* bytes * k / count, without overflow. */
+static uint64_t part(uint64_t bytes, uint64_t k, uint64_t count)
+{
+    return bytes / count * k + bytes % count * k / count;
+}
+
+uint64_t wh_numbering_share(const wh_numbering *n, size_t matrix, uint64_t k, uint64_t bytes)
+{
+    uint64_t count = n->tiling[matrix].count, i = k - n->first[matrix];
+    return part(bytes, i + 1, count) - part(bytes, i, count);
+}
+
 uint64_t wh_numbering_largest(const wh_numbering *n)
 {
     uint64_t most = 0;

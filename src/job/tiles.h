@@ -38,6 +38,8 @@ int wh_numbering_init(wh_numbering *n, size_t count); /* 0: no memory */
 void wh_numbering_finish(wh_numbering *n);            /* after all tilings are set */
 /* Which matrix tile number k is in. */
 size_t wh_numbering_find(const wh_numbering *n, uint64_t k, wh_rect *rect);
+/* The part of a matrix's `bytes` that falls on its tile number k; the parts add up to all of it. */
+uint64_t wh_numbering_share(const wh_numbering *n, size_t matrix, uint64_t k, uint64_t bytes);
 uint64_t wh_numbering_largest(const wh_numbering *n); /* elements of the largest tile */
 void wh_numbering_free(wh_numbering *n);
 

@@ -199,6 +199,13 @@ whit_status wh_native_read(const whit_file *file, whit_source_tensor **out, size
         else if (text)
             st = read_shard(&c, text, &l);
     }
+    for (size_t i = 0; i < l.count && st == WHIT_OK; i++) {
+        const whit_source_tensor *s = &l.item[i];
+        context c = { .file = file, .shard = s->tensor.shard, .err = err };
+        size_t at = whit_file_find(file, s->tensor.name);
+        if (at != WHIT_NOT_FOUND && claimed[at] && at != s->planes[0])
+            st = bad(&c, s->tensor.name, "is described, and a part of another tensor");
+    }
     *out = l.item;
     *count = l.count;
     return st;
