@@ -187,15 +187,14 @@ static void test_formats(const scratch *s)
         const char *words;
     } rows[] = {
         /* clang-format off */
-        { "a.safetensors", H("GGUF\3\0\0\0\1\0\0\0\0\0\0\0"), WHIT_ERR_UNSUPPORTED, "a GGUF file" },
-        { "b", H("GGUF\3\0\0\0{\0\0\0\0\0\0\0"), WHIT_ERR_UNSUPPORTED, "a GGUF file" },
+        { "a.safetensors", H("GGUF\3\0\0\0\1\0\0\0\0\0\0\0"), WHIT_ERR_FORMAT, "GGUF header goes on to" },
+        { "b", H("GGUF\3\0\0\0{\0\0\0\0\0\0\0"), WHIT_ERR_FORMAT, "GGUF header goes on to" },
         { "c", H("PK\3\4\12\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0w.npy"),
           WHIT_ERR_UNSUPPORTED, "a NumPy archive (NPZ)" },
         { "d", H("PK\3\4\12\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0a/b.pkl"),
           WHIT_ERR_UNSUPPORTED, "a zip archive" },
         { "e", H("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), WHIT_ERR_UNSUPPORTED, "zip archive" },
         { "f", H("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."), WHIT_ERR_UNSUPPORTED, "a pickle" },
-        { "g", H("\x93NUMPY\1\0v\0{'descr'"), WHIT_ERR_UNSUPPORTED, "a NumPy array (NPY)" },
         { "h", H("\x89HDF\r\n\x1a\n\0\0\0\0"), WHIT_ERR_UNSUPPORTED, "an HDF5 file" },
         { "i", H("\x1c\0\0\0TFL3\0\0\0\0"), WHIT_ERR_UNSUPPORTED, "a TensorFlow Lite model" },
         { "j", H("\x08\7\x12\7pytorch\x1a"), WHIT_ERR_UNSUPPORTED, "an ONNX model" },
@@ -261,8 +260,8 @@ static void test_folder_choice(const scratch *s)
     scratch_text(s, "m/.hidden.safetensors", "");
     fails_at(s, "m", WHIT_ERR_FORMAT, "no model file in this folder");
     scratch_text(s, "m/pytorch_model.bin", "x");
-    scratch_text(s, "m/model.gguf", "x");
-    fails_at(s, "m", WHIT_ERR_UNSUPPORTED, "no .safetensors file, only model.gguf; try: ");
+    scratch_text(s, "m/model.onnx", "x");
+    fails_at(s, "m", WHIT_ERR_UNSUPPORTED, "no .safetensors file, only model.onnx; try: ");
     scratch_safetensors(s, "m/one.safetensors", "{" A "}", "ab", 2);
     f = open_at(s, "m", WHIT_OK, "");
     CHECK(f && whit_file_is_folder(f) && !whit_file_has_index(f), "the only file");

@@ -31,10 +31,13 @@ typedef struct whit_source_tensor {
 /* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are
  * missing or have another shape than its scheme says. */
 WHIT_API whit_status whit_source_open(whit_source **out, const char *path, whit_error *err);
+/* Open a raw array as a model of one plain tensor; see whit_file_open_raw. */
+WHIT_API whit_status whit_source_open_raw(whit_source **out, const char *path,
+                                          const whit_raw_options *options, whit_error *err);
 WHIT_API void whit_source_close(whit_source *source); /* NULL is fine */
 
 WHIT_API const whit_file *whit_source_file(const whit_source *source);
-/* "safetensors", or "whit native" where some tensor carries a scheme of ours. */
+/* whit_file_format, or "whit native" where some tensor carries a scheme of ours. */
 WHIT_API const char *whit_source_format(const whit_source *source);
 WHIT_API size_t whit_source_count(const whit_source *source);
 WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);

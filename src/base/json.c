@@ -39,9 +39,7 @@ static wh_json_token problem(wh_json *j, const char *what)
     return WH_JSON_ERROR;
 }
 
-/* Length of the well-formed UTF-8 sequence that starts at p, 0 if there is none: no overlong
- * forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_sequence(const unsigned char *p, size_t left)
+size_t wh_utf8_sequence(const unsigned char *p, size_t left)
 {
     static const struct {
         unsigned char first, last, low, high; /* lead octets, and the range of the second octet */
@@ -181,7 +179,7 @@ static wh_json_token string(wh_json *j, wh_json_token token)
         int c;
         while ((c = peek(j)) >= 0x20 && c != '"' && c != '\\') {
             if (c >= 0x80)
-                n = utf8_sequence((const unsigned char *)j->src + j->pos, j->len - j->pos);
+                n = wh_utf8_sequence((const unsigned char *)j->src + j->pos, j->len - j->pos);
             if (n == 0) return problem(j, "invalid UTF-8 in a string");
             j->pos += n;
             n = 1;
@@ -327,7 +325,7 @@ void wh_json_put_string(wh_buf *b, const char *text)
     wh_buf_put(b, "\"", 1);
     while (left > 0) {
         const unsigned char *p = (const unsigned char *)text;
-        size_t n = utf8_sequence(p, left);
+        size_t n = wh_utf8_sequence(p, left);
         if (n == 0) {
             wh_buf_puts(b, "\xef\xbf\xbd");
             n = 1;

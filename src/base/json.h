@@ -58,4 +58,8 @@ void wh_json_put_string(wh_buf *b, const char *text);
  * finite. */
 void wh_json_put_double(wh_buf *b, double v);
 
+/* Length of the well-formed UTF-8 sequence (RFC 3629) that starts at p, 0 if there is none: no
+ * overlong forms, no surrogates, nothing above U+10FFFF. left >= 1. */
+size_t wh_utf8_sequence(const unsigned char *p, size_t left);
+
 #endif

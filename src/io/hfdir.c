@@ -2,7 +2,8 @@
  *
  * A folder is, in this order: model.safetensors (an index beside it is left alone, as transformers
  * does, with a warning); the shards that model.safetensors.index.json names; its only .safetensors
- * file. The index is a JSON object with
+ * file; where there is none, its only .gguf file, or the parts of one. The index is a JSON object
+ * with
  *
  *   "weight_map": { TENSOR: SHARD, .. }     SHARD is a plain file name in the folder of the index
  *
@@ -229,8 +230,8 @@ static int ends_with(const char *name, const char *end)
 
 static int is_other_model(const char *name)
 {
-    static const char *const ends[] = { ".gguf", ".bin", ".pt",  ".pth",    ".ckpt",    ".onnx",
-                                        ".h5",   ".npz", ".npy", ".tflite", ".msgpack", ".pkl" };
+    static const char *const ends[] = { ".bin", ".pt",  ".pth",    ".ckpt",    ".onnx", ".h5",
+                                        ".npz", ".npy", ".tflite", ".msgpack", ".pkl" };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends_with(name, ends[i])) return 1;
     return 0;
@@ -239,6 +240,8 @@ static int is_other_model(const char *name)
 typedef struct found {
     size_t models; /* .safetensors files, and the first of them by name */
     char *model;
+    size_t ggufs; /* the same for .gguf */
+    char *gguf;
     char *other; /* the first by name that looks like a model of another format */
 } found;
 
@@ -265,6 +268,9 @@ static whit_status look_around(const whit_file *file, found *f, whit_error *err)
         if (ends_with(e->d_name, ".safetensors")) {
             f->models++;
             ok = keep_first(&f->model, e->d_name);
+        } else if (ends_with(e->d_name, ".gguf")) {
+            f->ggufs++;
+            ok = keep_first(&f->gguf, e->d_name);
         } else if (is_other_model(e->d_name))
             ok = keep_first(&f->other, e->d_name);
     }
@@ -277,7 +283,23 @@ static whit_status look_around(const whit_file *file, found *f, whit_error *err)
     return st;
 }
 
-/* Neither of the usual names is there: the only .safetensors file, or words about what is. */
+/* The only .gguf file, or all parts of a split one. */
+static whit_status add_gguf(whit_file *file, const found *f, whit_error *err)
+{
+    char label[WH_SHORT], name[WH_SHORT];
+    unsigned part, parts;
+    whit_status st = WHIT_OK;
+    if (f->ggufs == 1 || wh_gguf_split_name(f->gguf, &part, &parts)) {
+        st = add_file(file, file->path, f->gguf, err);
+        if (st == WHIT_OK) st = wh_gguf_join(file, err);
+    }
+    if (st == WHIT_OK && file->shard_count != f->ggufs)
+        st = wh_fail(err, WHIT_ERR_FORMAT, "%s: %zu .gguf files (%s, ..); try: name one of them",
+                     wh_io_label(label, file->path), f->ggufs, wh_short(name, f->gguf));
+    return st;
+}
+
+/* Neither of the usual names is there: the only model file, or words about what is. */
 static whit_status add_only_file(whit_file *file, whit_error *err)
 {
     char label[WH_SHORT], name[WH_SHORT];
@@ -291,6 +313,8 @@ static whit_status add_only_file(whit_file *file, whit_error *err)
                      "%s: %zu .safetensors files (%s, ..) and no " INDEX
                      "; try: name one of them, or add the index",
                      label, f.models, wh_short(name, f.model));
+    else if (st == WHIT_OK && f.ggufs > 0)
+        st = add_gguf(file, &f, err);
     else if (st == WHIT_OK && f.other)
         st = wh_fail(err, WHIT_ERR_UNSUPPORTED,
                      "%s: no .safetensors file, only %s; try: the same model as safetensors", label,
@@ -298,6 +322,7 @@ static whit_status add_only_file(whit_file *file, whit_error *err)
     else if (st == WHIT_OK)
         st = wh_fail(err, WHIT_ERR_FORMAT, "%s: no model file in this folder", label);
     free(f.model);
+    free(f.gguf);
     free(f.other);
     return st;
 }

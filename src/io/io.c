@@ -24,16 +24,6 @@ static int starts(const unsigned char *head, const char *magic)
     return memcmp(head, magic, strlen(magic)) == 0;
 }
 
-static int probe_gguf(const unsigned char *head)
-{
-    return starts(head, "GGUF");
-}
-
-static int probe_npy(const unsigned char *head)
-{
-    return starts(head, "\x93NUMPY");
-}
-
 static int probe_zip(const unsigned char *head)
 {
     return starts(head, "PK\3\4") || starts(head, "PK\5\6");
@@ -78,16 +68,19 @@ static int probe_lfs(const unsigned char *head)
 
 static const wh_format formats[] = {
     /* clang-format off */
-    { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL },
-    { "a GGUF file",                probe_gguf,    NULL, NULL, AS_SAFETENSORS },
-    { "a NumPy array (NPY)",        probe_npy,     NULL, NULL, AS_SAFETENSORS },
-    { "a NumPy archive (NPZ)",      probe_npz,     NULL, NULL, AS_SAFETENSORS },
-    { "a zip archive (PyTorch?)",   probe_zip,     NULL, NULL, AS_SAFETENSORS },
-    { "a pickle (PyTorch?)",        probe_pickle,  NULL, NULL, AS_SAFETENSORS },
-    { "an HDF5 file",               probe_hdf5,    NULL, NULL, AS_SAFETENSORS },
-    { "a TensorFlow Lite model",    probe_tflite,  NULL, NULL, AS_SAFETENSORS },
-    { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS },
-    { "a Git LFS pointer",          probe_lfs,     NULL, NULL, "download the real file (git lfs pull)" },
+    { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL, NULL },
+    { "npy",         wh_npy_probe,         wh_npy_list,         wh_order_read_f32, NULL,
+      wh_order_read },
+    { "GGUF v2",     wh_gguf2_probe,       wh_gguf_list,        wh_io_read_f32, NULL, NULL },
+    { "GGUF v3",     wh_gguf_probe,        wh_gguf_list,        wh_io_read_f32, NULL, NULL },
+    { "a NumPy archive (NPZ)",      probe_npz,     NULL, NULL, AS_SAFETENSORS, NULL },
+    { "a zip archive (PyTorch?)",   probe_zip,     NULL, NULL, AS_SAFETENSORS, NULL },
+    { "a pickle (PyTorch?)",        probe_pickle,  NULL, NULL, AS_SAFETENSORS, NULL },
+    { "an HDF5 file",               probe_hdf5,    NULL, NULL, AS_SAFETENSORS, NULL },
+    { "a TensorFlow Lite model",    probe_tflite,  NULL, NULL, AS_SAFETENSORS, NULL },
+    { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS, NULL },
+    { "a Git LFS pointer",          probe_lfs,     NULL, NULL,
+      "download the real file (git lfs pull)", NULL },
     /* clang-format on */
 };
 
@@ -131,10 +124,32 @@ static whit_status open_head(const char *path, int *fd, uint64_t *bytes,
                          err);
 }
 
+/* The shard's format by its first octets, or a message. */
+static whit_status find_format(wh_shard *s, const unsigned char *head, whit_error *err)
+{
+    char label[WH_SHORT];
+    wh_io_label(label, s->path);
+    if (s->bytes == 0)
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: the file is empty; try: download it again",
+                       label);
+    s->format = identify(head, s->path);
+    if (!s->format && s->bytes < 8)
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: %u bytes are too short for a model file", label,
+                       (unsigned)s->bytes);
+    if (!s->format)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s: not a model file of a format known here; try: a safetensors file, or "
+                       "the folder of a model",
+                       label);
+    if (!s->format->list)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",
+                       label, s->format->name, s->format->hint);
+    return WHIT_OK;
+}
+
 whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path, whit_error *err)
 {
     unsigned char head[WH_IO_HEAD];
-    char label[WH_SHORT];
     void *data = file->shards;
     if (!wh_grow(&data, &file->shard_cap, file->shard_count + 1, sizeof *file->shards))
         return wh_io_no_memory(file, err);
@@ -147,25 +162,10 @@ whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path,
     if (!s->name || !s->path) return wh_io_no_memory(file, err);
     file->shard_count++; /* from here on whit_file_close looks after it */
 
-    wh_io_label(label, path);
     whit_status st = open_head(path, &s->fd, &s->bytes, head, err);
-    if (st != WHIT_OK) return st;
-    if (s->bytes == 0)
-        return wh_fail(err, WHIT_ERR_FORMAT, "%s: the file is empty; try: download it again",
-                       label);
-    s->format = identify(head, path);
-    if (!s->format && s->bytes < 8)
-        return wh_fail(err, WHIT_ERR_FORMAT, "%s: %u bytes are too short for a model file", label,
-                       (unsigned)s->bytes);
-    if (!s->format)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: not a model file of a format known here; try: a safetensors file, or "
-                       "the folder of a model",
-                       label);
-    if (!s->format->list)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",
-                       label, s->format->name, s->format->hint);
-    return s->format->list(file, file->shard_count - 1, err);
+    if (st == WHIT_OK && file->raw) s->format = &wh_raw_format;
+    if (st == WHIT_OK && !file->raw) st = find_format(s, head, err);
+    return st == WHIT_OK ? s->format->list(file, file->shard_count - 1, err) : st;
 }
 
 static whit_status open_path(whit_file *file, whit_error *err)
@@ -173,15 +173,18 @@ static whit_status open_path(whit_file *file, whit_error *err)
     unsigned char head[WH_IO_HEAD];
     uint64_t bytes;
     int fd;
+    if (file->raw) return wh_io_add_shard(file, wh_path_name(file->path), file->path, err);
     if (file->is_folder) return wh_hf_open_folder(file, err);
     whit_status st = open_head(file->path, &fd, &bytes, head, err);
     if (fd >= 0) close(fd);
     if (st != WHIT_OK) return st;
     if (!formats[0].probe(head) && probe_json(head)) return wh_hf_open_index(file, file->path, err);
-    return wh_io_add_shard(file, wh_path_name(file->path), file->path, err);
+    st = wh_io_add_shard(file, wh_path_name(file->path), file->path, err);
+    return st == WHIT_OK ? wh_gguf_join(file, err) : st;
 }
 
-whit_status whit_file_open(whit_file **out, const char *path, whit_error *err)
+static whit_status open_file(whit_file **out, const char *path, const whit_raw_options *raw,
+                             whit_error *err)
 {
     if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_file_open: no place for the result");
     *out = NULL;
@@ -194,6 +197,7 @@ whit_status whit_file_open(whit_file **out, const char *path, whit_error *err)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory to open a file");
         goto cleanup;
     }
+    file->raw = raw;
     file->is_folder = wh_file_is_folder(path);
     st = open_path(file, err);
     if (st == WHIT_OK && file->warnings_more > 0) {
@@ -203,6 +207,7 @@ whit_status whit_file_open(whit_file **out, const char *path, whit_error *err)
         if (!file->warnings[file->warning_count++]) st = wh_io_no_memory(file, err);
     }
     if (st != WHIT_OK) goto cleanup;
+    file->raw = NULL;
     *out = file;
     file = NULL;
 cleanup:
@@ -210,15 +215,35 @@ cleanup:
     return st;
 }
 
-void whit_file_close(whit_file *file)
+whit_status whit_file_open(whit_file **out, const char *path, whit_error *err)
 {
-    if (!file) return;
+    return open_file(out, path, NULL, err);
+}
+
+whit_status whit_file_open_raw(whit_file **out, const char *path, const whit_raw_options *raw,
+                               whit_error *err)
+{
+    if (out) *out = NULL;
+    whit_status st = wh_raw_check(raw, err);
+    return st == WHIT_OK ? open_file(out, path, raw, err) : st;
+}
+
+void wh_io_drop_shards(whit_file *file)
+{
     for (size_t i = 0; i < file->shard_count; i++) {
         if (file->shards[i].fd >= 0) close(file->shards[i].fd);
         free(file->shards[i].meta);
+        free(file->shards[i].kv);
     }
-    wh_io_free_texts(file);
     wh_names_free(&file->names);
+    file->shard_count = file->count = 0;
+}
+
+void whit_file_close(whit_file *file)
+{
+    if (!file) return;
+    wh_io_drop_shards(file);
+    wh_io_free_texts(file);
     free(file->tensors);
     free(file->shards);
     free(file);

@@ -21,6 +21,8 @@
     64 /* octets at the start of a file that a probe sees; zeros behind a short one */
 
 typedef whit_status wh_io_list_fn(whit_file *file, size_t shard, whit_error *err);
+typedef whit_status wh_io_read_fn(const whit_file *file, size_t index, uint64_t first, size_t count,
+                                  void *dst, whit_error *err);
 typedef whit_status wh_io_read_f32_fn(const whit_file *file, size_t index, uint64_t first,
                                       size_t count, float *dst, whit_error *err);
 
@@ -32,7 +34,11 @@ typedef struct wh_format {
     wh_io_list_fn *list;
     wh_io_read_f32_fn *read_f32; /* arguments are checked; wh_io_read_f32 for plain arrays */
     const char *hint;            /* what to do with a file of a format that is not read */
+    wh_io_read_fn *read;         /* octets of the row-major little-endian array, arguments checked;
+                                    NULL: that is what is stored                               */
 } wh_format;
+
+enum { WH_IO_FORTRAN = 1, WH_IO_SWAPPED = 2 };
 
 typedef struct wh_meta {
     const char *key, *value;
@@ -44,13 +50,18 @@ typedef struct wh_shard {
     const char *path; /* can be opened */
     int fd;           /* open as long as the whit_file is */
     uint64_t bytes;   /* of the file */
+    unsigned layout;  /* WH_IO_FORTRAN, WH_IO_SWAPPED: of the data, where not row-major or not
+                         little-endian (order.c) */
     wh_meta *meta;
     size_t meta_count, meta_cap;
+    whit_kv *kv;
+    size_t kv_count, kv_cap;
 } wh_shard;
 
 struct whit_file {
     const char *path; /* as given */
     int is_folder, has_index;
+    const whit_raw_options *raw; /* while it is opened: the caller's, where he says what it is */
     whit_tensor *tensors;
     size_t count, cap;
     wh_names names; /* tensor name to index */
@@ -67,6 +78,9 @@ const char *wh_io_label(char buf[WH_SHORT], const char *path);
 /* A copy of text that lives as long as the file. NULL: no memory. */
 const char *wh_io_text(whit_file *file, const char *text, size_t len);
 
+/* Room for size octets that lives as long as the file; align: 1 or 8. NULL: no memory. */
+void *wh_io_room(whit_file *file, size_t size, size_t align);
+
 void wh_io_free_texts(whit_file *file);
 
 /* Fills err with the words for no memory while listing; WHIT_ERR_NOMEM. */
@@ -74,6 +88,9 @@ whit_status wh_io_no_memory(const whit_file *file, whit_error *err);
 
 /* Keep a warning: one line like that of an error. Errors: WHIT_ERR_NOMEM. */
 whit_status wh_io_warn(whit_file *file, whit_error *err, const char *fmt, ...) WH_PRINTF(3, 4);
+
+/* Forget all shards and tensors; texts stay. */
+void wh_io_drop_shards(whit_file *file);
 
 /* Open path and list what is in it, as the next shard. Errors: those of whit_file_open. */
 whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path, whit_error *err);
@@ -97,5 +114,35 @@ whit_status wh_hf_open_index(whit_file *file, const char *index_path, whit_error
 /* safetensors.c */
 int wh_safetensors_probe(const unsigned char head[WH_IO_HEAD]);
 wh_io_list_fn wh_safetensors_list;
+
+/* gguf.c: version 2, and any version (the list function refuses all but 3) */
+int wh_gguf2_probe(const unsigned char head[WH_IO_HEAD]);
+int wh_gguf_probe(const unsigned char head[WH_IO_HEAD]);
+wh_io_list_fn wh_gguf_list;
+
+/* gguf_split.c: where the only shard is one part of a split model, open the others too. A file
+ * of any other kind stays as it is. Errors: WHIT_ERR_FORMAT (a part is missing, or another). */
+whit_status wh_gguf_join(whit_file *file, whit_error *err);
+/* 1 for a name that ends in -PART-of-PARTS.gguf, numbers of five digits counted from 1. */
+int wh_gguf_split_name(const char *name, unsigned *part, unsigned *parts);
+
+/* npy.c */
+int wh_npy_probe(const unsigned char head[WH_IO_HEAD]);
+wh_io_list_fn wh_npy_list;
+
+/* order.c: of arrays in the shard's layout. */
+wh_io_read_f32_fn wh_order_read_f32;
+wh_io_read_fn wh_order_read;
+
+/* raw.c */
+extern const wh_format wh_raw_format; /* what whit_file_open_raw says a file is */
+/* That raw can be used. Errors: WHIT_ERR_ARG. */
+whit_status wh_raw_check(const whit_raw_options *raw, whit_error *err);
+/* For list functions of files that are one array, whose rank, shape and dtype *t holds: add it
+ * under the file's name without `suffix` (NULL: without its extension), as all that follows
+ * `offset`. Errors: WHIT_ERR_FORMAT (another size), WHIT_ERR_UNSUPPORTED (the name is none for a
+ * tensor). */
+whit_status wh_raw_add(whit_file *file, size_t shard, whit_tensor *t, uint64_t offset,
+                       const char *suffix, whit_error *err);
 
 #endif

@@ -19,18 +19,19 @@
 struct wh_io_block {
     struct wh_io_block *next;
     size_t used, size;
-    char text[];
+    _Alignas(8) char text[]; /* arrays of numbers lie here, too */
 };
 
-const char *wh_io_text(whit_file *file, const char *text, size_t len)
+void *wh_io_room(whit_file *file, size_t size, size_t align)
 {
     struct wh_io_block *head = file->texts, *b = head;
-    if (!b || b->size - b->used <= len) {
-        size_t size = len < 4096 ? 65536 : len + 1;
-        if (len > SIZE_MAX / 2 || !(b = malloc(sizeof *b + size))) return NULL;
-        b->size = size;
-        b->used = 0;
-        if (head && len >= 4096) { /* has a block of its own: the head may still have room */
+    size_t at = b ? (b->used + align - 1) / align * align : 0;
+    if (!b || at > b->size || b->size - at < size) {
+        size_t room = size <= 4096 ? 65536 : size;
+        if (size > SIZE_MAX / 2 || !(b = malloc(sizeof *b + room))) return NULL;
+        b->size = room;
+        at = 0;
+        if (head && size > 4096) { /* has a block of its own: the head may still have room */
             b->next = head->next;
             head->next = b;
         } else {
@@ -38,10 +39,16 @@ const char *wh_io_text(whit_file *file, const char *text, size_t len)
             file->texts = b;
         }
     }
-    char *copy = b->text + b->used;
+    b->used = at + size;
+    return b->text + at;
+}
+
+const char *wh_io_text(whit_file *file, const char *text, size_t len)
+{
+    char *copy = len < SIZE_MAX ? wh_io_room(file, len + 1, 1) : NULL;
+    if (!copy) return NULL;
     if (len > 0) memcpy(copy, text, len);
     copy[len] = 0;
-    b->used += len + 1;
     return copy;
 }
 
@@ -233,6 +240,25 @@ const char *whit_file_meta_find(const whit_file *file, size_t shard, const char 
     const wh_shard *s = shard_at(file, shard);
     for (size_t i = 0; i < s->meta_count; i++)
         if (strcmp(s->meta[i].key, key) == 0) return s->meta[i].value;
+    return NULL;
+}
+
+size_t whit_file_kv_count(const whit_file *file, size_t shard)
+{
+    return shard_at(file, shard)->kv_count;
+}
+
+const whit_kv *whit_file_kv(const whit_file *file, size_t shard, size_t index)
+{
+    const wh_shard *s = shard_at(file, shard);
+    return index < s->kv_count ? &s->kv[index] : NULL;
+}
+
+const whit_kv *whit_file_kv_find(const whit_file *file, size_t shard, const char *key)
+{
+    const wh_shard *s = shard_at(file, shard);
+    for (size_t i = 0; i < s->kv_count; i++)
+        if (strcmp(s->kv[i].key, key) == 0) return &s->kv[i];
     return NULL;
 }
 

@@ -41,6 +41,7 @@ whit_status whit_file_read(const whit_file *file, size_t index, uint64_t first, 
     st = check_part(file, index, first, first + count, t->bytes, "bytes", err);
     if (st != WHIT_OK) return st;
     const wh_shard *s = &file->shards[t->shard];
+    if (s->format->read) return s->format->read(file, index, first, count, dst, err);
     return wh_file_pread(s->fd, s->path, t->offset + first, dst, count, err);
 }
 

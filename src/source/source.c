@@ -95,12 +95,14 @@ static whit_status index_tensors(whit_source *s, whit_error *err)
     return WHIT_OK;
 }
 
-whit_status whit_source_open(whit_source **out, const char *path, whit_error *err)
+static whit_status open_source(whit_source **out, const char *path, const whit_raw_options *raw,
+                               whit_error *err)
 {
     *out = NULL;
     whit_source *s = wh_calloc(1, sizeof *s);
     if (!s) return wh_fail(err, WHIT_ERR_NOMEM, "no memory");
-    whit_status st = whit_file_open(&s->file, path, err);
+    whit_status st =
+        raw ? whit_file_open_raw(&s->file, path, raw, err) : whit_file_open(&s->file, path, err);
     if (st == WHIT_OK) st = list_tensors(s, err);
     if (st == WHIT_OK) st = index_tensors(s, err);
     if (st != WHIT_OK) {
@@ -109,6 +111,19 @@ whit_status whit_source_open(whit_source **out, const char *path, whit_error *er
     }
     *out = s;
     return WHIT_OK;
+}
+
+whit_status whit_source_open(whit_source **out, const char *path, whit_error *err)
+{
+    return open_source(out, path, NULL, err);
+}
+
+whit_status whit_source_open_raw(whit_source **out, const char *path,
+                                 const whit_raw_options *options, whit_error *err)
+{
+    *out = NULL;
+    if (!options) return wh_fail(err, WHIT_ERR_ARG, "whit_source_open_raw: no options");
+    return open_source(out, path, options, err);
 }
 
 void whit_source_close(whit_source *source)
