@@ -22,6 +22,7 @@ typedef enum option_kind {
     OPTION_WORD,   /* int: number of the word in `value`       */
     OPTION_COUNT,  /* uint64_t up to the column `set`          */
     OPTION_SIZE,   /* uint64_t bytes                           */
+    OPTION_SHAPE,  /* cli_shape                                */
     OPTION_NUMBER, /* double                                   */
     OPTION_JSON    /* flag, with =FILE also json_path          */
 } option_kind;
@@ -39,37 +40,61 @@ typedef struct cli_option {
 
 #define FIELD(name) offsetof(cli_options, name)
 #define WRITERS (CLI_QUANTIZE | CLI_DEQUANTIZE)
-#define LISTERS (CLI_QUANTIZE | CLI_INSPECT | CLI_COMPARE)
+#define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
+#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE)
 
 /* clang-format off */
 static const cli_option option_table[] = {
-    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, WRITERS, "where to write" },
-    { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, CLI_QUANTIZE,
+    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, WRITERS | CLI_PLAN,
+      "where to write" },
+    { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
       "what the matrices become (default: int4-g128)" },
-    { "rule", 0, OPTION_RULE, "GLOB=SCHEME", 0, 0, CLI_QUANTIZE,
+    { "rule", 0, OPTION_RULE, "GLOB=SCHEME", 0, 0, PLANNERS,
       "another scheme for the tensors of these names; may be\nrepeated, the last match wins" },
-    { "embeddings", 0, OPTION_TEXT, "SCHEME", FIELD(embeddings), 0, CLI_QUANTIZE,
+    { "embeddings", 0, OPTION_TEXT, "SCHEME", FIELD(embeddings), 0, PLANNERS,
       "for the embeddings (default: keep)" },
-    { "head", 0, OPTION_TEXT, "SCHEME", FIELD(head), 0, CLI_QUANTIZE,
+    { "head", 0, OPTION_TEXT, "SCHEME", FIELD(head), 0, PLANNERS,
       "for the output head (default: keep)" },
-    { "clip", 0, OPTION_WORD, "minmax|mse", FIELD(clip), 0, CLI_QUANTIZE,
+    { "recipe", 0, OPTION_TEXT, "FILE", FIELD(recipe), 0, PLANNERS,
+      "rules from a file: lines GLOB SCHEME, # before comments;\n"
+      "the options above rank higher, and a first line * SCHEME\n"
+      "stands for --scheme" },
+    { "clip", 0, OPTION_WORD, "minmax|mse", FIELD(clip), 0, PLANNERS,
       "scales that cover the whole range, or of least squared\n"
       "error (default: minmax for 8 bits, mse below)" },
+    { "shard-size", 0, OPTION_SIZE, "SIZE", FIELD(shard_size), 0, PLANNERS,
+      "largest weight file in a folder, such as 5GB (default:\n"
+      "files as in the input); a tensor is never cut" },
+    { "explain", 0, OPTION_TEXT, "TENSOR", FIELD(explain), 0, CLI_PLAN,
+      "say who decided about one tensor, and what others said" },
     { "dry-run", 0, OPTION_FLAG, NULL, FIELD(dry_run), 1, CLI_QUANTIZE,
       "print the plan with exact sizes, write nothing" },
-    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_DEQUANTIZE,
-      "type of decoded tensors (default: f32)" },
+    { "shape", 0, OPTION_SHAPE, "R,C", FIELD(shape), 0, CLI_JOBS,
+      "the input is a raw array of this shape: row-major, little-\n"
+      "endian, nothing else in the file" },
+    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_JOBS,
+      "its type; dequantize, without --shape: type of decoded\n"
+      "tensors (default: f32)" },
     { "tensors", 0, OPTION_FLAG, NULL, FIELD(tensors), 1, CLI_INSPECT,
       "list every tensor" },
     { "check", 0, OPTION_FLAG, NULL, FIELD(check), 1, CLI_INSPECT,
       "read all data and prove it sound (exit 4 if not)" },
+    { "stats", 0, OPTION_FLAG, NULL, FIELD(stats), 1, CLI_INSPECT,
+      "read all data: min, max, mean, deviation, kurtosis, zeros,\n"
+      "NaN, Inf, and the largest row's maximum over the median" },
+    { "svg", 0, OPTION_TEXT, "FILE", FIELD(svg), 0, CLI_INSPECT,
+      "--stats, and the histogram of one tensor as a picture" },
+    { "tensor", 0, OPTION_TEXT, "NAME", FIELD(tensor), 0, CLI_INSPECT,
+      "which one (default: the one with the most weights)" },
+    { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, CLI_INSPECT,
+      "draw the grid of a scheme on it" },
     { "top", 0, OPTION_COUNT, "N", FIELD(top), 1000000000, CLI_COMPARE,
       "list the N worst tensors, 0: all (default: 10; JSON: all)" },
     { "min-sqnr", 0, OPTION_NUMBER, "DB", FIELD(min_sqnr), 0, CLI_COMPARE,
       "exit 3 when the SQNR of some tensor is below" },
     { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_JOBS,
       "replace an output that exists" },
-    { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, CLI_QUANTIZE | CLI_COMPARE,
+    { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
       "exit 3 on what is a warning otherwise: a tensor that\n"
       "cannot have its scheme, a rule or tensor without match" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS,
@@ -176,6 +201,11 @@ static int set_option(cli_options *opt, const cli_option *o, const char *shown, 
             return bad(opt, shown, "takes a size such as 512MiB, 4GiB or 5GB, not", value);
         }
         break;
+    case OPTION_SHAPE:
+        if (!cli_read_shape(value, (cli_shape *)(void *)field)) {
+            return bad(opt, shown, "takes up to 8 whole numbers such as 4096,11008, not", value);
+        }
+        break;
     case OPTION_NUMBER:
         if (!cli_read_number(value, (double *)(void *)field)) {
             return bad(opt, shown, "takes a number, not", value);
@@ -203,18 +233,19 @@ static const cli_option *find_option(const cli_options *opt, const char *name, c
 {
     const char *best = NULL, *command = opt->command->name;
     size_t distance = CLI_NEAR_EDITS + 1;
+    int elsewhere = 0; /* another command takes it */
     for (size_t i = 0; i < OPTION_TABLE_LENGTH; i++) {
         const cli_option *o = &option_table[i];
         int mine = (o->commands & opt->command->bit) != 0;
         if (name ? strcmp(o->name, name) == 0 : o->letter == letter) {
             if (mine) return o;
-            cli_error(opt, "%s: %s has no meaning here; try: whit help %s", command, shown,
-                      command);
-            return NULL;
+            elsewhere = 1;
         }
         if (name && mine) consider(name, o->name, &best, &distance);
     }
-    if (best) {
+    if (elsewhere) {
+        cli_error(opt, "%s: %s has no meaning here; try: whit help %s", command, shown, command);
+    } else if (best) {
         cli_error(opt, "%s: unknown option %s; try: --%s", command, shown, best);
     } else {
         cli_error(opt, "%s: unknown option %s; try: whit help %s", command, shown, command);
@@ -293,6 +324,15 @@ static cli_outcome parse_letters(cli_options *opt, const char *arg, arguments *a
 static cli_outcome check_operands(const cli_options *opt)
 {
     const cli_command *c = opt->command;
+    if (opt->dtype && !opt->shape.rank && c->bit != CLI_DEQUANTIZE) {
+        cli_error(opt, "%s: --dtype is the type of a raw array; try: --shape R,C with it", c->name);
+        return CLI_BAD_USAGE;
+    }
+    if (c->bit == CLI_INSPECT && !opt->svg && (opt->tensor || opt->scheme)) {
+        cli_error(opt, "%s: %s is for the picture; try: --svg FILE with it", c->name,
+                  opt->tensor ? "--tensor" : "--scheme");
+        return CLI_BAD_USAGE;
+    }
     if (opt->operands_count > c->max_operands) {
         cli_error(opt, "%s: unexpected argument '%s'; usage: whit %s %s", c->name,
                   opt->operands[c->max_operands], c->name, c->operands);

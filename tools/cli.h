@@ -35,9 +35,10 @@ enum { /* bits of cli_option.commands */
        CLI_DEQUANTIZE = 2,
        CLI_INSPECT = 4,
        CLI_COMPARE = 8,
-       CLI_JOBS = 15, /* every command that opens a model */
-       CLI_HELP = 16,
-       CLI_ALL = 31
+       CLI_PLAN = 16,
+       CLI_JOBS = 31, /* every command that opens a model */
+       CLI_HELP = 32,
+       CLI_ALL = 63
 };
 
 typedef struct cli_options cli_options;
@@ -61,21 +62,29 @@ enum { CLI_COLOR_AUTO = 1, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
 
+typedef struct cli_shape {
+    uint32_t rank; /* 0: not given */
+    uint64_t size[WHIT_MAX_RANK];
+} cli_shape;
+
 struct cli_options {
     const cli_command *command;
     const char **operands; /* [operands_count], in argv                                  */
     size_t operands_count;
     const char **rules; /* [rules_count], in argv                                        */
     size_t rules_count;
-    const char *output, *scheme, *embeddings, *head;
-    const char *json_path; /* of --json=FILE; NULL: JSON goes to stdout                  */
-    uint64_t max_memory;
+    const char *output, *scheme, *embeddings, *head, *recipe;
+    const char *explain;      /* a tensor; NULL: not asked for                               */
+    const char *svg, *tensor; /* a picture, and what it shows                              */
+    const char *json_path;    /* of --json=FILE; NULL: JSON goes to stdout                  */
+    uint64_t max_memory, shard_size;
     uint64_t threads, top;
+    cli_shape shape; /* of a raw array                                                   */
     double min_sqnr; /* NaN when there is no bar                                         */
     int clip;        /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;
-    int json, force, strict, dry_run, tensors, check;
+    int json, force, strict, dry_run, tensors, check, stats;
     int top_given;
 };
 
@@ -110,6 +119,8 @@ size_t cli_edit_distance(const char *a, const char *b);
 int cli_read_count(const char *text, uint64_t limit, uint64_t *out, const char **end);
 /* 4096, 512MiB, 4GiB, 5GB, ..: at least 1. */
 int cli_read_size(const char *text, uint64_t *out);
+/* 4096,11008: one to eight whole numbers. */
+int cli_read_shape(const char *text, cli_shape *out);
 int cli_read_number(const char *text, double *out); /* infinity is one, NaN is not */
 /* Number of the word in "one|two|three", counted from 1. */
 int cli_read_word(const char *text, const char *words);
@@ -117,6 +128,16 @@ int cli_read_word(const char *text, const char *words);
 #define CLI_SHORT 72
 /* The name in a buffer of size bytes (at least 8); a long one loses its middle to "...". */
 const char *cli_short(char *buf, size_t size, const char *name);
+
+/* ---- inputs (input.c) ------------------------------------------------------------------------ */
+
+/* The type that --dtype names. */
+whit_dtype cli_dtype(const cli_options *opt);
+/* The model in path or, with --shape, the raw array. */
+whit_status cli_open(whit_source **out, const cli_options *opt, const char *path, whit_error *err);
+/* The second one of compare: with --shape also a model, and a raw array only if it is none. */
+whit_status cli_open_other(whit_source **out, const cli_options *opt, const char *path,
+                           whit_error *err);
 
 /* ---- messages and results (output.c) --------------------------------------------------------- */
 
@@ -151,6 +172,8 @@ typedef struct cli_results {
  * NULL allowed). Close it in any case. */
 whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
                              const whit_source *b, whit_error *err);
+/* WHIT_ERR_ARG if the JSON file is an input of this source or the output of these options. */
+whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err);
 /* All was written: give the JSON file its name. */
 whit_status cli_results_commit(cli_results *results, whit_error *err);
 /* Without commit the JSON file is removed. */
@@ -178,6 +201,10 @@ void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress
 /* ---- the commands ---------------------------------------------------------------------------- */
 
 int cli_quantize(const cli_options *opt);
+/* One input: that of opt, which has no other. results: NULL, or open already for all inputs. */
+whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_error *err);
+int cli_batch(const cli_options *opt); /* cli_quantize_one for each of several inputs */
+int cli_plan(const cli_options *opt);
 int cli_dequantize(const cli_options *opt);
 int cli_inspect(const cli_options *opt);
 int cli_compare(const cli_options *opt);

@@ -61,8 +61,8 @@ int cli_compare(const cli_options *opt)
     cli_progress_begin(&progress, opt);
     cli_job_options(&job, opt, &progress);
 
-    whit_status st = whit_source_open(&a, opt->operands[0], &err);
-    if (st == WHIT_OK) st = whit_source_open(&b, opt->operands[1], &err);
+    whit_status st = cli_open(&a, opt, opt->operands[0], &err);
+    if (st == WHIT_OK) st = cli_open_other(&b, opt, opt->operands[1], &err);
     if (st == WHIT_OK) {
         cli_source_warnings(opt, a);
         cli_source_warnings(opt, b);

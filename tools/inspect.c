@@ -1,9 +1,11 @@
-/* tools/inspect.c - whit inspect: open, check where asked, print.
+/* tools/inspect.c - whit inspect: open, check and measure where asked, print.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 
 #include "cli.h"
+
+#include <string.h>
 
 /* A file with problems is malformed input, like one that could not be opened. */
 static whit_status verdict(const cli_options *opt, const whit_check *check, whit_error *err)
@@ -16,35 +18,92 @@ static whit_status verdict(const cli_options *opt, const whit_check *check, whit
                     problems == 1 ? "" : "s", whit_check_problem(check, 0));
 }
 
+/* The tensor to draw: the named one, with or without ".weight", or the largest that has values. */
+static whit_status find_tensor(const cli_options *opt, const whit_source *source,
+                               const whit_stats *stats, size_t *index, whit_error *err)
+{
+    char name[1024];
+    *index = WHIT_NOT_FOUND;
+    if (opt->tensor) {
+        snprintf(name, sizeof name, "%s.weight", opt->tensor);
+        *index = whit_source_find(source, opt->tensor);
+        if (*index == WHIT_NOT_FOUND) *index = whit_source_find(source, name);
+        if (*index != WHIT_NOT_FOUND) return WHIT_OK;
+        return cli_fail(err, WHIT_ERR_ARG, "%s: no such tensor; try: whit inspect IN --tensors",
+                        cli_short(name, CLI_SHORT, opt->tensor));
+    }
+    uint64_t most = 0;
+    for (size_t i = 0; i < whit_stats_count(stats); i++) {
+        if (whit_stats_at(stats, i)->finite <= most) continue;
+        most = whit_stats_at(stats, i)->finite;
+        *index = i;
+    }
+    if (most > 0) return WHIT_OK;
+    return cli_fail(err, WHIT_ERR_ARG, "%s: no tensor has values to draw",
+                    cli_short(name, CLI_SHORT, opt->operands[0]));
+}
+
+/* The picture goes the way of a JSON file: under a temporary name, complete or not at all. */
+static whit_status open_picture(cli_results *picture, const cli_options *opt,
+                                const whit_source *source, whit_error *err)
+{
+    cli_options file = *opt;
+    file.json = 1;
+    file.json_path = opt->svg;
+    if (opt->json_path && strcmp(opt->svg, opt->json_path) == 0)
+        return cli_fail(err, WHIT_ERR_ARG, "--svg and --json name the same file");
+    return cli_results_open(picture, &file, source, NULL, err);
+}
+
+static whit_status draw(const cli_options *opt, const whit_source *source, const whit_stats *stats,
+                        const whit_scheme *scheme, const whit_job_options *job, FILE *out,
+                        whit_error *err)
+{
+    size_t index;
+    whit_status st = find_tensor(opt, source, stats, &index, err);
+    return st == WHIT_OK
+               ? whit_stats_write_svg(stats, index, opt->scheme ? scheme : NULL, job, out, err)
+               : st;
+}
+
 int cli_inspect(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     whit_job_options job;
     whit_source *source = NULL;
     whit_check *check = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    whit_stats *stats = NULL;
+    whit_scheme scheme;
+    cli_results results = { NULL, NULL, NULL, NULL }, picture = results;
     cli_progress progress;
     int verbose = opt->verbosity == CLI_VERBOSITY_VERBOSE;
 
     cli_progress_begin(&progress, opt);
     cli_job_options(&job, opt, &progress);
 
-    whit_status st = whit_source_open(&source, opt->operands[0], &err);
+    whit_status st = opt->scheme ? whit_scheme_parse(&scheme, opt->scheme, &err) : WHIT_OK;
+    if (st == WHIT_OK) st = cli_open(&source, opt, opt->operands[0], &err);
     if (st == WHIT_OK) {
         cli_source_warnings(opt, source);
         st = cli_results_open(&results, opt, source, NULL, &err);
     }
+    if (st == WHIT_OK && opt->svg) st = open_picture(&picture, opt, source, &err);
     if (st == WHIT_OK && opt->check) st = whit_check_run(&check, source, &job, &err);
+    if (st == WHIT_OK && (opt->stats || opt->svg)) st = whit_stats_run(&stats, source, &job, &err);
+    if (st == WHIT_OK && opt->svg) st = draw(opt, source, stats, &scheme, &job, picture.json, &err);
     cli_progress_end(&progress);
 
     if (st == WHIT_OK) {
         int flags = cli_text_flags(opt) | (opt->tensors || verbose ? WHIT_TEXT_TENSORS : 0);
-        if (results.table) whit_source_write_text(source, check, flags, results.table);
-        if (results.json) whit_source_write_json(source, check, results.json);
-        st = cli_results_commit(&results, &err);
+        if (results.table) whit_source_write_text(source, check, stats, flags, results.table);
+        if (results.json) whit_source_write_json(source, check, stats, results.json);
+        st = opt->svg ? cli_results_commit(&picture, &err) : WHIT_OK;
+        if (st == WHIT_OK) st = cli_results_commit(&results, &err);
     }
     if (st == WHIT_OK) st = verdict(opt, check, &err);
+    cli_results_close(&picture);
     cli_results_close(&results);
+    whit_stats_free(stats);
     whit_check_free(check);
     whit_source_close(source);
     return cli_finish(opt, st, &err);

@@ -146,6 +146,21 @@ static int is_input(const struct stat *st, const whit_source *source)
     return 0;
 }
 
+whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err)
+{
+    char name[CLI_SHORT];
+    struct stat st;
+    if (!opt->json_path) return WHIT_OK;
+    cli_short(name, sizeof name, opt->json_path);
+    if (stat(opt->json_path, &st) == 0 && S_ISREG(st.st_mode) && is_input(&st, source)) {
+        return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name", name);
+    }
+    if (opt->output && strcmp(opt->json_path, opt->output) == 0) {
+        return cli_fail(err, WHIT_ERR_ARG, "%s: is the output; try: another name", name);
+    }
+    return WHIT_OK;
+}
+
 /* "DIR/NAME" to "DIR/.NAME.whit-tmp". NULL when there is no memory. */
 static char *temp_name(const char *path)
 {
@@ -168,15 +183,11 @@ static whit_status json_open(cli_results *results, const cli_options *opt, const
     const char *path = opt->json_path;
     struct stat st, link;
     cli_short(name, sizeof name, path);
-    int there = stat(path, &st) == 0;
-    if (there && S_ISREG(st.st_mode)) {
-        if (is_input(&st, a) || is_input(&st, b)) {
-            return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name", name);
-        }
-        if (!opt->force) return cli_fail(err, WHIT_ERR_ARG, "%s: exists; try: --force", name);
-    }
-    if (opt->output && strcmp(path, opt->output) == 0) {
-        return cli_fail(err, WHIT_ERR_ARG, "%s: is the output; try: another name", name);
+    whit_status status = cli_results_check(opt, a, err);
+    if (status == WHIT_OK) status = cli_results_check(opt, b, err);
+    if (status != WHIT_OK) return status;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && !opt->force) {
+        return cli_fail(err, WHIT_ERR_ARG, "%s: exists; try: --force", name);
     }
     int in_place = lstat(path, &link) == 0 && !S_ISREG(link.st_mode);
     if (!in_place) {
@@ -187,7 +198,7 @@ static whit_status json_open(cli_results *results, const cli_options *opt, const
                   O_WRONLY | O_TRUNC | (in_place ? 0 : O_CREAT | O_NOFOLLOW), 0666);
     if (fd >= 0) results->json = fdopen(fd, "w");
     if (results->json) return WHIT_OK;
-    whit_status status = cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
+    status = cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
     if (fd >= 0) close(fd);
     return status;
 }

@@ -1,4 +1,6 @@
-/* tools/quantize.c - whit quantize: open, plan, run, print.
+/* tools/quantize.c - whit quantize and whit plan: open, plan, run, print.
+ *
+ * Not here: what is particular to several inputs (batch.c).
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -14,6 +16,8 @@ static void quantize_options(whit_quantize_options *options, const cli_options *
     options->rules_count = opt->rules_count;
     options->embeddings = opt->embeddings;
     options->head = opt->head;
+    options->recipe = opt->recipe;
+    options->shard_size = opt->shard_size;
     options->clip = (whit_clip)opt->clip;
     cli_job_options(&options->job, opt, progress);
 }
@@ -26,12 +30,39 @@ static void plan_warnings(const cli_options *opt, const whit_plan *plan, size_t 
     }
 }
 
+/* The entry to explain, or WHIT_NOT_FOUND where none was asked for. */
+static whit_status find_tensor(const cli_options *opt, const whit_plan *plan, size_t *index,
+                               whit_error *err)
+{
+    char file[CLI_SHORT], name[CLI_SHORT];
+    *index = opt->explain ? whit_plan_find(plan, opt->explain) : WHIT_NOT_FOUND;
+    if (!opt->explain || *index != WHIT_NOT_FOUND) return WHIT_OK;
+    return cli_fail(err, WHIT_ERR_ARG, "%s: no tensor '%s'; try: whit inspect --tensors",
+                    cli_short(file, sizeof file, opt->operands[0]),
+                    cli_short(name, sizeof name, opt->explain));
+}
+
+/* How long it would take, for the table. What stops the trial would stop the job: a bad weight is
+ * worth a warning, anything else is the end here too. */
+static whit_status estimate(const cli_options *opt, whit_plan *plan, const cli_results *results,
+                            whit_error *err)
+{
+    if (!opt->dry_run || opt->explain || !results->table) return WHIT_OK;
+    whit_status st = whit_plan_estimate(plan, err);
+    if (st != WHIT_ERR_NUMERIC) return st;
+    cli_warn(opt, "%s", err->msg);
+    return WHIT_OK;
+}
+
 static void print_results(const cli_options *opt, const whit_plan *plan, const whit_report *report,
-                          const cli_results *results)
+                          size_t explain, const cli_results *results)
 {
     int flags = cli_text_flags(opt);
     if (opt->verbosity == CLI_VERBOSITY_VERBOSE) flags |= WHIT_TEXT_TENSORS;
-    if (report) {
+    if (explain != WHIT_NOT_FOUND) {
+        if (results->table) whit_plan_explain_text(plan, explain, flags, results->table);
+        if (results->json) whit_plan_explain_json(plan, explain, results->json);
+    } else if (report) {
         if (results->table) whit_report_write_text(report, flags, results->table);
         if (results->json) whit_report_write_json(report, results->json);
     } else {
@@ -40,43 +71,58 @@ static void print_results(const cli_options *opt, const whit_plan *plan, const w
     }
 }
 
-int cli_quantize(const cli_options *opt)
+static whit_status open_and_plan(const cli_options *opt, const whit_quantize_options *options,
+                                 whit_source **source, whit_plan **plan, whit_error *err)
 {
-    whit_error err = { WHIT_OK, "" };
+    whit_status st = cli_open(source, opt, opt->operands[0], err);
+    if (st != WHIT_OK) return st;
+    cli_source_warnings(opt, *source);
+    st = whit_plan_make(plan, *source, options, opt->output, err);
+    if (st != WHIT_OK) return st;
+    const whit_plan_totals *total = whit_plan_total(*plan);
+    cli_note(opt, "%u threads, %llu bytes of buffers, %llu bytes of output", total->threads,
+             (unsigned long long)total->memory_bytes, (unsigned long long)total->file_bytes);
+    return WHIT_OK;
+}
+
+whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_error *err)
+{
     whit_quantize_options options;
     whit_source *source = NULL;
     whit_plan *plan = NULL;
     whit_report *report = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results own = { NULL, NULL, NULL, NULL };
+    cli_results *to = results ? results : &own;
     cli_progress progress;
-    size_t warnings = 0;
+    size_t warnings = 0, explain = WHIT_NOT_FOUND;
 
     cli_progress_begin(&progress, opt);
     quantize_options(&options, opt, &progress);
 
-    whit_status st = whit_source_open(&source, opt->operands[0], &err);
-    if (st == WHIT_OK) {
-        cli_source_warnings(opt, source);
-        st = whit_plan_make(&plan, source, &options, opt->output, &err);
-    }
-    if (st == WHIT_OK) {
-        const whit_plan_totals *total = whit_plan_total(plan);
-        plan_warnings(opt, plan, &warnings);
-        cli_note(opt, "%u threads, %llu bytes of buffers, %llu bytes of output", total->threads,
-                 (unsigned long long)total->memory_bytes, (unsigned long long)total->file_bytes);
-        st = cli_results_open(&results, opt, source, NULL, &err);
-    }
-    if (st == WHIT_OK && !opt->dry_run) st = whit_plan_run(plan, &report, &err);
+    whit_status st = open_and_plan(opt, &options, &source, &plan, err);
+    if (plan) plan_warnings(opt, plan, &warnings);
+    if (st == WHIT_OK) st = find_tensor(opt, plan, &explain, err);
+    if (st == WHIT_OK && !results) st = cli_results_open(to, opt, source, NULL, err);
+    if (st == WHIT_OK) st = estimate(opt, plan, to, err);
+    if (st == WHIT_OK && !opt->dry_run) st = whit_plan_run(plan, &report, err);
     cli_progress_end(&progress);
     if (plan) plan_warnings(opt, plan, &warnings);
 
     if (st == WHIT_OK) {
-        print_results(opt, plan, report, &results);
-        st = cli_results_commit(&results, &err);
+        print_results(opt, plan, report, explain, to);
+        if (!results) st = cli_results_commit(to, err);
     }
-    cli_results_close(&results);
+    cli_results_close(&own);
     whit_report_free(report);
     whit_plan_free(plan);
     whit_source_close(source);
+    return st;
+}
+
+int cli_quantize(const cli_options *opt)
+{
+    whit_error err = { WHIT_OK, "" };
+    if (opt->operands_count > 1) return cli_batch(opt);
+    whit_status st = cli_quantize_one(opt, NULL, &err);
     return cli_finish(opt, st, &err);
 }

@@ -90,6 +90,15 @@ int cli_read_size(const char *text, uint64_t *out)
     return 0;
 }
 
+int cli_read_shape(const char *text, cli_shape *out)
+{
+    for (out->rank = 0; out->rank < WHIT_MAX_RANK;) {
+        if (!cli_read_count(text, UINT64_MAX, &out->size[out->rank++], &text)) return 0;
+        if (*text++ != ',') return text[-1] == '\0';
+    }
+    return 0;
+}
+
 int cli_read_word(const char *text, const char *words)
 {
     size_t length = strlen(text);

@@ -16,7 +16,7 @@
 static int run_help(const cli_options *opt);
 
 const cli_command cli_commands[] = {
-    { "quantize", CLI_QUANTIZE, cli_quantize, 1, 1, "IN -o OUT",
+    { "quantize", CLI_QUANTIZE, cli_quantize, 1, SIZE_MAX, "IN.. -o OUT",
       "write a model with weights of a few bits",
       "IN is a safetensors file, a model folder or its index file. OUT ending in .safetensors is\n"
       "one file, any other name a folder with shards, index and the small files as in the input.\n"
@@ -25,8 +25,19 @@ const cli_command cli_commands[] = {
       "A scheme is KIND[-GRANULARITY][-OPTION]..: int2 to int8, nf4, f16, bf16, f32 or keep; then\n"
       "tensor, channel or gN (N columns share a scale); then asym (a zero point), or sf32, sf16,\n"
       "sbf16 (type of the scales). Recommended: int4-g128, the default; int8-channel for more\n"
-      "quality. A GLOB is matched with whole tensor names: * ? [a-z] {a,b} {0..3}.\n",
+      "quality. A GLOB is matched with whole tensor names: * ? [a-z] {a,b} {0..3}.\n"
+      "\n"
+      "Of several IN each becomes OUT/NAME, a folder or a file as it was. One that fails has its\n"
+      "line on stderr, the others still run; the exit code is that of the first failure. --json\n"
+      "then prints one object a line, for every input that went well.\n",
       "whit quantize Llama-3.1-8B/ -o out/ --scheme int4-g128 --rule '*.down_proj=int8-channel'" },
+    { "plan", CLI_PLAN, cli_plan, 1, SIZE_MAX, "IN..",
+      "say what quantize would do, and write nothing",
+      "Takes the options of quantize and prints what each tensor would become and why, the exact\n"
+      "sizes, memory, and about how long it would take. For that some tiles are read and encoded,\n"
+      "for a second at most; not with --quiet, --explain or JSON on stdout. --json prints what\n"
+      "quantize --dry-run --json does, with --explain an object of its own.\n",
+      "whit plan Llama-3.1-8B/ --recipe mixed.txt --explain model.layers.0.mlp.down_proj" },
     { "dequantize", CLI_DEQUANTIZE, cli_dequantize, 1, 1, "IN -o OUT.safetensors",
       "write the weights back as plain floats",
       "Every quantized tensor is decoded; f32 holds the decoded values exactly. Tensors that are\n"

@@ -44,9 +44,15 @@ typedef struct whit_quantize_options {
     const char *scheme;       /* default for all that is quantized; NULL: "int4-g128"      */
     const char *const *rules; /* [rules_count] "GLOB=SCHEME"; the last match wins          */
     size_t rules_count;
+    const char *recipe;     /* path of a file with lines "GLOB SCHEME", '#' before comments; rules,
+                               embeddings and head rank above them; a first line "* SCHEME" is the
+                               default where scheme is NULL. The metadata value whit.recipe of an
+                               output is one. NULL: none                                 */
     const char *embeddings; /* scheme for the embeddings, which are kept by default; or NULL */
     const char *head;       /* the same for the output head                              */
     whit_clip clip;
+    uint64_t shard_size; /* bytes: no weight file in the output folder is larger, unless one tensor
+                            alone is; 0: shards as in the source                             */
     whit_job_options job;
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);
@@ -67,6 +73,7 @@ typedef struct whit_plan_totals {
     uint64_t file_bytes;   /* exact size of the weight files to be written, headers included */
     uint64_t memory_bytes; /* peak of the job's own buffers at the chosen number of threads */
     unsigned threads;      /* as many as the ceiling on memory allows                      */
+    double seconds;        /* that the job may take; NaN before whit_plan_estimate         */
 } whit_plan_totals;
 
 /*
@@ -75,9 +82,10 @@ typedef struct whit_plan_totals {
  *   output  "X.safetensors": one native file; anything else: a folder. NULL: a folder, for a plan
  *           that is only looked at (whit_plan_run then returns WHIT_ERR_ARG).
  *
- * Errors: WHIT_ERR_ARG (scheme or rule syntax: the text is quoted), WHIT_ERR_UNSUPPORTED (the
- * source is quantized already), WHIT_ERR_BAR (strict), WHIT_ERR_NOMEM (also: max_memory too small,
- * the message names the smallest value that works).
+ * Errors: WHIT_ERR_ARG (scheme, rule or recipe syntax: the text is quoted, of a recipe with file
+ * and line; shard_size for an output that is one file, or too small), WHIT_ERR_IO (the recipe
+ * cannot be read), WHIT_ERR_UNSUPPORTED (the source is quantized already), WHIT_ERR_BAR (strict),
+ * WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest value that works).
  */
 WHIT_API whit_status whit_plan_make(whit_plan **out, const whit_source *source,
                                     const whit_quantize_options *options, const char *output,
@@ -86,6 +94,17 @@ WHIT_API void whit_plan_free(whit_plan *plan); /* NULL is fine */
 WHIT_API size_t whit_plan_count(const whit_plan *plan);
 WHIT_API const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index);
 WHIT_API const whit_plan_totals *whit_plan_total(const whit_plan *plan);
+/* The entry of a tensor, named with or without a final ".weight"; WHIT_NOT_FOUND: there is none. */
+WHIT_API size_t whit_plan_find(const whit_plan *plan, const char *name);
+
+/*
+ * Measure how long the job may take, by reading and encoding some tiles of it for about a second at
+ * most, on all its threads and in the memory of the plan; nothing is written. The figure goes to
+ * whit_plan_totals.seconds; it differs from call to call, and knows nothing of a slow disk at the
+ * other end. Errors as whit_plan_run, which would meet the same ones.
+ */
+WHIT_API whit_status whit_plan_estimate(whit_plan *plan, whit_error *err);
+
 WHIT_API size_t whit_plan_warnings(const whit_plan *plan);
 WHIT_API const char *whit_plan_warning(const whit_plan *plan, size_t index);
 
@@ -180,6 +199,53 @@ WHIT_API const char *whit_check_problem(const whit_check *check, size_t index);
 WHIT_API size_t whit_check_notes(const whit_check *check);
 WHIT_API const char *whit_check_note(const whit_check *check, size_t index);
 
+/* ---- statistics ------------------------------------------------------------------------------ */
+
+typedef struct whit_stats_row {
+    const whit_source_tensor *source;
+    int known; /* 0: of a type that is not read as floats; counts are 0 then, the others NaN  */
+    uint64_t finite, zeros, nan, inf; /* how many values; zeros are finite, too               */
+    double min, max, mean;            /* of the finite values, as all below; NaN without any  */
+    double std;                       /* sqrt(m2): divided by the count, not one less         */
+    double kurtosis;                  /* m4 / m2^2, 3 for a normal distribution (that is, not the
+                                         excess); NaN where all values are equal              */
+    double outlier_ratio; /* largest magnitude of a row of the matrix, the largest of them over
+                             their median (of an even count: the mean of the middle two); infinite
+                             over 0, NaN where all are 0                                      */
+} whit_stats_row;
+
+typedef struct whit_stats whit_stats; /* borrows the source */
+
+/*
+ * Statistics of every tensor's values as float32 (quantized ones decoded), in one pass. Sums are in
+ * double and taken tile by tile in order: the same for any number of threads. Memory besides the
+ * tiles: 4 bytes a row of the largest matrix.
+ *
+ *   out  out  a row for each tensor of the source, under the same index
+ *
+ * Errors: WHIT_ERR_IO, WHIT_ERR_FORMAT (file changed), WHIT_ERR_NOMEM (also: max_memory too small),
+ * WHIT_ERR_CANCELLED. NaN and Inf are no error.
+ */
+WHIT_API whit_status whit_stats_run(whit_stats **out, const whit_source *source,
+                                    const whit_job_options *options, whit_error *err);
+WHIT_API void whit_stats_free(whit_stats *stats); /* NULL is fine */
+WHIT_API size_t whit_stats_count(const whit_stats *stats);
+WHIT_API const whit_stats_row *whit_stats_at(const whit_stats *stats, size_t index);
+
+/*
+ * Read one tensor once more and draw the histogram of its finite values as an SVG document.
+ *
+ *   scheme  a quantizing scheme whose grid is drawn, as for a group that holds the smallest and the
+ *           largest value (scale of clip minmax); NULL: none
+ *
+ * Errors: those of whit_stats_run; WHIT_ERR_ARG (no finite value; a scheme without a grid). Errors
+ * on out are left to the caller's ferror.
+ */
+WHIT_API whit_status whit_stats_write_svg(const whit_stats *stats, size_t index,
+                                          const whit_scheme *scheme,
+                                          const whit_job_options *options, FILE *out,
+                                          whit_error *err);
+
 /* ---- text and JSON --------------------------------------------------------------------------- */
 
 enum {
@@ -191,6 +257,10 @@ enum {
  * README). Errors on out are left to the caller's ferror. */
 WHIT_API void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out);
 WHIT_API void whit_plan_write_json(const whit_plan *plan, FILE *out);
+/* Why one entry is what it is: what everybody said about it, in the order of rank (the built-in
+ * choice, recipe lines, embeddings and head, rules), and who decided. index < whit_plan_count. */
+WHIT_API void whit_plan_explain_text(const whit_plan *plan, size_t index, int flags, FILE *out);
+WHIT_API void whit_plan_explain_json(const whit_plan *plan, size_t index, FILE *out);
 WHIT_API void whit_report_write_text(const whit_report *report, int flags, FILE *out);
 WHIT_API void whit_report_write_json(const whit_report *report, FILE *out);
 /* top: how many rows, 0 for all; min_sqnr_db: NaN when there is no bar. */
@@ -198,10 +268,11 @@ WHIT_API void whit_comparison_write_text(const whit_comparison *comparison, size
                                          FILE *out);
 WHIT_API void whit_comparison_write_json(const whit_comparison *comparison, size_t top,
                                          double min_sqnr_db, FILE *out);
-/* check may be NULL. */
-WHIT_API void whit_source_write_text(const whit_source *source, const whit_check *check, int flags,
-                                     FILE *out);
-WHIT_API void whit_source_write_json(const whit_source *source, const whit_check *check, FILE *out);
+/* check and stats may be NULL. */
+WHIT_API void whit_source_write_text(const whit_source *source, const whit_check *check,
+                                     const whit_stats *stats, int flags, FILE *out);
+WHIT_API void whit_source_write_json(const whit_source *source, const whit_check *check,
+                                     const whit_stats *stats, FILE *out);
 
 #ifdef __cplusplus
 }

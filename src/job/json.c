@@ -11,7 +11,9 @@
 
 #include "job/check.h"
 #include "job/compare.h"
+#include "job/metadata.h"
 #include "job/report.h"
+#include "job/stats.h"
 
 static void finish(wh_buf *b, FILE *out)
 {
@@ -139,6 +141,7 @@ void whit_plan_write_json(const whit_plan *plan, FILE *out)
     wh_buf b = { 0 };
     put_plan(&b, plan, NULL);
     put_double(&b, "seconds", NAN);
+    put_double(&b, "estimated_seconds", plan->totals.seconds);
     put_u64(&b, "memory_bytes", plan->totals.memory_bytes);
     put_machine(&b, plan);
     wh_buf_puts(&b, "}");
@@ -193,9 +196,17 @@ void whit_comparison_write_json(const whit_comparison *comparison, size_t top, d
 
 static void put_metadata(wh_buf *b, const whit_file *file, size_t shard)
 {
+    size_t typed = whit_file_kv_count(file, shard); /* the strings are among them */
     put_key(b, "metadata");
     wh_buf_puts(b, "{");
-    for (size_t i = 0; i < whit_file_meta_count(file, shard); i++) {
+    for (size_t i = 0; i < typed; i++) {
+        const whit_kv *kv = whit_file_kv(file, shard, i);
+        if (i) wh_buf_puts(b, ",");
+        wh_json_put_string(b, kv->key);
+        wh_buf_puts(b, ":");
+        wh_metadata_json(b, kv);
+    }
+    for (size_t i = 0; !typed && i < whit_file_meta_count(file, shard); i++) {
         if (i) wh_buf_puts(b, ",");
         wh_json_put_string(b, whit_file_meta_key(file, shard, i));
         wh_buf_puts(b, ":");
@@ -219,7 +230,7 @@ static void put_file(wh_buf *b, const whit_file *file)
     put_metadata(b, file, 0); /* all there is, unless the model is sharded */
 }
 
-static void put_source_tensor(wh_buf *b, const whit_source_tensor *t)
+static void put_source_tensor(wh_buf *b, const whit_source_tensor *t, const whit_stats_row *stats)
 {
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, t->tensor.name);
@@ -230,10 +241,15 @@ static void put_source_tensor(wh_buf *b, const whit_source_tensor *t)
     put_u64(b, "offset", t->tensor.offset);
     put_u64(b, "file", t->tensor.shard);
     put_per_weight(b, t->tensor.bytes, t->tensor.elements);
+    if (stats) {
+        put_key(b, "stats");
+        wh_stats_json(b, stats);
+    }
     wh_buf_puts(b, "}");
 }
 
-void whit_source_write_json(const whit_source *source, const whit_check *check, FILE *out)
+void whit_source_write_json(const whit_source *source, const whit_check *check,
+                            const whit_stats *stats, FILE *out)
 {
     wh_buf b = { 0 };
     wh_buf_puts(&b, "{\"schema\":1");
@@ -243,7 +259,7 @@ void whit_source_write_json(const whit_source *source, const whit_check *check, 
     wh_buf_puts(&b, "[");
     for (size_t i = 0; i < whit_source_count(source); i++) {
         if (i) wh_buf_puts(&b, ",");
-        put_source_tensor(&b, whit_source_at(source, i));
+        put_source_tensor(&b, whit_source_at(source, i), stats ? whit_stats_at(stats, i) : NULL);
     }
     wh_buf_puts(&b, "]");
     if (check) {

@@ -7,12 +7,14 @@
 #include "job/plan.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <whit/pack.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/shards.h"
 #include "job/stream.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -71,7 +73,7 @@ static whit_status place(whit_plan *p, size_t i, whit_error *err)
 {
     whit_plan_entry *e = &p->entry[i];
     const whit_tensor *t = &e->source->tensor;
-    size_t file = wh_target_file(&p->target, t->shard);
+    size_t file = p->file_of ? p->file_of[i] : wh_target_file(&p->target, t->shard);
     whit_plane planes[WHIT_MAX_PLANES];
     int overflow;
     unsigned n =
@@ -154,8 +156,9 @@ static whit_status describe(whit_plan *p, whit_error *err)
     for (size_t f = 0; f < p->target.layout.count && st == WHIT_OK; f++)
         st = describe_file(p, f, err);
     for (size_t k = 0; k < whit_file_shards(file) && st == WHIT_OK; k++)
-        st = wh_layout_carry(&p->target.layout, wh_target_file(&p->target, (uint32_t)k), file, k,
-                             err);
+        for (size_t f = 0; f < p->target.layout.count && st == WHIT_OK; f++)
+            if (p->file_of || f == wh_target_file(&p->target, (uint32_t)k))
+                st = wh_layout_carry(&p->target.layout, f, file, k, err);
     return st == WHIT_OK ? wh_layout_finish(&p->target.layout, err) : st;
 }
 
@@ -179,6 +182,7 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     whit_plan_totals *t = &p->totals;
     uint64_t fixed = 8 * MIB;
     t->tensors = p->count;
+    t->seconds = NAN;
     for (size_t i = 0; i < p->count; i++) {
         t->weights += p->entry[i].weights;
         t->bytes_in += p->entry[i].bytes_in;
@@ -187,21 +191,71 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     t->file_bytes = wh_layout_bytes(&p->target.layout);
     /* the tables of source and plan, and a header text twice */
     fixed += p->count * 1024;
+    fixed += wh_rules_lines(p->rules)->bytes * 64; /* a glob has two operations an octet */
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
     return wh_stream_threads(&p->job, fixed, wh_worker_bytes(wh_numbering_largest(&p->tiles)),
                              &t->threads, &t->memory_bytes, err);
 }
 
+/* A warning, or under strict the end. */
+static whit_status complain(whit_plan *p, const char *what, whit_error *err)
+{
+    if (p->job.strict) return wh_fail(err, WHIT_ERR_BAR, "%s", what);
+    wh_lines_add(&p->warnings, "%s", what);
+    return WHIT_OK;
+}
+
 static whit_status check_rules(whit_plan *p, whit_error *err)
 {
-    for (size_t i = 0; i < wh_rules_unmatched(p->rules); i++) {
-        const char *rule = wh_rules_unmatched_at(p->rules, i);
-        if (p->job.strict)
-            return wh_fail(err, WHIT_ERR_BAR, "rule '%.160s' matches no tensor", rule);
-        wh_lines_add(&p->warnings, "rule '%.160s' matches no tensor", rule);
+    const wh_recipe *recipe = wh_rules_lines(p->rules);
+    char what[320];
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < recipe->count && st == WHIT_OK; i++) {
+        const wh_rule *r = &recipe->rule[i];
+        if (r->first) {
+            snprintf(what, sizeof what, "%s:%zu: '%.120s' is on line %zu too; the last one counts",
+                     recipe->name, r->line, r->text, r->first);
+            st = complain(p, what, err);
+        }
+        if (st != WHIT_OK || r->matched) continue;
+        snprintf(what, sizeof what, "%s:%zu: '%.120s' matches no tensor", recipe->name, r->line,
+                 r->text);
+        st = complain(p, what, err);
     }
-    return WHIT_OK;
+    for (size_t i = 0; i < wh_rules_unmatched(p->rules) && st == WHIT_OK; i++) {
+        snprintf(what, sizeof what, "rule '%.160s' matches no tensor",
+                 wh_rules_unmatched_at(p->rules, i));
+        st = complain(p, what, err);
+    }
+    return st;
+}
+
+/* The recipe first: it may name the default. */
+static whit_status read_rules(whit_plan *p, const whit_quantize_options *o, whit_error *err)
+{
+    wh_recipe recipe = { 0 };
+    const char *standard = o->scheme;
+    whit_status st = o->recipe ? wh_recipe_read(&recipe, o->recipe, err) : WHIT_OK;
+    if (!standard) standard = recipe.standard[0] ? recipe.standard : "int4-g128";
+    if (st == WHIT_OK)
+        st = wh_rules_make(&p->rules, standard, o->embeddings, o->head, o->rules, o->rules_count,
+                           err);
+    if (st == WHIT_OK) wh_rules_take(p->rules, &recipe);
+    wh_recipe_free(&recipe);
+    return st;
+}
+
+/* Lay out again, in files of at most `limit` bytes: only now are the sizes known. */
+static whit_status cut_shards(whit_plan *p, uint64_t limit, whit_error *err)
+{
+    size_t files;
+    p->file_of = wh_calloc(p->count, sizeof *p->file_of);
+    if (!p->file_of) return no_memory(err);
+    whit_status st = wh_shards_cut(p, limit, p->file_of, &files, err);
+    if (st == WHIT_OK) st = wh_target_split(&p->target, files, err);
+    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = place(p, i, err);
+    return st;
 }
 
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
@@ -215,13 +269,13 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     p->entry = wh_calloc(p->count, sizeof *p->entry);
     p->spot = wh_calloc(p->count, sizeof *p->spot);
     if (!p->entry || !p->spot) return no_memory(err);
-    whit_status st = wh_rules_make(&p->rules, o->scheme ? o->scheme : "int4-g128", o->embeddings,
-                                   o->head, o->rules, o->rules_count, err);
+    whit_status st = read_rules(p, o, err);
     if (st == WHIT_OK) st = wh_target_init(&p->target, output, p->source, &p->warnings, err);
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
         st = choose(p, i, err);
         if (st == WHIT_OK) st = place(p, i, err);
     }
+    if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = describe(p, err);
     if (st == WHIT_OK) st = number_tiles(p, err);
@@ -262,6 +316,7 @@ void whit_plan_free(whit_plan *plan)
     wh_lines_free(&plan->warnings);
     free(plan->entry);
     free(plan->spot);
+    free(plan->file_of);
     free(plan);
 }
 
@@ -278,6 +333,16 @@ const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index)
 const whit_plan_totals *whit_plan_total(const whit_plan *plan)
 {
     return &plan->totals;
+}
+
+size_t whit_plan_find(const whit_plan *plan, const char *name)
+{
+    size_t len = strlen(name), found = whit_source_find(plan->source, name);
+    for (size_t i = 0; i < plan->count && found == WHIT_NOT_FOUND; i++) {
+        const char *full = plan->entry[i].source->tensor.name;
+        if (strncmp(full, name, len) == 0 && strcmp(full + len, ".weight") == 0) found = i;
+    }
+    return found;
 }
 
 size_t whit_plan_warnings(const whit_plan *plan)

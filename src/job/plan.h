@@ -18,6 +18,7 @@ struct whit_plan {
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
     wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */
+    uint32_t *file_of;                /* [count]: output files; NULL: as the target has them */
     size_t count;
     wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */
     wh_target target;

@@ -1,14 +1,15 @@
 /* src/job/rules.c - which scheme each tensor gets: the default, its exceptions, the user's rules.
  *
- * A decision goes: the last rule that matches; else --embeddings or --head for those; else the
- * default scheme for what is quantized by default; else keep. Not here: what an output format can
- * hold (the plan asks that), reading recipe files. The selection is specified in README.
+ * All who have a say are asked in order: the built-in choice (the default scheme, or keep for what
+ * is not quantized by default), the lines of the recipe that match, --embeddings or --head for
+ * those, the rules that match. The last one decides. Not here: what an output format can hold (the
+ * plan asks that), reading recipes (recipe.c). The selection is specified in README.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/rules.h"
 
 #include "base/mem.h"
-#include "job/glob.h"
+#include "base/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,23 +27,18 @@ typedef enum name_class {
     NAME_OTHER
 } name_class;
 
-typedef struct rule {
-    char *text, *glob_text;
-    wh_glob *glob;
-    whit_scheme scheme;
-    int matched;
-} rule;
-
 /* A name that --embeddings or --head decided: the recipe lists it. */
 typedef struct special_name {
-    char *name;
+    char *glob; /* of exactly this name */
     name_class class;
 } special_name;
 
 struct wh_rules {
     whit_scheme standard, special[2];
     int has_special[2];
-    rule *rules;
+    wh_recipe recipe;
+    wh_rule *rules;
+    char **text; /* of the rules, "GLOB=SCHEME" */
     size_t count;
     special_name *names;
     size_t names_count, names_cap;
@@ -172,150 +168,6 @@ static void apply(wh_choice *choice, const whit_tensor *t, const whit_scheme *sc
     if (!choice->reason) choice->scheme = *scheme;
 }
 
-/* The last rule that matches, or NULL. Marks every one that does. */
-static whit_status find_rule(wh_rules *rules, const char *name, const rule **out, whit_error *err)
-{
-    *out = NULL;
-    for (size_t i = 0; i < rules->count; i++) {
-        int match = wh_glob_match(rules->rules[i].glob, name);
-        if (match < 0) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to match a rule");
-        if (!match) continue;
-        rules->rules[i].matched = 1;
-        *out = &rules->rules[i];
-    }
-    return WHIT_OK;
-}
-
-static whit_status remember(wh_rules *rules, const char *name, name_class class, whit_error *err)
-{
-    void *names = rules->names;
-    int grown = wh_grow(&names, &rules->names_cap, rules->names_count + 1, sizeof *rules->names);
-    rules->names = names;
-    char *copy = grown ? wh_strndup(name, strlen(name)) : NULL;
-    if (!copy) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the recipe");
-    rules->names[rules->names_count++] = (special_name){ copy, class };
-    return WHIT_OK;
-}
-
-whit_status wh_rules_choose(wh_rules *rules, const whit_tensor *tensor, wh_choice *out,
-                            whit_error *err)
-{
-    const rule *found;
-    *out = (wh_choice){ .scheme = { .kind = WHIT_KEEP, .scale_type = WHIT_F32 } };
-    whit_status st = find_rule(rules, tensor->name, &found, err);
-    if (st != WHIT_OK) return st;
-    if (found) {
-        out->rule = found->glob_text;
-        apply(out, tensor, &found->scheme, "rule");
-        return WHIT_OK;
-    }
-    name_class class = class_of(tensor->name);
-    const char *reason = exception(tensor, class);
-    int special = (class == NAME_EMBEDDING || class == NAME_HEAD) && rules->has_special[class];
-    if (special && tensor->rank >= 2 && whit_dtype_is_float(tensor->dtype)) {
-        apply(out, tensor, &rules->special[class], reason);
-        return remember(rules, tensor->name, class, err);
-    }
-    if (reason)
-        out->reason = reason;
-    else
-        apply(out, tensor, &rules->standard, "default");
-    return WHIT_OK;
-}
-
-/* ---- making ---------------------------------------------------------------------------------- */
-
-/* A recipe holds one rule a line, the scheme behind the last space, '#' before comments. */
-static const char *bad_glob(const char *glob)
-{
-    size_t len = strlen(glob);
-    if (len == 0) return "the glob is empty";
-    if (glob[0] == '#') return "a glob cannot begin with '#'; try: [#]";
-    if (glob[0] == ' ' || glob[len - 1] == ' ')
-        return "a glob cannot begin or end with a space; try: [ ]";
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)glob[i] < 0x20 || glob[i] == 0x7f) return "a control character";
-    return NULL;
-}
-
-static whit_status make_rule(rule *r, const char *text, whit_error *err)
-{
-    char shown[WH_SHORT], prefix[WH_SHORT + 8];
-    const char *equal = strrchr(text, '=');
-    if (!equal)
-        return wh_fail(err, WHIT_ERR_ARG, "rule '%s': no '='; try: 'GLOB=SCHEME'",
-                       wh_short(shown, text));
-    r->text = wh_strndup(text, strlen(text));
-    r->glob_text = wh_strndup(text, (size_t)(equal - text));
-    if (!r->text || !r->glob_text) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the rules");
-    const char *bad = bad_glob(r->glob_text);
-    if (bad) return wh_fail(err, WHIT_ERR_ARG, "rule '%s': %s", wh_short(shown, text), bad);
-    whit_status st = wh_glob_parse(&r->glob, r->glob_text, err);
-    if (st == WHIT_OK) st = whit_scheme_parse(&r->scheme, equal + 1, err);
-    if (st != WHIT_ERR_ARG) return st;
-    snprintf(prefix, sizeof prefix, "rule '%s'", wh_short(shown, text));
-    return wh_prefix(err, st, prefix);
-}
-
-whit_status wh_rules_make(wh_rules **out, const char *default_scheme, const char *embeddings,
-                          const char *head, const char *const *rules, size_t count, whit_error *err)
-{
-    const char *const special[2] = { [NAME_EMBEDDING] = embeddings, [NAME_HEAD] = head };
-    whit_status st = WHIT_OK;
-    *out = NULL;
-    wh_rules *made = wh_calloc(1, sizeof *made);
-    if (made) made->rules = wh_calloc(count, sizeof *made->rules);
-    if (!made || !made->rules) {
-        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the rules");
-        goto cleanup;
-    }
-    st = whit_scheme_parse(&made->standard, default_scheme, err);
-    for (size_t i = 0; i < 2 && st == WHIT_OK; i++) {
-        made->has_special[i] = special[i] != NULL;
-        if (special[i]) st = whit_scheme_parse(&made->special[i], special[i], err);
-    }
-    for (size_t i = 0; i < count && st == WHIT_OK; i++) {
-        made->count = i + 1; /* a half-made rule is freed like a whole one */
-        st = make_rule(&made->rules[i], rules[i], err);
-    }
-    if (st != WHIT_OK) goto cleanup;
-    *out = made;
-    made = NULL;
-cleanup:
-    wh_rules_free(made);
-    return st;
-}
-
-void wh_rules_free(wh_rules *rules)
-{
-    if (!rules) return;
-    for (size_t i = 0; i < rules->count; i++) {
-        free(rules->rules[i].text);
-        free(rules->rules[i].glob_text);
-        wh_glob_free(rules->rules[i].glob);
-    }
-    for (size_t i = 0; i < rules->names_count; i++) free(rules->names[i].name);
-    free(rules->rules);
-    free(rules->names);
-    free(rules);
-}
-
-/* ---- asking afterwards ----------------------------------------------------------------------- */
-
-size_t wh_rules_unmatched(const wh_rules *rules)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < rules->count; i++) n += !rules->rules[i].matched;
-    return n;
-}
-
-const char *wh_rules_unmatched_at(const wh_rules *rules, size_t i)
-{
-    for (size_t k = 0; k < rules->count; k++)
-        if (!rules->rules[k].matched && i-- == 0) return rules->rules[k].text;
-    return NULL;
-}
-
 /* The glob of exactly this name. Characters that would break the line become '?', which is as near
  * as a line of text can come. */
 static void put_exact(wh_buf *out, const char *name)
@@ -331,22 +183,207 @@ static void put_exact(wh_buf *out, const char *name)
     }
 }
 
-static void put_scheme(wh_buf *out, const whit_scheme *scheme)
+/* The rules that match, in order. */
+static whit_status ask_rules(wh_rule *rule, size_t count, const char *name, wh_vote_fn *say,
+                             void *ctx, whit_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int match = wh_glob_match(rule[i].glob, name);
+        if (match < 0) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to match a rule");
+        if (!match) continue;
+        say(ctx, &(wh_vote){ .by = rule[i].line ? WH_VOTE_RECIPE : WH_VOTE_RULE,
+                             .rule = &rule[i],
+                             .scheme = rule[i].scheme,
+                             .reason = "rule" });
+    }
+    return WHIT_OK;
+}
+
+whit_status wh_rules_ask(wh_rules *rules, const whit_tensor *tensor, wh_vote_fn *say, void *ctx,
+                         whit_error *err)
+{
+    name_class class = class_of(tensor->name);
+    const char *reason = exception(tensor, class);
+    wh_vote first = { .by = reason ? WH_VOTE_EXCEPTION : WH_VOTE_DEFAULT,
+                      .scheme = { .kind = WHIT_KEEP, .scale_type = WHIT_F32 },
+                      .reason = reason ? reason : "default" };
+    if (!reason) first.scheme = rules->standard;
+    say(ctx, &first);
+    whit_status st =
+        ask_rules(rules->recipe.rule, rules->recipe.count, tensor->name, say, ctx, err);
+    if (st != WHIT_OK) return st;
+    int special = (class == NAME_EMBEDDING || class == NAME_HEAD) && rules->has_special[class];
+    if (special && tensor->rank >= 2 && whit_dtype_is_float(tensor->dtype))
+        say(ctx, &(wh_vote){ .by = class == NAME_HEAD ? WH_VOTE_HEAD : WH_VOTE_EMBEDDINGS,
+                             .scheme = rules->special[class],
+                             .reason = reason });
+    return ask_rules(rules->rules, rules->count, tensor->name, say, ctx, err);
+}
+
+/* A wh_vote_fn: what is said last counts. */
+static void keep_last(void *ctx, const wh_vote *vote)
+{
+    if (vote->rule) vote->rule->matched = 1;
+    *(wh_vote *)ctx = *vote;
+}
+
+static whit_status remember(wh_rules *rules, const char *name, name_class class, whit_error *err)
+{
+    void *names = rules->names;
+    wh_buf glob = { 0 };
+    int grown = wh_grow(&names, &rules->names_cap, rules->names_count + 1, sizeof *rules->names);
+    rules->names = names;
+    put_exact(&glob, name);
+    if (!grown || glob.failed) {
+        wh_buf_free(&glob);
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the recipe");
+    }
+    rules->names[rules->names_count++] = (special_name){ glob.data, class };
+    return WHIT_OK;
+}
+
+whit_status wh_rules_choose(wh_rules *rules, const whit_tensor *tensor, wh_choice *out,
+                            whit_error *err)
+{
+    wh_vote won = { .by = WH_VOTE_DEFAULT };
+    *out = (wh_choice){ .scheme = { .kind = WHIT_KEEP, .scale_type = WHIT_F32 } };
+    whit_status st = wh_rules_ask(rules, tensor, keep_last, &won, err);
+    if (st != WHIT_OK) return st;
+    if (won.rule) out->rule = won.rule->text;
+    apply(out, tensor, &won.scheme, won.reason);
+    if (won.by == WH_VOTE_EMBEDDINGS) return remember(rules, tensor->name, NAME_EMBEDDING, err);
+    return won.by == WH_VOTE_HEAD ? remember(rules, tensor->name, NAME_HEAD, err) : WHIT_OK;
+}
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+static whit_status make_rule(wh_rule *rule, const char *text, whit_error *err)
+{
+    char shown[WH_SHORT], prefix[WH_SHORT + 8];
+    const char *equal = strrchr(text, '=');
+    wh_short(shown, text);
+    if (!equal) return wh_fail(err, WHIT_ERR_ARG, "rule '%s': no '='; try: 'GLOB=SCHEME'", shown);
+    whit_status st = wh_rule_make(rule, text, (size_t)(equal - text), equal + 1, err);
+    if (st != WHIT_ERR_ARG) return st;
+    snprintf(prefix, sizeof prefix, "rule '%s'", shown);
+    return wh_prefix(err, st, prefix);
+}
+
+whit_status wh_rules_make(wh_rules **out, const char *default_scheme, const char *embeddings,
+                          const char *head, const char *const *rules, size_t count, whit_error *err)
+{
+    const char *const special[2] = { [NAME_EMBEDDING] = embeddings, [NAME_HEAD] = head };
+    whit_status st = WHIT_OK;
+    *out = NULL;
+    wh_rules *made = wh_calloc(1, sizeof *made);
+    if (made) made->rules = wh_calloc(count, sizeof *made->rules);
+    if (made) made->text = wh_calloc(count, sizeof *made->text);
+    if (!made || !made->rules || !made->text) {
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the rules");
+        goto cleanup;
+    }
+    st = whit_scheme_parse(&made->standard, default_scheme, err);
+    for (size_t i = 0; i < 2 && st == WHIT_OK; i++) {
+        made->has_special[i] = special[i] != NULL;
+        if (special[i]) st = whit_scheme_parse(&made->special[i], special[i], err);
+    }
+    for (size_t i = 0; i < count && st == WHIT_OK; i++) {
+        made->count = i + 1; /* a half-made rule is freed like a whole one */
+        made->text[i] = wh_strndup(rules[i], strlen(rules[i]));
+        st = made->text[i] ? make_rule(&made->rules[i], rules[i], err)
+                           : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the rules");
+    }
+    if (st != WHIT_OK) goto cleanup;
+    *out = made;
+    made = NULL;
+cleanup:
+    wh_rules_free(made);
+    return st;
+}
+
+void wh_rules_take(wh_rules *rules, wh_recipe *recipe)
+{
+    wh_recipe_free(&rules->recipe);
+    rules->recipe = *recipe;
+    *recipe = (wh_recipe){ 0 };
+}
+
+void wh_rules_free(wh_rules *rules)
+{
+    if (!rules) return;
+    for (size_t i = 0; i < rules->count; i++) {
+        wh_rule_free(&rules->rules[i]);
+        free(rules->text[i]);
+    }
+    for (size_t i = 0; i < rules->names_count; i++) free(rules->names[i].glob);
+    wh_recipe_free(&rules->recipe);
+    free(rules->rules);
+    free(rules->text);
+    free(rules->names);
+    free(rules);
+}
+
+/* ---- asking afterwards ----------------------------------------------------------------------- */
+
+const wh_recipe *wh_rules_lines(const wh_rules *rules)
+{
+    return &rules->recipe;
+}
+
+size_t wh_rules_unmatched(const wh_rules *rules)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rules->count; i++) n += !rules->rules[i].matched;
+    return n;
+}
+
+const char *wh_rules_unmatched_at(const wh_rules *rules, size_t i)
+{
+    for (size_t k = 0; k < rules->count; k++)
+        if (!rules->rules[k].matched && i-- == 0) return rules->text[k];
+    return NULL;
+}
+
+/* ---- the recipe ------------------------------------------------------------------------------ */
+
+typedef struct line {
+    const char *glob;
+    const whit_scheme *scheme;
+} line;
+
+/* All that was said, in the order of rank. Returns how many lines. */
+static size_t list_lines(const wh_rules *rules, line *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rules->recipe.count; i++)
+        out[n++] = (line){ rules->recipe.rule[i].text, &rules->recipe.rule[i].scheme };
+    for (size_t i = 0; i < rules->names_count; i++)
+        out[n++] = (line){ rules->names[i].glob, &rules->special[rules->names[i].class] };
+    for (size_t i = 0; i < rules->count; i++)
+        out[n++] = (line){ rules->rules[i].text, &rules->rules[i].scheme };
+    return n;
+}
+
+static void put_line(wh_buf *out, const char *glob, const whit_scheme *scheme)
 {
     char text[WHIT_SCHEME_TEXT];
-    wh_buf_putf(out, " %s\n", whit_scheme_print(scheme, text));
+    wh_buf_putf(out, "%s %s\n", glob, whit_scheme_print(scheme, text));
 }
 
 void wh_rules_recipe(const wh_rules *rules, wh_buf *out)
 {
-    wh_buf_puts(out, "*");
-    put_scheme(out, &rules->standard);
-    for (size_t i = 0; i < rules->names_count; i++) {
-        put_exact(out, rules->names[i].name);
-        put_scheme(out, &rules->special[rules->names[i].class]);
+    line *lines = wh_calloc(rules->recipe.count + rules->names_count + rules->count, sizeof *lines);
+    size_t n = lines ? list_lines(rules, lines) : 0;
+    wh_names later = { 0 };
+    out->failed |= !lines;
+    for (size_t i = n; i-- > 0;) {
+        int added = wh_names_add(&later, lines[i].glob, i);
+        out->failed |= added < 0;
+        if (added == 0) lines[i].glob = NULL;
     }
-    for (size_t i = 0; i < rules->count; i++) {
-        wh_buf_puts(out, rules->rules[i].glob_text);
-        put_scheme(out, &rules->rules[i].scheme);
-    }
+    put_line(out, "*", &rules->standard);
+    for (size_t i = 0; i < n; i++)
+        if (lines[i].glob) put_line(out, lines[i].glob, lines[i].scheme);
+    wh_names_free(&later);
+    free(lines);
 }

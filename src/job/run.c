@@ -6,6 +6,8 @@
  * Headers are written last, since they hold the counts of fallbacks.
  *
  * SPDX-License-Identifier: MIT */
+#include "job/run.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -35,6 +37,7 @@ static whit_status write_at(const run *r, wh_spot spot, uint64_t offset, const v
                             size_t len, whit_error *err)
 {
     const wh_target *t = &r->plan->target;
+    if (!r->set) return WHIT_OK; /* a trial */
     return wh_file_pwrite(wh_target_fd(t, r->set, spot.file), wh_target_name(t, r->set, spot.file),
                           wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
@@ -169,6 +172,16 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     default:
         return encode_tile(r, i, &rect, w, err);
     }
+}
+
+whit_status wh_run_try(const whit_plan *plan, uint64_t tile, wh_worker *worker, whit_error *err)
+{
+    run r = { .plan = plan, .workers = worker, .threads = 1 };
+    r.fixed = wh_calloc(plan->count, sizeof *r.fixed);
+    if (!r.fixed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a trial");
+    whit_status st = tile_work(&r, 0, tile, err);
+    free(r.fixed);
+    return st;
 }
 
 /* In order: sums, progress, and a nudge to the system to write back what is there. */

@@ -1,12 +1,13 @@
 /* src/job/target.c - where a job writes: weight files laid out, an index, copies of small files.
  *
  * A name that ends in .safetensors is one file. Anything else is a folder: model.safetensors, or
- * shards and index as the source had them, and the config and tokenizer files of a source folder,
- * unchanged. Appearing whole is src/io/outset.c's work.
+ * shards and index (as the source had them, or of a size that was asked for), and the config and
+ * tokenizer files of a source folder, unchanged. Appearing whole is src/io/outset.c's work.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/target.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,12 +140,38 @@ whit_status wh_target_init(wh_target *t, const char *output, const whit_source *
     return st;
 }
 
-void wh_target_free(wh_target *t)
+static void free_files(wh_target *t)
 {
     for (size_t i = 0; i < t->layout.count; i++) free(t->names[i]);
-    for (size_t i = 0; i < t->copies_count; i++) free(t->copies[i]);
     wh_layout_free(&t->layout);
     free(t->names);
+    t->names = NULL;
+}
+
+whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
+{
+    char name[64], shown[WH_SHORT];
+    if (!t->folder)
+        return wh_fail(err, WHIT_ERR_ARG, "%s: is one file, and shards need a folder",
+                       wh_short(shown, t->path));
+    free_files(t);
+    t->has_index = files > 1;
+    t->names = wh_calloc(files, sizeof *t->names);
+    whit_status st = t->names ? wh_layout_init(&t->layout, files, err) : no_memory(err);
+    for (size_t f = 0; f < files && st == WHIT_OK; f++) {
+        snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", f + 1, files);
+        const char *text = files > 1 ? name : SINGLE_NAME;
+        t->names[f] = wh_strndup(text, strlen(text));
+        if (!t->names[f]) return no_memory(err);
+        t->layout.file[f].name = t->names[f];
+    }
+    return st;
+}
+
+void wh_target_free(wh_target *t)
+{
+    free_files(t);
+    for (size_t i = 0; i < t->copies_count; i++) free(t->copies[i]);
     free(t->copies);
     free(t->path);
     memset(t, 0, sizeof *t);

@@ -12,7 +12,9 @@
 #include "base/buf.h"
 #include "job/check.h"
 #include "job/compare.h"
+#include "job/metadata.h"
 #include "job/report.h"
+#include "job/stats.h"
 
 #define BOLD "\x1b[1m"
 #define DIM "\x1b[2m"
@@ -189,6 +191,9 @@ void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
     wh_buf_putf(&p.text, "\nwork      %" PRIu64 " MiB of memory, %u thread%s\n",
                 (plan->totals.memory_bytes + MIB - 1) / MIB, plan->totals.threads,
                 plan->totals.threads == 1 ? "" : "s");
+    if (!isnan(plan->totals.seconds))
+        wh_buf_putf(&p.text, "time      about %.*f s\n", plan->totals.seconds < 9.95,
+                    fmax(plan->totals.seconds, 0.1));
     finish(&p, out);
 }
 
@@ -293,20 +298,31 @@ static void put_kinds(page *p, const whit_source *source)
     }
 }
 
+static void put_meta(page *p, const char *key, const char *value)
+{
+    char shown[124];
+    whit_error line;
+    snprintf(shown, sizeof shown, "%s", value);
+    for (char *c = shown; *c; c++)
+        if (*c == '\n') *c = ';'; /* the recipe has lines */
+    wh_fail(&line, WHIT_OK, "%.60s = %s%s", key, shown, strlen(value) >= sizeof shown ? ".." : "");
+    wh_buf_putf(&p->text, "  %s\n", line.msg);
+}
+
 static void put_metadata(page *p, const whit_file *file)
 {
-    for (size_t k = 0; k < whit_file_shards(file); k++)
-        for (size_t i = 0; i < whit_file_meta_count(file, k); i++) {
-            const char *value = whit_file_meta_value(file, k, i);
-            char shown[124];
-            whit_error line;
-            snprintf(shown, sizeof shown, "%s", value);
-            for (char *c = shown; *c; c++)
-                if (*c == '\n') *c = ';'; /* the recipe has lines */
-            wh_fail(&line, WHIT_OK, "%.60s = %s%s", whit_file_meta_key(file, k, i), shown,
-                    strlen(value) >= sizeof shown ? ".." : "");
-            wh_buf_putf(&p->text, "  %s\n", line.msg);
+    for (size_t k = 0; k < whit_file_shards(file); k++) {
+        size_t typed = whit_file_kv_count(file, k); /* the strings are among them */
+        for (size_t i = 0; i < typed; i++) {
+            const whit_kv *kv = whit_file_kv(file, k, i);
+            wh_buf value = { 0 };
+            wh_metadata_text(&value, kv);
+            put_meta(p, kv->key, value.data ? value.data : "");
+            wh_buf_free(&value);
         }
+        for (size_t i = 0; !typed && i < whit_file_meta_count(file, k); i++)
+            put_meta(p, whit_file_meta_key(file, k, i), whit_file_meta_value(file, k, i));
+    }
 }
 
 static void put_tensors(page *p, const whit_source *source)
@@ -328,6 +344,20 @@ static void put_tensors(page *p, const whit_source *source)
     }
 }
 
+static void put_stats(page *p, const whit_stats *stats)
+{
+    size_t n = whit_stats_count(stats);
+    for (size_t i = 0; i < n; i++) widen(p, whit_stats_at(stats, i)->source->tensor.name);
+    style(p, BOLD);
+    wh_buf_putf(&p->text, "%-*s", p->name_width, "tensor");
+    wh_stats_columns(&p->text, NULL);
+    style(p, PLAIN);
+    for (size_t i = 0; i < n; i++) {
+        put_name(p, whit_stats_at(stats, i)->source->tensor.name);
+        wh_stats_columns(&p->text, whit_stats_at(stats, i));
+    }
+}
+
 static void put_check(page *p, const whit_check *check)
 {
     for (size_t i = 0; i < check->notes.count; i++)
@@ -340,8 +370,8 @@ static void put_check(page *p, const whit_check *check)
     wh_buf_putf(&p->text, "check     %s\n", check->problems.count ? "failed" : "ok");
 }
 
-void whit_source_write_text(const whit_source *source, const whit_check *check, int flags,
-                            FILE *out)
+void whit_source_write_text(const whit_source *source, const whit_check *check,
+                            const whit_stats *stats, int flags, FILE *out)
 {
     page p = { .flags = flags, .name_width = 6 };
     const whit_file *file = whit_source_file(source);
@@ -361,6 +391,7 @@ void whit_source_write_text(const whit_source *source, const whit_check *check, 
     wh_buf_puts(&p.text, "metadata\n");
     put_metadata(&p, file);
     if (flags & WHIT_TEXT_TENSORS) put_tensors(&p, source);
+    if (stats) put_stats(&p, stats);
     if (check) put_check(&p, check);
     finish(&p, out);
 }

@@ -22,7 +22,7 @@ refused 2 'unknown option -z' inspect in -z
 refused 2 'unknown option -Z' inspect in -qZ
 while read -r option commands; do
     case $option in '#'*) continue ;; esac
-    for command in quantize dequantize inspect compare; do
+    for command in quantize plan dequantize inspect compare; do
         case " $commands " in
         *" $command "*)
             run 0 "$command" "$option" --help
@@ -45,6 +45,7 @@ refused 2 "not 'f64'" dequantize in -o x.safetensors --dtype f64
 for number in x -1 1.5 2x 99999 18446744073709551617; do
     refused 2 '--threads takes a number from 0 to 1024' inspect in "--threads=$number"
 done
+refused 2 '--shard-size takes a size such as' quantize in --shard-size 0
 for size in x 0 -1 4Gi 4GiBB 1.5GB ' 1' 18446744073709551616 99999999999999TiB; do
     refused 2 '--max-memory takes a size such as' inspect in "--max-memory=$size"
 done
@@ -53,10 +54,11 @@ for bar in x nan 1dB; do
 done
 
 # Operands.
-refused 2 'an input is missing; usage: whit quantize IN -o OUT' quantize -o x
-refused 2 'no output; usage: whit quantize IN -o OUT' quantize in
+refused 2 'an input is missing; usage: whit quantize IN.. -o OUT' quantize -o x
+refused 2 'no output; usage: whit quantize IN.. -o OUT' quantize in
 refused 2 'no output' dequantize in
-refused 2 "unexpected argument 'y'" quantize in y -o x
+refused 2 'an input is missing; usage: whit plan IN..' plan
+refused 2 "unexpected argument 'y'" dequantize in y -o x
 refused 2 'an input is missing' compare a
 refused 2 "unexpected argument '-q'" inspect in -- -q
 refused 1 'whit: -: ' inspect -

@@ -1,0 +1,72 @@
+# tests/cli/memory.sh - --max-memory is kept by every command, on a tensor many times as large: the
+# system enforces it here. A ceiling that is too small names one that works, and that one works.
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/lib.sh"
+
+base=8192 # KiB: the program itself, the C library, stacks
+(ulimit -v $((base + 8192)) && "$whit" --version) >"$out" 2>&1 ||
+    skip_all 'a limit on memory cannot be set here, or this build needs more of it (sanitizers)'
+
+# within KIB ARGUMENT.. - whit under that limit, whose threads have small stacks.
+within() {
+    kib=$1
+    shift
+    said="$* (within $kib KiB)"
+    (ulimit -s 256 && ulimit -v "$kib" && exec "$whit" "$@") >"$out" 2>"$err" </dev/null
+    got=$?
+    checks=$((checks + 1))
+    [ "$got" -eq 0 ] || {
+        fail "exit $got, not 0"
+        sed 's/^/      stderr: /' "$err"
+    }
+}
+
+# tensor FILE ROWS COLS - about 200 MB of F16, nearly all of it holes: values here and there.
+tensor() {
+    bytes=$(($2 * $3 * 2))
+    header="{\"w\":{\"dtype\":\"F16\",\"shape\":[$2,$3],\"data_offsets\":[0,$bytes]}}"
+    printf "\\$(printf %03o ${#header})\\0\\0\\0\\0\\0\\0\\0%s" "$header" >"$1"
+    for part in 0 1 2 3 4 5 6 7 8 9; do
+        printf '\001\074\002\270\003\065' | # 1, -0.5, 0.3 or so
+            dd of="$1" bs=1 seek=$((8 + ${#header} + bytes / 10 * part / 2 * 2)) conv=notrunc \
+                2>/dev/null
+    done
+    dd if=/dev/null of="$1" bs=1 seek=$((8 + ${#header} + bytes)) 2>/dev/null
+}
+
+# kept ARGUMENT.. - refused with 1 MiB; the value that is named works, one less does not.
+kept() {
+    refused 1 'of memory do not suffice; try: --max-memory ' "$@" --max-memory 1MiB
+    least=$(sed -n 's/.*try: --max-memory \([0-9]*\)MiB$/\1/p' "$err")
+    checks=$((checks + 1))
+    [ -n "$least" ] && [ "$least" -lt 100 ] || {
+        fail "no sensible value is named: '$least'"
+        return
+    }
+    refused 1 "try: --max-memory ${least}MiB" "$@" --max-memory $((least - 1))MiB
+    within $((base + least * 1024)) "$@" --max-memory "${least}MiB" -T 8
+    [ "$1" != quantize ] || within $((base + least * 2048)) "$@" --max-memory "$((least * 2))MiB" -T 8
+}
+
+tensor wide.safetensors 25600 4096
+tensor long.safetensors 1 104857600
+
+# commands NAME SCHEME CLIP - every command on that input.
+commands() {
+    kept quantize "$1.safetensors" -o q.safetensors -fq --scheme "$2" --clip "$3"
+    kept plan "$1.safetensors" --scheme "$2" --clip "$3"
+    kept inspect q.safetensors --check -q
+    kept inspect "$1.safetensors" --check -q
+    kept dequantize q.safetensors -o out.safetensors -fq --dtype f16
+    kept compare "$1.safetensors" q.safetensors -q
+}
+commands wide int4-g128 mse
+commands long int8-tensor minmax
+rm q.safetensors
+kept quantize wide.safetensors -o out.safetensors -fq --scheme keep
+
+# So too with a recipe of many lines.
+awk 'BEGIN { for (i = 0; i < 20000; i++) print "layers." i ".{a,b}* int8" }' >r.txt
+kept quantize wide.safetensors -o out.safetensors -fq --recipe r.txt --clip minmax
+only long.safetensors wide.safetensors out.safetensors r.txt
+finish
