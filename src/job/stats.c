@@ -232,8 +232,9 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     sum->inf += p->inf;
     if (r.r0 + r.rows == t->rows && r.c0 + r.cols == t->cols)
         j->ratio[i] = outlier_ratio(j->largest, (size_t)t->rows);
-    return wh_meter_step(&j->stream.meter, whit_source_at(j->source, j->tensor[i])->tensor.name,
-                         r.rows * r.cols, err);
+    const whit_tensor *tensor = &whit_source_at(j->source, j->tensor[i])->tensor;
+    return wh_meter_step(&j->stream.meter, tensor->name,
+                         wh_numbering_share(&j->tiles, i, tile, tensor->bytes), err);
 }
 
 static int is_read(const whit_source_tensor *t)
@@ -273,6 +274,8 @@ static whit_status stream(stats_job *j, const whit_job_options *options, whit_er
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     if (st != WHIT_OK) return st;
+    for (size_t i = 0; i < j->count; i++)
+        j->stream.meter.total += whit_source_at(j->source, j->tensor[i])->tensor.bytes;
     j->largest = wh_calloc((size_t)rows, sizeof *j->largest);
     j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
     if (j->largest && j->slot)

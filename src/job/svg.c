@@ -117,10 +117,10 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
 static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
     count_job *j = ctx;
-    wh_rect r = wh_tiling_at(&j->tiles.tiling[0], tile);
+    const whit_tensor *tensor = &whit_source_at(j->source, j->index)->tensor;
     for (size_t i = 0; i < BINS; i++) j->h->count[i] += j->slot[worker][i];
-    return wh_meter_step(&j->stream.meter, whit_source_at(j->source, j->index)->tensor.name,
-                         r.rows * r.cols, err);
+    return wh_meter_step(&j->stream.meter, tensor->name,
+                         wh_numbering_share(&j->tiles, 0, tile, tensor->bytes), err);
 }
 
 static whit_status count_values(histogram *h, const whit_source *source, size_t index,
@@ -136,6 +136,7 @@ static whit_status count_values(histogram *h, const whit_source *source, size_t 
     wh_numbering_finish(&j.tiles);
     whit_status st = wh_stream_open(&j.stream, options, &j.tiles, (uint64_t)8 << 20, err);
     if (st == WHIT_OK) {
+        j.stream.meter.total = t->tensor.bytes;
         j.slot = wh_calloc(j.stream.threads, sizeof *j.slot);
         st = j.slot ? wh_for_ordered(j.stream.threads, j.tiles.first[1], tile_work, tile_commit, &j,
                                      err)
