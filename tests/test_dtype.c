@@ -65,7 +65,8 @@ static void test_table(void)
         CHECK(st == (want[d].is_float ? WHIT_OK : WHIT_ERR_ARG), "%s is read", want[d].name);
         CHECK(want[d].is_float || f == 3.0f, "%s: nothing written", want[d].name);
         uint8_t out[8];
-        int writes = t == WHIT_F32 || t == WHIT_F16 || t == WHIT_BF16;
+        int writes = t == WHIT_F64 || t == WHIT_F32 || t == WHIT_F16 || t == WHIT_BF16 ||
+                     t == WHIT_F8_E4M3 || t == WHIT_F8_E5M2 || t == WHIT_F8_E8M0;
         st = whit_dtype_from_f32(t, &f, 1, out);
         CHECK(st == (writes ? WHIT_OK : WHIT_ERR_ARG), "%s is written", want[d].name);
     }

@@ -123,7 +123,7 @@ static const struct hostile {
     { "T stored plain too",        "1", GOOD, { Q, SCALE, { "T", "F32", 2, { 4, 8 } } },                  WHIT_ERR_FORMAT },
     { "T inside itself",           "1", "{\"T\":{\"scheme\":\"int4-g4\",\"shape\":[4,8],\"dtype\":\"F32\"},\"T.q\":{\"scheme\":\"int4-g4\",\"shape\":[4,4],\"dtype\":\"F32\"}}", { Q, SCALE, { "T.q.q", "U8", 2, { 4, 2 } }, { "T.q.scale", "F16", 2, { 4, 1 } } }, WHIT_ERR_FORMAT },
     { "unknown scheme",            "1", T("int9-g4", "[4,8]", "F32"),               { Q, SCALE },         WHIT_ERR_FORMAT },
-    { "scheme of later days",      "1", T("mxfp4", "[4,8]", "F32"),                 { Q, SCALE },         WHIT_ERR_FORMAT },
+    { "scheme of later days",      "1", T("mxfp4x", "[4,8]", "F32"),                 { Q, SCALE },         WHIT_ERR_FORMAT },
     { "no scheme",                 "1", T("", "[4,8]", "F32"),                      { Q, SCALE },         WHIT_ERR_FORMAT },
     { "scheme keep",               "1", "{\"P\":{\"scheme\":\"keep\",\"shape\":[8],\"dtype\":\"F16\"}}", { PLAIN }, WHIT_ERR_FORMAT },
     { "scheme with NUL",           "1", T("int4-g4\\u0000", "[4,8]", "F32"),        { Q, SCALE },         WHIT_ERR_FORMAT },

@@ -110,7 +110,8 @@ static double bound_of(const result *q, size_t g, double x)
 {
     double s = (double)q->scale[g], end, best = INFINITY;
     if (q->spec.scheme.kind == WHIT_NF4) { /* the distance to the nearest value */
-        for (int u = 0; u < 16; u++) best = fmin(best, fabs(x - s * (double)whit_nf4_table()[u]));
+        for (int u = 0; u < 16; u++)
+            best = fmin(best, fabs(x - s * (double)whit_scheme_table(WHIT_NF4)[u]));
         return best;
     }
     return clipped(q, g, x / s, &end) ? fabs(x - s * end) : fabs(s) / 2;

@@ -364,7 +364,7 @@ static const float between[15] = {
 static void test_nf4(void)
 {
     whit_quant_spec spec = spec_of("nf4-tensor", MINMAX);
-    CHECK(memcmp(whit_nf4_table(), nf4, sizeof nf4) == 0, "the table");
+    CHECK(memcmp(whit_scheme_table(WHIT_NF4), nf4, sizeof nf4) == 0, "the table");
     for (int k = -126; k <= 127; k += 11) { /* at any power of two */
         float w[1 + 16 + 45], scale = 0, unit = ldexpf(1.0f, k);
         uint8_t codes[COUNT(w)], want[COUNT(w)];

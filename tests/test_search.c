@@ -213,7 +213,7 @@ static void test_nf4_grids(void)
         whit_dtype_from_f32(s.scale_type, &scale, 1, raw);
         whit_dtype_to_f32(s.scale_type, raw, 1, &scale);
         for (size_t i = 0; i < n; i++)
-            x[i] = scale * whit_nf4_table()[from + check_below(&r, to - from + 1)];
+            x[i] = scale * whit_scheme_table(WHIT_NF4)[from + check_below(&r, to - from + 1)];
         CHECK(whit_quantize(x, 1, n, &spec, codes, &found, NULL, NULL, NULL) == WHIT_OK, "grid");
         whit_dequantize(codes, &found, NULL, 1, n, &s, back, NULL);
         for (size_t i = 0; i < n; i++) wrong += back[i] != x[i];

@@ -20,6 +20,7 @@ typedef enum option_kind {
     OPTION_TEXT,   /* const char *                             */
     OPTION_RULE,   /* appended to rules                        */
     OPTION_WORD,   /* int: number of the word in `value`       */
+    OPTION_CLIP,   /* the same, and a number behind the last   */
     OPTION_COUNT,  /* uint64_t up to the column `set`          */
     OPTION_SIZE,   /* uint64_t bytes                           */
     OPTION_SHAPE,  /* cli_shape                                */
@@ -59,9 +60,14 @@ static const cli_option option_table[] = {
       "rules from a file: lines GLOB SCHEME, # before comments;\n"
       "the options above rank higher, and a first line * SCHEME\n"
       "stands for --scheme" },
-    { "clip", 0, OPTION_WORD, "minmax|mse", FIELD(clip), 0, PLANNERS,
-      "scales that cover the whole range, or of least squared\n"
-      "error (default: minmax for 8 bits, mse below)" },
+    { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, PLANNERS,
+      "scales that cover the whole range, of least squared error,\n"
+      "or of a percentile (default: minmax for 8 bits, mse below)" },
+    { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
+      "NaN becomes 0, infinities 0 or the largest value of their\n"
+      "group (default: exit 4)" },
+    { "fake-quant", 0, OPTION_FLAG, NULL, FIELD(fake_quant), 1, PLANNERS,
+      "write the decoded values, named and typed as the input" },
     { "shard-size", 0, OPTION_SIZE, "SIZE", FIELD(shard_size), 0, PLANNERS,
       "largest weight file in a folder, such as 5GB (default:\n"
       "files as in the input); a tensor is never cut" },
@@ -163,6 +169,19 @@ static int bad(const cli_options *opt, const char *option, const char *what, con
     return 0;
 }
 
+/* "minmax", "mse" or "percentile:P"; 0: none of them. */
+static int read_clip(cli_options *opt, const char *value)
+{
+    static const char percentile[] = "percentile:";
+    size_t len = sizeof percentile - 1;
+    opt->clip = cli_read_word(value, "minmax|mse");
+    if (opt->clip) return 1;
+    if (strncmp(value, percentile, len) != 0) return 0;
+    opt->clip = WHIT_CLIP_PERCENTILE;
+    return cli_read_number(value + len, &opt->percentile) && opt->percentile > 0 &&
+           opt->percentile <= 100;
+}
+
 /* 0: refused, and reported. */
 static int set_option(cli_options *opt, const cli_option *o, const char *shown, const char *value)
 {
@@ -185,6 +204,13 @@ static int set_option(cli_options *opt, const cli_option *o, const char *shown, 
         *(int *)(void *)field = cli_read_word(value, o->value);
         if (*(int *)(void *)field == 0) {
             cli_error(opt, "%s: %s takes %s, not '%s'", opt->command->name, shown, o->value, value);
+            return 0;
+        }
+        break;
+    case OPTION_CLIP:
+        if (!read_clip(opt, value)) {
+            cli_error(opt, "%s: %s takes %s with P above 0, at most 100, not '%s'",
+                      opt->command->name, shown, o->value, value);
             return 0;
         }
         break;

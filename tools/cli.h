@@ -81,7 +81,10 @@ struct cli_options {
     uint64_t threads, top;
     cli_shape shape; /* of a raw array                                                   */
     double min_sqnr; /* NaN when there is no bar                                         */
-    int clip;        /* number of the word, which is the value of whit_clip              */
+    double percentile;
+    int nonfinite; /* number of the word, which is the value of whit_nonfinite             */
+    int fake_quant;
+    int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;
     int json, force, strict, dry_run, tensors, check, stats;

@@ -19,6 +19,9 @@ static void quantize_options(whit_quantize_options *options, const cli_options *
     options->recipe = opt->recipe;
     options->shard_size = opt->shard_size;
     options->clip = (whit_clip)opt->clip;
+    options->percentile = opt->percentile;
+    options->nonfinite = (whit_nonfinite)opt->nonfinite;
+    options->fake_quant = opt->fake_quant;
     cli_job_options(&options->job, opt, progress);
 }
 

@@ -53,6 +53,10 @@ typedef struct whit_quantize_options {
     whit_clip clip;
     uint64_t shard_size; /* bytes: no weight file in the output folder is larger, unless one tensor
                             alone is; 0: shards as in the source                             */
+    double percentile;   /* WHIT_CLIP_PERCENTILE: in (0, 100]                                */
+    whit_nonfinite nonfinite; /* f16, bf16, f32: clamp means the type's largest value       */
+    int fake_quant; /* 1: write the decoded values under the names, shapes and types of the
+                       source instead of codes                                           */
     whit_job_options job;
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);

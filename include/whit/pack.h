@@ -30,13 +30,14 @@ WHIT_API whit_status whit_unpack_bits(const uint8_t *in, size_t count, unsigned 
 
 /* One stored tensor of a quantized one: its name is the source name followed by the suffix. */
 typedef struct whit_plane {
-    const char *suffix; /* ".q" ".scale" ".zero"                                     */
+    const char *suffix; /* ".q" ".scale" ".zero" ".scale2", dq: ".scale_absmax" ".scale_offset" */
     whit_dtype dtype;
+    uint32_t rank;
     uint64_t shape[2];
     uint64_t bytes;
 } whit_plane;
 
-#define WHIT_MAX_PLANES 3
+#define WHIT_MAX_PLANES 4
 /*
  * The planes of a rows x cols matrix in the native file (its layout: src/pack/native.c).
  * Returns how many, 0 where the scheme stores no codes. *overflow (may be NULL) is set to 1 when a

@@ -13,14 +13,26 @@ extern "C" {
 typedef enum whit_clip {
     WHIT_CLIP_DEFAULT = 0, /* minmax for 8-bit codes, mse below                        */
     WHIT_CLIP_MINMAX,      /* the scale covers the whole range of the group            */
-    WHIT_CLIP_MSE          /* the candidate of least squared error; never worse than minmax */
+    WHIT_CLIP_MSE,         /* the candidate of least squared error; never worse than minmax */
+    WHIT_CLIP_PERCENTILE   /* minmax of the values, magnitudes clipped to the ceil(P/100 * n)-th
+                              of the group (to the largest where that is 0)            */
 } whit_clip;
+
+typedef enum whit_nonfinite {
+    WHIT_NONFINITE_REFUSE = 0, /* WHIT_ERR_NUMERIC                                     */
+    WHIT_NONFINITE_ZERO,       /* NaN and infinities count as 0                        */
+    WHIT_NONFINITE_CLAMP       /* NaN as 0, infinities as the largest finite magnitude of the
+                                  group, with their sign                               */
+} whit_nonfinite;
 
 typedef struct whit_quant_spec {
     size_t struct_size; /* sizeof(whit_quant_spec); lets a later version add fields  */
-    whit_scheme scheme; /* WHIT_INT or WHIT_NF4                                      */
+    whit_scheme scheme; /* one that stores codes                                     */
     whit_clip clip;
     int positive_scale; /* 1: never a scale below 0, for formats whose loaders need that */
+    double percentile;  /* WHIT_CLIP_PERCENTILE: in (0, 100]                   */
+    whit_nonfinite nonfinite;
+    float scale2; /* nvfp4: from whit_nvfp4_scale2; else ignored          */
 } whit_quant_spec;
 
 /* Sums over what was quantized. Zero it first: calls add to it. */
@@ -31,22 +43,25 @@ typedef struct whit_quant_stats {
     double max_abs_err;
     uint64_t scales_raised; /* groups whose scale rounded to 0 and took the smallest value */
     uint64_t groups_zeroed; /* of those, groups that still decode to all zeros         */
+    uint64_t nonfinite;     /* NaN and infinities that were replaced                   */
 } whit_quant_stats;
 
 /*
  * Quantize a row-major matrix.
  *
- *   w      in   float32 [rows][cols], finite; a row is one output channel
+ *   w      in   float32 [rows][cols], finite unless spec->nonfinite; a row is one output channel
  *   codes  out  uint8   [rows][cols], one code u an octet (whit/pack.h packs them)
- *   scale  out  float32, shape of whit_scheme_scales; values of the scheme's scale type
+ *   scale  out  float32, shape of whit_scheme_scales; values of the scheme's scale type (nvfp4:
+ *               without scale2)
  *   zero   out  uint8, same shape; NULL unless the scheme is asym
  *   stats  out  added to; may be NULL
  *
- * Meaning:   w ~= scale * (u - 2^(bits-1)), scale * (u - zero), or scale * table[u].
- * Rounding:  w / scale to the nearest code, ties to even (table: ties to the lower code); the
+ * Meaning:   w ~= scale * (u - 2^(bits-1)), scale * (u - zero), scale * table[u], scale * fp8(u).
+ * Rounding:  w / scale to the nearest code, ties to even (nf4: to the lower, fp4bnb: to 0); the
  *            scale is first rounded to its stored type, then the zero point taken, then the codes.
  * Range:     minmax: symmetric scale = max|w| / (2^(bits-1) - 1), asymmetric
- *            (max(w,0) - min(w,0)) / (2^bits - 1), nf4 max|w|.
+ *            (max(w,0) - min(w,0)) / (2^bits - 1), tables and fp8 max|w| / largest value, mxfp4
+ *            2^(floor(log2 max|w|) - 2).
  *            mse: the best of a fixed list of candidates (see src/quant/range.h); symmetric codes
  *            below 8 bits then use -2^(bits-1) too, and the scale may be negative.
  * Edges:     an all-zero group gets scale 1 and codes of zero (asym: zero 0); a short last group
@@ -66,12 +81,15 @@ WHIT_API whit_status whit_quantize(const float *w, size_t rows, size_t cols,
 
 /*
  * The decoded matrix: w[r][c] as "Meaning" above says, in float32 (one rounding, that of the
- * product). Codes are not checked against their range here; every octet decodes to something.
- * Errors: WHIT_ERR_ARG. Threads: reentrant.
+ * product). nvfp4: hand in scale2 * scale. Codes are not checked against their range here; every
+ * octet decodes to something. Errors: WHIT_ERR_ARG. Threads: reentrant.
  */
 WHIT_API whit_status whit_dequantize(const uint8_t *codes, const float *scale, const uint8_t *zero,
                                      size_t rows, size_t cols, const whit_scheme *scheme, float *w,
                                      whit_error *err);
+
+/* The scale of an nvfp4 tensor: max|w| / (6 * 448), or 1 where that is 0. */
+WHIT_API float whit_nvfp4_scale2(float max_magnitude);
 
 /* 10 log10(sum_w2 / sum_err2) in dB; +infinity when the error is 0. */
 WHIT_API double whit_sqnr_db(double sum_w2, double sum_err2);

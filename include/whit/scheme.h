@@ -1,9 +1,11 @@
 /* include/whit/scheme.h - what a tensor becomes: the scheme, its text form, its arithmetic shape.
  *
  *   scheme = kind [ "-" gran ] { "-" option }
- *   kind   = int2 .. int8 | nf4 | f16 | bf16 | f32 | keep
+ *   kind   = int2 .. int8 | nf4 | fp4 | fp4bnb | fp8_e4m3 | fp8_e5m2 | mxfp4 | nvfp4
+ *          | f16 | bf16 | f32 | keep
  *   gran   = tensor | channel | g N      (N = 2 .. 65536 consecutive columns share one scale)
- *   option = asym (intN) | sf32 | sf16 | sbf16 (type of the stored scale)
+ *          | block R x C                 (fp8: R rows by C columns, each 2 .. 1024)
+ *   option = asym (intN) | dq (nf4, fp4bnb) | sf32 | sf16 | sbf16 (type of the stored scale)
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SCHEME_H
@@ -22,14 +24,21 @@ typedef enum whit_kind {
     WHIT_NF4,      /* w = scale * table[u]                                           */
     WHIT_TO_F16,   /* plain tensors of another float type                            */
     WHIT_TO_BF16,
-    WHIT_TO_F32
+    WHIT_TO_F32,
+    WHIT_FP4,      /* w = scale * E2M1(u)                                              */
+    WHIT_FP4BNB,   /* w = scale * table[u], the table of bitsandbytes                  */
+    WHIT_FP8_E4M3, /* w = scale * E4M3(u), saturating at 448                          */
+    WHIT_FP8_E5M2, /* w = scale * E5M2(u), saturating at 57344                        */
+    WHIT_MXFP4,    /* w = 2^(e-127) * E2M1(u), groups of 32                           */
+    WHIT_NVFP4     /* w = (scale2 * E4M3(scale)) * E2M1(u), groups of 16              */
 } whit_kind;
 
 typedef enum whit_gran {
     WHIT_GRAN_NONE = 0, /* keep, f16, bf16, f32                                      */
     WHIT_GRAN_TENSOR,   /* one scale                                                 */
     WHIT_GRAN_CHANNEL,  /* one scale a row                                           */
-    WHIT_GRAN_GROUP     /* one scale for each `group` columns of a row; last may be short */
+    WHIT_GRAN_GROUP,    /* one scale for each `group` columns of a row; last may be short */
+    WHIT_GRAN_BLOCK     /* one scale for block_rows x group; those at the ends may be short */
 } whit_gran;
 
 typedef struct whit_scheme {
@@ -38,13 +47,16 @@ typedef struct whit_scheme {
     int asym;      /* WHIT_INT only: an integer zero point for each scale     */
     whit_gran gran;
     uint32_t group;        /* WHIT_GRAN_GROUP: 2..65536; else 0                       */
-    whit_dtype scale_type; /* WHIT_F32, WHIT_F16 or WHIT_BF16                         */
+    whit_dtype scale_type; /* WHIT_F32, WHIT_F16 or WHIT_BF16; mxfp4 WHIT_F8_E8M0,
+                              nvfp4 WHIT_F8_E4M3; dq WHIT_F32, before they are quantized */
+    uint32_t block_rows;   /* WHIT_GRAN_BLOCK: 2..1024, as group then is; else 0       */
+    int dq;                /* nf4, fp4bnb: scales are quantized in turn, blocks of 256  */
 } whit_scheme;
 
 /*
  * Parse the text of a scheme. Case-insensitive; the granularity and the options may stand in any
- * order after the kind and may be left out. Defaults: int8 per channel, int2..int7 g128, nf4 g64;
- * scales F32 for tensor and channel, F16 for groups.
+ * order after the kind and may be left out. Defaults: int8 and fp8 per channel, int2..int7 g128,
+ * nf4 and fp4bnb g64, fp4 g32; scales F32 for tensor and channel, F16 for groups.
  *
  * Errors: WHIT_ERR_ARG; err->msg quotes the text and names the nearest valid scheme.
  */
@@ -55,18 +67,19 @@ WHIT_API whit_status whit_scheme_parse(whit_scheme *out, const char *text, whit_
  * options only where they differ from the default. Returns buf. */
 WHIT_API const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT]);
 
-/* 1 if the scheme stores codes (intN, nf4), 0 for keep and the plain float types. */
+/* 1 if the scheme stores codes (intN, nf4, fp4, fp8), 0 for keep and the plain float types. */
 WHIT_API int whit_scheme_is_quantized(const whit_scheme *scheme);
 
-/* Shape of the scale plane of a rows x cols matrix: [rows, ceil(cols/group)], [rows, 1], [1, 1]. */
+/* Shape of the scale plane of a rows x cols matrix: [rows, ceil(cols/group)], [rows, 1], [1, 1],
+ * [ceil(rows/block_rows), ceil(cols/group)]. */
 WHIT_API void whit_scheme_scales(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
                                  uint64_t *scale_rows, uint64_t *scale_cols);
 
-/* The code that stands for zero: 2^(bits-1) symmetric, 7 for nf4. 0 for asym (zero point 0). */
+/* The code that stands for zero: 2^(bits-1) symmetric, 7 for nf4, else 0 (asym: zero point 0). */
 WHIT_API unsigned whit_scheme_zero_code(const whit_scheme *scheme);
 
-/* The 16 values of an NF4 code, ascending (bitsandbytes). */
-WHIT_API const float *whit_nf4_table(void);
+/* The 16 values of the codes of nf4, fp4 or fp4bnb, by code; NULL for other kinds. */
+WHIT_API const float *whit_scheme_table(whit_kind kind);
 
 #ifdef __cplusplus
 }

@@ -24,8 +24,8 @@ typedef struct whit_source_tensor {
     whit_dtype stored;   /* type of the stored data: dtype unless the scheme changed it;
                             WHIT_U8 for codes                                             */
     uint64_t rows, cols; /* the matrix                                                    */
-    size_t planes[3];    /* indices into the whit_file: data or codes, scales, zero points;
-                            WHIT_NOT_FOUND where there is none                            */
+    size_t planes[4];    /* indices into the whit_file: data or codes, scales, zero points (nvfp4:
+                            scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none     */
 } whit_source_tensor;
 
 /* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are

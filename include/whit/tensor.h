@@ -65,7 +65,8 @@ WHIT_API whit_dtype whit_dtype_parse(const char *name);
 WHIT_API whit_status whit_dtype_to_f32(whit_dtype dtype, const void *src, size_t count, float *dst);
 
 /*
- * Convert float32 to F32, F16 or BF16 bytes, little-endian, to nearest with ties to even.
+ * Convert float32 to F64, F32, F16, BF16, F8_E4M3, F8_E5M2 or F8_E8M0 bytes, little-endian, to
+ * nearest with ties to even. The F8 pair saturates; E8M0 takes powers of two from 2^-127 to 2^127.
  * Values beyond the range become infinities (F16: magnitudes of 65520 and more); NaN stays NaN.
  * Returns WHIT_ERR_ARG for any other type. Threads: reentrant.
  */

@@ -43,3 +43,35 @@ float wh_e8m0_to_f32(uint8_t b)
 {
     return b == 0xff ? NAN : ldexpf(1.0f, (int)b - 127);
 }
+
+const wh_minifloat wh_e4m3 = { 3, 7, 0x1p-6f, 448.0f };
+const wh_minifloat wh_e5m2 = { 2, 15, 0x1p-14f, 57344.0f };
+
+float wh_minifloat_round(const wh_minifloat *f, float v)
+{
+    if (v > f->largest) return f->largest;
+    if (v < -f->largest) return -f->largest;
+    int e = 0;
+    frexpf(fmaxf(fabsf(v), f->smallest), &e);
+    float step = ldexpf(1.0f, e - 1 - f->mantissa); /* exact power of two: so is the division */
+    return rintf(v / step) * step;
+}
+
+uint8_t wh_minifloat_code(const wh_minifloat *f, float value)
+{
+    uint8_t sign = value < 0.0f ? 0x80 : 0;
+    float a = fabsf(value);
+    int e = 0;
+    if (a < f->smallest) /* whole steps of the subnormal range */
+        return (uint8_t)(sign | (int)ldexpf(a, f->bias - 1 + f->mantissa));
+    float m = frexpf(a, &e); /* a = 2m * 2^(e-1), 2m in [1, 2) */
+    int fraction = (int)ldexpf(m, f->mantissa + 1) - (1 << f->mantissa);
+    return (uint8_t)(sign | (e - 1 + f->bias) << f->mantissa | fraction);
+}
+
+uint8_t wh_f32_to_e8m0(float f)
+{
+    int e = 0;
+    frexpf(f, &e);
+    return (uint8_t)(e - 1 + 127);
+}

@@ -52,4 +52,19 @@ float wh_e4m3fnuz_to_f32(uint8_t b);
 float wh_e5m2fnuz_to_f32(uint8_t b);
 float wh_e8m0_to_f32(uint8_t b);
 
+/* A float of 8 bits: sign, exponent, `mantissa` bits. */
+typedef struct wh_minifloat {
+    int mantissa, bias;
+    float smallest; /* normal value: below it the step stays the same */
+    float largest;  /* what is beyond saturates */
+} wh_minifloat;
+extern const wh_minifloat wh_e4m3, wh_e5m2;
+
+/* The nearest value of the grid, ties to even, saturating; v is no NaN. */
+float wh_minifloat_round(const wh_minifloat *f, float v);
+/* The code of a value that lies on the grid. */
+uint8_t wh_minifloat_code(const wh_minifloat *f, float value);
+/* The code of a power of two, 2^-127 .. 2^127. */
+uint8_t wh_f32_to_e8m0(float f);
+
 #endif

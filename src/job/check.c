@@ -16,7 +16,14 @@
 #include "job/plan.h"
 #include "job/stream.h"
 
-typedef enum role { ROLE_FLOATS, ROLE_CODES, ROLE_SCALES, ROLE_ZEROS } role;
+typedef enum role {
+    ROLE_FLOATS,
+    ROLE_CODES,
+    ROLE_SCALES,
+    ROLE_ZEROS,
+    ROLE_SCALE2,
+    ROLE_FINITE
+} role;
 
 typedef struct item {
     const whit_source_tensor *of;
@@ -59,13 +66,22 @@ static void check_zeros(const uint8_t *v, size_t n, unsigned bits, found *f)
     for (size_t i = 0; i < n; i++) f->bad += (uint64_t)(v[i] >> bits != 0);
 }
 
-/* Rows of codes, or a part of one. Symmetric 8 bits use -127..127; other widths use every code. */
+/* Codes that no encoder writes: -128 of symmetric int8, NaN and infinity of fp8. */
+static int is_stray(const whit_scheme *s, uint8_t code)
+{
+    if (s->kind == WHIT_FP8_E4M3) return (code & 0x7f) == 0x7f;
+    if (s->kind == WHIT_FP8_E5M2) return (code & 0x7f) >= 0x7c;
+    return code == 0;
+}
+
+/* Rows of codes, or a part of one. Narrower codes are all in use. */
 static void check_codes(const uint8_t *v, const wh_rect *r, const whit_source_tensor *t,
                         uint64_t row_bytes, found *f)
 {
     unsigned bits = t->scheme.bits, used = (unsigned)(t->cols * bits % 8);
-    if (bits == 8 && t->scheme.kind == WHIT_INT && !t->scheme.asym)
-        for (uint64_t i = 0; i < r->rows * r->cols; i++) f->bad += (uint64_t)(v[i] == 0);
+    if (bits == 8 && !t->scheme.asym)
+        for (uint64_t i = 0; i < r->rows * r->cols; i++)
+            f->bad += (uint64_t)is_stray(&t->scheme, v[i]);
     if (used == 0 || r->c0 + r->cols != row_bytes) return;
     for (uint64_t k = 0; k < r->rows; k++)
         f->fill += (uint64_t)(v[(k + 1) * r->cols - 1] >> used != 0);
@@ -83,24 +99,32 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     found *f = &j->slot[worker];
     size_t n = (size_t)(r.rows * r.cols);
     uint64_t first = r.r0 * t->cols + r.c0;
-    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALES;
+    const whit_scheme *s = &it->of->scheme;
+    size_t size = it->role == ROLE_SCALES ? whit_dtype_bits(s->scale_type) / 8 : 1;
+    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALE2 || it->role == ROLE_FINITE;
     *f = (found){ 0 };
     whit_status st = floats ? whit_file_read_f32(file, it->stored, first, n, w->w, err)
-                            : whit_file_read(file, it->stored, first, n, w->codes, err);
+                            : whit_file_read(file, it->stored, first * size, n * size, w->out, err);
     if (st != WHIT_OK) return st;
-    const whit_scheme *s = &it->of->scheme;
     switch (it->role) {
     case ROLE_FLOATS:
         check_floats(w->w, n, f);
         break;
     case ROLE_SCALES:
-        check_scales(w->w, n, s->asym || (s->kind == WHIT_INT && s->bits == 8), f);
+        whit_dtype_to_f32(s->scale_type, w->out, n, w->w); /* mxfp4 stores E8M0 as U8 */
+        check_scales(w->w, n, s->asym || s->bits == 8, f);
+        break;
+    case ROLE_SCALE2:
+        check_scales(w->w, n, 1, f);
+        break;
+    case ROLE_FINITE:
+        for (size_t k = 0; k < n; k++) f->bad += (uint64_t)!isfinite(w->w[k]);
         break;
     case ROLE_ZEROS:
-        check_zeros(w->codes, n, s->bits, f);
+        check_zeros(w->out, n, s->bits, f);
         break;
     case ROLE_CODES:
-        check_codes(w->codes, &r, it->of, t->cols, f);
+        check_codes(w->out, &r, it->of, t->cols, f);
         break;
     }
     return WHIT_OK;
@@ -140,8 +164,11 @@ static whit_status list_items(check_job *j, whit_error *err)
         const whit_source_tensor *t = whit_source_at(j->source, i);
         if (whit_scheme_is_quantized(&t->scheme)) {
             add_item(j, t, t->planes[0], ROLE_CODES);
-            add_item(j, t, t->planes[1], ROLE_SCALES);
+            if (!t->scheme.dq) add_item(j, t, t->planes[1], ROLE_SCALES); /* any octet is one */
+            if (t->scheme.dq) add_item(j, t, t->planes[2], ROLE_FINITE);
+            if (t->scheme.dq) add_item(j, t, t->planes[3], ROLE_FINITE);
             if (t->scheme.asym) add_item(j, t, t->planes[2], ROLE_ZEROS);
+            if (t->scheme.kind == WHIT_NVFP4) add_item(j, t, t->planes[2], ROLE_SCALE2);
         } else if (whit_dtype_is_float(t->stored)) {
             add_item(j, t, t->planes[0], ROLE_FLOATS);
         }
@@ -172,9 +199,12 @@ static whit_status stream(check_job *j, const whit_job_options *options, whit_er
 
 static void say(const check_job *j, whit_check *c)
 {
-    static const char *const what[] = { "", "codes outside the scheme's range",
+    static const char *const what[] = { "",
+                                        "codes outside the scheme's range",
                                         "scales that are 0, not finite or of the wrong sign",
-                                        "zero points outside the range of codes" };
+                                        "zero points outside the range of codes",
+                                        "tensor scales that are 0, not finite or negative",
+                                        "nested scales that are not finite" };
     for (size_t i = 0; i < j->count; i++) {
         const found *f = &j->sum[i];
         char name[WH_SHORT];

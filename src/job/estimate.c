@@ -69,8 +69,10 @@ static whit_status try_work(void *ctx, unsigned worker, uint64_t index, whit_err
     t->seconds[worker] = -1.0;
     if (start - t->meter.start > ENOUGH_SECONDS && index > 0) return WHIT_OK;
     whit_status st = wh_run_try(t->plan, tile, &t->workers[worker], err);
+    const whit_scheme *s = &t->plan->entry[i].scheme;
+    if (st == WHIT_OK && (s->dq || s->kind == WHIT_NVFP4)) passes++; /* for the scales on top */
     if (st == WHIT_OK && wh_plan_spans(t->plan, i)) {
-        st = wh_plan_quantizer(t->plan, i, &q, err);
+        st = wh_plan_quantizer(t->plan, i, 1.0f, &q, err);
         if (st == WHIT_OK) passes += wh_span_passes(&q);
     }
     wh_numbering_find(&t->plan->tiles, tile, &rect);

@@ -109,7 +109,7 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_buf_puts(b, report ? "false" : "true");
     put_text(b, "input", whit_file_path(whit_source_file(plan->source)));
     put_text(b, "output", plan->target.path);
-    put_text(b, "format", "native");
+    put_text(b, "format", plan->fake ? "safetensors" : "native");
     put_key(b, "tensors");
     wh_buf_puts(b, "[");
     for (size_t i = 0; i < plan->count; i++) {
@@ -154,6 +154,7 @@ void whit_report_write_json(const whit_report *report, FILE *out)
     put_plan(&b, report->plan, report);
     put_u64(&b, "scales_raised", report->sum.scales_raised);
     put_u64(&b, "groups_zeroed", report->sum.groups_zeroed);
+    put_u64(&b, "nonfinite", report->sum.nonfinite);
     put_double(&b, "seconds", report->seconds);
     put_u64(&b, "peak_rss_bytes", report->peak_rss_bytes);
     put_machine(&b, report->plan);

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "job/shards.h"
+#include "job/span.h"
 #include "job/stream.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -52,6 +53,11 @@ static whit_status choose(whit_plan *p, size_t i, whit_error *err)
     const whit_source_tensor *s = whit_source_at(p->source, i);
     whit_status st = wh_rules_choose(p->rules, &s->tensor, &c, err);
     if (st != WHIT_OK) return st;
+    whit_dtype type = s->tensor.dtype;
+    if (p->fake && c.scheme.kind != WHIT_KEEP &&
+        (type == WHIT_F8_E4M3FNUZ || type == WHIT_F8_E5M2FNUZ))
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is not written; try: --rule 'NAME=keep'",
+                       wh_short(name, s->tensor.name), whit_dtype_name(type));
     *e = (whit_plan_entry){ .source = s,
                             .scheme = c.scheme,
                             .reason = c.reason,
@@ -75,16 +81,17 @@ static whit_status place(whit_plan *p, size_t i, whit_error *err)
     const whit_tensor *t = &e->source->tensor;
     size_t file = p->file_of ? p->file_of[i] : wh_target_file(&p->target, t->shard);
     whit_plane planes[WHIT_MAX_PLANES];
-    int overflow;
-    unsigned n =
-        whit_native_planes(&e->scheme, e->source->rows, e->source->cols, planes, &overflow);
+    int overflow = 0;
+    unsigned n = p->fake ? 0
+                         : whit_native_planes(&e->scheme, e->source->rows, e->source->cols, planes,
+                                              &overflow);
     if (overflow) return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
     e->bytes_out = 0;
     for (unsigned k = 0; k < n; k++) {
         e->bytes_out += planes[k].bytes;
         whit_status st =
-            wh_layout_add(&p->target.layout, file, t->name, planes[k].suffix, planes[k].dtype, 2,
-                          planes[k].shape, planes[k].bytes, &p->spot[i][k], err);
+            wh_layout_add(&p->target.layout, file, t->name, planes[k].suffix, planes[k].dtype,
+                          planes[k].rank, planes[k].shape, planes[k].bytes, &p->spot[i][k], err);
         if (st != WHIT_OK) return st;
     }
     if (n > 0) return WHIT_OK;
@@ -123,29 +130,46 @@ void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_ke
 {
     wh_buf_putf(out,
                 "{\"tensors_kept\":%20" PRIu64 ",\"scales_raised\":%20" PRIu64
-                ",\"groups_zeroed\":%20" PRIu64 "}",
-                tensors_kept, sum->scales_raised, sum->groups_zeroed);
+                ",\"groups_zeroed\":%20" PRIu64 ",\"nonfinite\":%20" PRIu64 "}",
+                tensors_kept, sum->scales_raised, sum->groups_zeroed, sum->nonfinite);
+}
+
+/* What changes bytes and is not the default, sorted, separated by spaces. */
+static void describe_options(const whit_plan *p, wh_buf *out)
+{
+    if (p->clip == WHIT_CLIP_PERCENTILE) {
+        wh_buf_puts(out, "clip=percentile:");
+        wh_json_put_double(out, p->percentile);
+    } else if (p->clip != WHIT_CLIP_DEFAULT) {
+        wh_buf_puts(out, p->clip == WHIT_CLIP_MSE ? "clip=mse" : "clip=minmax");
+    }
+    if (p->fake) wh_buf_puts(out, out->len ? " fake-quant" : "fake-quant");
+    if (p->nonfinite == WHIT_NONFINITE_REFUSE) return;
+    wh_buf_puts(out, out->len ? " nonfinite=" : "nonfinite=");
+    wh_buf_puts(out, p->nonfinite == WHIT_NONFINITE_ZERO ? "zero" : "clamp");
 }
 
 static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
 {
     wh_layout *l = &p->target.layout;
-    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 };
+    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 }, options = { 0 };
     describe_tensors(p, file, &tensors);
     wh_rules_recipe(p->rules, &recipe);
+    describe_options(p, &options);
     wh_plan_notes(&notes, &(whit_quant_stats){ 0 }, 0);
-    whit_status st = tensors.failed || recipe.failed || notes.failed ? no_memory(err) : WHIT_OK;
+    int failed = tensors.failed || recipe.failed || notes.failed || options.failed;
+    whit_status st = failed ? no_memory(err) : WHIT_OK;
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "format", "pt", err);
-    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.format", "1", err);
+    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.format", "1", err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
-    if (st == WHIT_OK && p->clip != WHIT_CLIP_DEFAULT)
-        st = wh_layout_meta(l, file, "whit.options",
-                            p->clip == WHIT_CLIP_MSE ? "clip=mse" : "clip=minmax", err);
+    if (st == WHIT_OK && options.len > 0)
+        st = wh_layout_meta(l, file, "whit.options", options.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);
-    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
+    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
     wh_buf_free(&tensors);
     wh_buf_free(&recipe);
     wh_buf_free(&notes);
+    wh_buf_free(&options);
     return st;
 }
 
@@ -168,10 +192,11 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
     if (!wh_numbering_init(&p->tiles, p->count)) return no_memory(err);
     for (size_t i = 0; i < p->count; i++) {
         const whit_plan_entry *e = &p->entry[i];
-        uint64_t group = e->scheme.gran == WHIT_GRAN_GROUP ? e->scheme.group : 1;
+        uint64_t group = e->scheme.group ? e->scheme.group : 1;
+        uint64_t high = e->scheme.block_rows ? e->scheme.block_rows : 1;
         p->tiles.tiling[i] = e->scheme.kind == WHIT_KEEP
                                  ? wh_tiling_make(1, e->bytes_in, 1)
-                                 : wh_tiling_make(e->source->rows, e->source->cols, group);
+                                 : wh_tiling_blocks(e->source->rows, e->source->cols, group, high);
     }
     wh_numbering_finish(&p->tiles);
     return WHIT_OK;
@@ -180,13 +205,16 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
 static whit_status add_up(whit_plan *p, whit_error *err)
 {
     whit_plan_totals *t = &p->totals;
-    uint64_t fixed = 8 * MIB;
+    uint64_t fixed = 8 * MIB, held = 0;
     t->tensors = p->count;
     t->seconds = NAN;
     for (size_t i = 0; i < p->count; i++) {
         t->weights += p->entry[i].weights;
         t->bytes_in += p->entry[i].bytes_in;
         t->bytes_out += p->entry[i].bytes_out;
+        const whit_source_tensor *s = p->entry[i].source;
+        if (p->entry[i].scheme.dq) /* all its scales are held while it is worked on */
+            held += wh_nested_bytes(s->rows * ((s->cols - 1) / p->entry[i].scheme.group + 1));
     }
     t->file_bytes = wh_layout_bytes(&p->target.layout);
     /* the tables of source and plan, and a header text twice */
@@ -194,8 +222,9 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     fixed += wh_rules_lines(p->rules)->bytes * 64; /* a glob has two operations an octet */
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
-    return wh_stream_threads(&p->job, fixed, wh_worker_bytes(wh_numbering_largest(&p->tiles)),
-                             &t->threads, &t->memory_bytes, err);
+    return wh_stream_threads(&p->job, fixed + held,
+                             wh_worker_bytes(wh_numbering_largest(&p->tiles)), &t->threads,
+                             &t->memory_bytes, err);
 }
 
 /* A warning, or under strict the end. */
@@ -289,13 +318,21 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
 {
     *out = NULL;
     if (!source || !options || options->struct_size != sizeof *options ||
-        options->job.struct_size != sizeof options->job || (unsigned)options->clip > WHIT_CLIP_MSE)
+        options->job.struct_size != sizeof options->job ||
+        (unsigned)options->clip > WHIT_CLIP_PERCENTILE ||
+        (unsigned)options->nonfinite > WHIT_NONFINITE_CLAMP)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_make: options missing or of another version");
+    if (options->clip == WHIT_CLIP_PERCENTILE &&
+        !(options->percentile > 0 && options->percentile <= 100))
+        return wh_fail(err, WHIT_ERR_ARG, "a percentile is above 0 and at most 100");
     whit_plan *p = wh_calloc(1, sizeof *p);
     if (!p) return no_memory(err);
     p->source = source;
     p->job = options->job;
     p->clip = options->clip;
+    p->percentile = options->percentile;
+    p->nonfinite = options->nonfinite;
+    p->fake = options->fake_quant;
     p->count = whit_source_count(source);
     p->warnings.limit = 100;
     whit_status st = fill(p, options, output, err);

@@ -15,6 +15,9 @@ struct whit_plan {
     const whit_source *source;
     whit_job_options job;
     whit_clip clip;
+    double percentile;
+    whit_nonfinite nonfinite;
+    int fake; /* write decoded values */
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
     wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */

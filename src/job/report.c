@@ -48,6 +48,7 @@ whit_status wh_report_make(whit_report **out, const whit_plan *plan, const whit_
         r->sum.sum_err2 += s->sum_err2;
         r->sum.scales_raised += s->scales_raised;
         r->sum.groups_zeroed += s->groups_zeroed;
+        r->sum.nonfinite += s->nonfinite;
         r->sum.max_abs_err = fmax(r->sum.max_abs_err, s->max_abs_err);
     }
     *out = r;

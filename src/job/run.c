@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include "job/run.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "base/thread.h"
 #include "job/report.h"
 #include "job/span.h"
+#include "quant/nested.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
@@ -27,6 +29,8 @@ typedef struct run {
     wh_worker *workers;
     unsigned threads;
     wh_fixed **fixed;        /* [count]: scales of entries that span tiles, else NULL */
+    float *scale2;           /* [count]: of nvfp4 */
+    wh_nested *nested;       /* [count]: of dq */
     whit_quant_stats *stats; /* [count] */
     wh_outset *set;
     wh_meter meter;
@@ -45,9 +49,27 @@ static whit_status write_at(const run *r, wh_spot spot, uint64_t offset, const v
 static whit_status read_weights(const run *r, const whit_plan_entry *e, const wh_rect *rect,
                                 float *w, whit_error *err)
 {
-    return whit_file_read_f32(whit_source_file(r->plan->source), e->source->planes[0],
-                              rect->r0 * e->source->cols + rect->c0,
-                              (size_t)(rect->rows * rect->cols), w, err);
+    const whit_file *file = whit_source_file(r->plan->source);
+    uint64_t cols = e->source->cols, first = rect->r0 * cols + rect->c0;
+    whit_status st = WHIT_OK;
+    if (rect->cols == cols) /* whole rows lie together */
+        return whit_file_read_f32(file, e->source->planes[0], first, (size_t)(rect->rows * cols), w,
+                                  err);
+    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
+        st = whit_file_read_f32(file, e->source->planes[0], first + k * cols, (size_t)rect->cols,
+                                w + k * rect->cols, err);
+    return st;
+}
+
+/* The same for octets: `size` of them a column in rows of `row` octets. */
+static whit_status write_rect(const run *r, wh_spot spot, const wh_rect *rect, uint64_t row,
+                              uint64_t first, const uint8_t *data, size_t part, whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    if (part == row) return write_at(r, spot, first, data, (size_t)rect->rows * part, err);
+    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
+        st = write_at(r, spot, first + k * row, data + k * part, part, err);
+    return st;
 }
 
 /* Kept: the same octets. */
@@ -70,14 +92,39 @@ static whit_status convert_tile(const run *r, size_t i, const wh_rect *rect, wh_
                       : e->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
                                                        : WHIT_F32;
     size_t n = (size_t)(rect->rows * rect->cols), size = whit_dtype_bits(type) / 8;
+    float limit = type == WHIT_F16 ? 65504.0f : type == WHIT_BF16 ? 0x1.fep127f : FLT_MAX;
     whit_status st = read_weights(r, e, rect, w->w, err);
     if (st != WHIT_OK) return st;
+    if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
+        w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, limit, w->w);
     whit_dtype_from_f32(type, w->w, n, w->out);
     whit_dtype_to_f32(type, w->out, n, w->scratch);
-    st = wh_convert_measure(w->w, w->scratch, n, rect, "--rule 'NAME=keep'", &w->stats, err);
+    st = wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero, or --rule 'NAME=keep'",
+                            &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     return write_at(r, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size, w->out,
                     n * size, err);
+}
+
+/* dq: the codes of the scales that begin with number first; with the first tile the rest. */
+static whit_status write_nested(const run *r, size_t i, uint64_t first, wh_worker *w, size_t count,
+                                whit_error *err)
+{
+    const wh_nested *n = &r->nested[i];
+    if (!r->set) return WHIT_OK; /* a trial */
+    const whit_source_tensor *s = r->plan->entry[i].source;
+    whit_status st = write_at(r, r->plan->spot[i][1], first, n->code + first, count, err);
+    if (st != WHIT_OK || first != 0) return st;
+    uint64_t groups = s->rows * ((s->cols - 1) / r->plan->entry[i].scheme.group + 1);
+    uint64_t blocks = (groups - 1) / WH_NESTED_BLOCK + 1;
+    for (uint64_t b = 0; b < blocks && st == WHIT_OK; b += 1024) {
+        size_t m = blocks - b < 1024 ? (size_t)(blocks - b) : 1024;
+        uint8_t bytes[4 * 1024];
+        whit_dtype_from_f32(WHIT_F32, n->absmax + b, m, bytes);
+        st = write_at(r, r->plan->spot[i][2], 4 * b, bytes, 4 * m, err);
+    }
+    whit_dtype_from_f32(WHIT_F32, &n->offset, 1, w->scale_out);
+    return st == WHIT_OK ? write_at(r, r->plan->spot[i][3], 0, w->scale_out, 4, err) : st;
 }
 
 /* The scales and zero points of a tile, to their places. */
@@ -89,9 +136,12 @@ static whit_status write_scales(const run *r, size_t i, const wh_rect *rect, wh_
     size_t size = whit_dtype_bits(s->scale_type) / 8;
     whit_scheme_scales(s, r->plan->entry[i].source->rows, r->plan->entry[i].source->cols, &srows,
                        &scols);
-    first = srows == 1 && s->gran == WHIT_GRAN_TENSOR
+    /* parts of rows, or of blocks of rows, are one row of scales high */
+    uint64_t high = s->block_rows ? s->block_rows : 1;
+    first = s->gran == WHIT_GRAN_TENSOR
                 ? 0
-                : rect->r0 * scols + (s->gran == WHIT_GRAN_GROUP ? rect->c0 / s->group : 0);
+                : rect->r0 / high * scols + (s->group ? rect->c0 / s->group : 0);
+    if (s->dq) return write_nested(r, i, first, w, count, err);
     if (r->fixed[i]) { /* one scale, written with the first tile of its region */
         if (rect->c0 != 0 || (s->gran == WHIT_GRAN_TENSOR && rect->r0 != 0)) return WHIT_OK;
         count = 1;
@@ -100,6 +150,11 @@ static whit_status write_scales(const run *r, size_t i, const wh_rect *rect, wh_
     whit_status st =
         write_at(r, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
     if (st == WHIT_OK && s->asym) st = write_at(r, r->plan->spot[i][2], first, w->zero, count, err);
+    if (st == WHIT_OK && s->kind == WHIT_NVFP4 && first == 0) {
+        uint8_t scale2[4];
+        whit_dtype_from_f32(WHIT_F32, &r->scale2[i], 1, scale2);
+        st = write_at(r, r->plan->spot[i][2], 0, scale2, sizeof scale2, err);
+    }
     return st;
 }
 
@@ -113,8 +168,45 @@ static whit_status write_codes(const run *r, size_t i, const wh_rect *rect, wh_w
     size_t part = whit_packed_bytes((size_t)rect->cols, bits);
     for (size_t k = 0; k < rect->rows; k++)
         whit_pack_bits(w->codes + k * rect->cols, (size_t)rect->cols, bits, w->out + k * part);
-    return write_at(r, r->plan->spot[i][0], rect->r0 * row + rect->c0 / 8 * bits, w->out,
-                    (size_t)rect->rows * part, err);
+    return write_rect(r, r->plan->spot[i][0], rect, row, rect->r0 * row + rect->c0 / 8 * bits,
+                      w->out, part, err);
+}
+
+/* --fake-quant: the values that the codes stand for, in the type of the source. */
+static whit_status write_fake(const run *r, size_t i, const wh_rect *rect, const wh_quantizer *q,
+                              const wh_tile *t, wh_worker *w, whit_error *err)
+{
+    const whit_source_tensor *s = r->plan->entry[i].source;
+    size_t groups = (t->cols + t->group - 1) / t->group, n = (size_t)(rect->rows * rect->cols);
+    size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
+    whit_scheme one = q->scheme;
+    one.gran = WHIT_GRAN_CHANNEL;
+    for (size_t row = 0; row < t->rows; row++)
+        for (size_t g = 0; g < groups; g++) {
+            size_t c = g * t->group, m = t->cols - c < t->group ? t->cols - c : t->group;
+            size_t at = row * t->cols + c;
+            size_t k = row / (t->block_rows ? t->block_rows : 1) * groups + g;
+            float scale = t->scale[k] * q->unit;
+            whit_dequantize(t->codes + at, &scale, t->zero ? t->zero + k : NULL, 1, m, &one,
+                            w->w + at, NULL);
+        }
+    whit_dtype_from_f32(s->tensor.dtype, w->w, n, w->out);
+    return write_rect(r, r->plan->spot[i][0], rect, s->cols * size,
+                      (rect->r0 * s->cols + rect->c0) * size, w->out, (size_t)rect->cols * size,
+                      err);
+}
+
+/* dq: the scales that a decoder will see. */
+static void decode_nested(const wh_nested *n, const wh_tile *t, float *scale, size_t cols)
+{
+    float map[256];
+    size_t group = t->group, per_row = (cols - 1) / group + 1;
+    size_t here = t->rows * ((t->cols - 1) / group + 1);
+    uint64_t first = t->row0 * per_row + t->col0 / group;
+    wh_nested_map(map);
+    for (size_t i = 0; i < here; i++)
+        scale[i] = wh_nested_decode(map, n->code[first + i],
+                                    n->absmax[(first + i) / WH_NESTED_BLOCK], n->offset);
 }
 
 static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_worker *w,
@@ -122,7 +214,8 @@ static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_w
 {
     const whit_plan_entry *e = &r->plan->entry[i];
     wh_quantizer q;
-    whit_status st = wh_plan_quantizer(r->plan, i, &q, err);
+    float scale2 = r->scale2[i] > 0 ? r->scale2[i] : 1.0f; /* a trial has not looked for it */
+    whit_status st = wh_plan_quantizer(r->plan, i, scale2, &q, err);
     if (st == WHIT_OK) st = read_weights(r, e, rect, w->w, err);
     if (st != WHIT_OK) return st;
     wh_tile t = { .w = w->w,
@@ -136,7 +229,17 @@ static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_w
                   .row0 = rect->r0,
                   .col0 = rect->c0,
                   .stats = &w->stats };
-    if (q.scheme.gran == WHIT_GRAN_GROUP && q.scheme.group < t.cols) t.group = q.scheme.group;
+    if (q.scheme.group && q.scheme.group < t.cols) t.group = q.scheme.group;
+    if (q.scheme.gran == WHIT_GRAN_BLOCK) {
+        t.block_rows = q.scheme.block_rows;
+        t.gather = (float *)(void *)w->out; /* not needed before the codes are packed */
+        size_t high = t.block_rows < t.rows ? t.block_rows : t.rows;
+        t.gather_codes = w->out + sizeof(float) * high * t.group;
+    }
+    if (q.scheme.dq && r->nested[i].code) {
+        decode_nested(&r->nested[i], &t, w->scale, (size_t)e->source->cols);
+        t.given = w->scale;
+    }
     if (r->fixed[i])
         t.fixed = &r->fixed[i][q.scheme.gran == WHIT_GRAN_TENSOR ? 0 : rect->r0];
     else if (q.scheme.gran == WHIT_GRAN_TENSOR) { /* the whole tensor is this tile: one region */
@@ -150,9 +253,12 @@ static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_w
         wh_tile_not_finite(&t, err);
     }
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
+    if (r->plan->fake) return write_fake(r, i, rect, &q, &t, w, err);
     st = write_codes(r, i, rect, w, err);
     if (st != WHIT_OK) return st;
-    return write_scales(r, i, rect, w, t.rows * ((t.cols + t.group - 1) / t.group), err);
+    size_t high = t.block_rows ? t.block_rows : 1;
+    return write_scales(r, i, rect, w,
+                        (t.rows + high - 1) / high * ((t.cols + t.group - 1) / t.group), err);
 }
 
 static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
@@ -178,9 +284,14 @@ whit_status wh_run_try(const whit_plan *plan, uint64_t tile, wh_worker *worker, 
 {
     run r = { .plan = plan, .workers = worker, .threads = 1 };
     r.fixed = wh_calloc(plan->count, sizeof *r.fixed);
-    if (!r.fixed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a trial");
-    whit_status st = tile_work(&r, 0, tile, err);
+    r.scale2 = wh_calloc(plan->count, sizeof *r.scale2);
+    r.nested = wh_calloc(plan->count, sizeof *r.nested);
+    whit_status st = r.fixed && r.scale2 && r.nested
+                         ? tile_work(&r, 0, tile, err)
+                         : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a trial");
     free(r.fixed);
+    free(r.scale2);
+    free(r.nested);
     return st;
 }
 
@@ -198,6 +309,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     sum->sum_err2 += s->sum_err2;
     sum->scales_raised += s->scales_raised;
     sum->groups_zeroed += s->groups_zeroed;
+    sum->nonfinite += s->nonfinite;
     if (s->max_abs_err > sum->max_abs_err) sum->max_abs_err = s->max_abs_err;
     uint64_t n = rect.rows * rect.cols;
     if (e->scheme.kind != WHIT_KEEP) n = n * whit_dtype_bits(e->source->tensor.dtype) / 8;
@@ -210,15 +322,24 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     return wh_meter_step(&r->meter, e->source->tensor.name, n, err);
 }
 
-/* Scales of tensors that span tiles. */
+/* Scales of tensors that span tiles, and of those with a scale of their own on top. */
 static whit_status fit_spans(run *r, whit_error *err)
 {
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < r->plan->count && st == WHIT_OK; i++) {
         wh_quantizer q;
-        if (!wh_plan_spans(r->plan, i)) continue;
-        st = wh_plan_quantizer(r->plan, i, &q, err);
-        if (st == WHIT_OK)
+        float amax;
+        const whit_scheme *s = &r->plan->entry[i].scheme;
+        if (s->kind != WHIT_NVFP4 && !s->dq && !wh_plan_spans(r->plan, i)) continue;
+        st = wh_plan_quantizer(r->plan, i, 1.0f, &q, err);
+        if (st != WHIT_OK) return st;
+        if (q.scheme.kind == WHIT_NVFP4) {
+            st = wh_span_amax(r->plan, i, &q, r->workers, r->threads, &r->meter, &amax, err);
+            r->scale2[i] = whit_nvfp4_scale2(amax);
+        } else if (q.scheme.dq) {
+            st = wh_span_nested(r->plan, i, &q, r->workers, r->threads, &r->meter, &r->nested[i],
+                                err);
+        } else
             st = wh_span_fit(r->plan, i, &q, r->workers, r->threads, &r->meter, &r->fixed[i],
                              &r->stats[i], err);
     }
@@ -238,6 +359,7 @@ static whit_status write_notes(run *r, whit_plan *plan, whit_error *err)
             kept += (uint64_t)plan->entry[i].fallback;
             sum.scales_raised += r->stats[i].scales_raised;
             sum.groups_zeroed += r->stats[i].groups_zeroed;
+            sum.nonfinite += r->stats[i].nonfinite;
         }
         wh_plan_notes(&notes, &sum, kept);
         st = notes.failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the header")
@@ -265,7 +387,9 @@ static uint64_t total_work(const whit_plan *plan)
     uint64_t total = plan->totals.bytes_in;
     for (size_t i = 0; i < plan->count; i++) {
         wh_quantizer q;
-        if (wh_plan_spans(plan, i) && wh_plan_quantizer(plan, i, &q, NULL) == WHIT_OK)
+        if (plan->entry[i].scheme.kind == WHIT_NVFP4 || plan->entry[i].scheme.dq)
+            total += plan->entry[i].bytes_in;
+        else if (wh_plan_spans(plan, i) && wh_plan_quantizer(plan, i, 1.0f, &q, NULL) == WHIT_OK)
             total += wh_span_passes(&q) * plan->entry[i].bytes_in;
     }
     return total;
@@ -276,7 +400,9 @@ static whit_status allocate(run *r, whit_error *err)
     r->workers = wh_workers_make(r->threads, wh_numbering_largest(&r->plan->tiles));
     r->fixed = wh_calloc(r->plan->count, sizeof *r->fixed);
     r->stats = wh_calloc(r->plan->count, sizeof *r->stats);
-    return r->workers && r->fixed && r->stats
+    r->scale2 = wh_calloc(r->plan->count, sizeof *r->scale2);
+    r->nested = wh_calloc(r->plan->count, sizeof *r->nested);
+    return r->workers && r->fixed && r->stats && r->scale2 && r->nested
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          r->threads);
@@ -307,8 +433,11 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
         *report = NULL;
     }
     for (size_t i = 0; r.fixed && i < plan->count; i++) free(r.fixed[i]);
+    for (size_t i = 0; r.nested && i < plan->count; i++) wh_nested_free(&r.nested[i]);
+    free(r.nested);
     free(r.fixed);
     free(r.stats);
+    free(r.scale2);
     wh_workers_free(r.workers, r.threads);
     return st;
 }

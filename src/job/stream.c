@@ -18,7 +18,7 @@
 
 uint64_t wh_worker_bytes(uint64_t elements)
 {
-    return elements * (4 + 4 + 1 + 4 + 4 + 4 + 1) + 256 * 1024; /* a stack */
+    return elements * (4 + 8 + 1 + 8 + 4 + 4 + 1) + 256 * 1024; /* a stack */
 }
 
 wh_worker *wh_workers_make(unsigned count, uint64_t elements)
@@ -29,9 +29,9 @@ wh_worker *wh_workers_make(unsigned count, uint64_t elements)
     for (unsigned i = 0; i < count && ok; i++) {
         wh_worker *w = &workers[i];
         w->w = wh_alloc_aligned(n, sizeof *w->w);
-        w->scratch = wh_alloc_aligned(n, sizeof *w->scratch);
+        w->scratch = wh_alloc_aligned(n, 2 * sizeof *w->scratch);
         w->codes = wh_alloc_aligned(n, 1);
-        w->out = wh_alloc_aligned(n, 4);
+        w->out = wh_alloc_aligned(n, 8);
         w->scale = wh_alloc_aligned(n, sizeof *w->scale);
         w->scale_out = wh_alloc_aligned(n, 4);
         w->zero = wh_alloc_aligned(n, 1);

@@ -9,9 +9,9 @@
 /* What one worker holds while it is on a tile. 64-byte aligned. */
 typedef struct wh_worker {
     float *w;       /* [elements]: weights, or the octets of a tensor that is copied */
-    float *scratch; /* [elements] */
+    float *scratch; /* [2 * elements] */
     uint8_t *codes; /* [elements] */
-    uint8_t *out;   /* [elements * 4]: packed codes, or converted floats */
+    uint8_t *out;   /* [elements * 8]: packed codes, converted floats, stored bytes */
     float *scale;   /* [elements]: a matrix of one column has as many scales as weights */
     uint8_t *scale_out, *zero;
     whit_quant_stats stats; /* of the tile */

@@ -303,12 +303,14 @@ static whit_status put_grid(wh_buf *b, const histogram *h, const whit_stats_row 
     };
     uint8_t codes[2], zero[2];
     float scale[2], level;
+    spec.scale2 = whit_nvfp4_scale2(fmaxf(fabsf(ends[0]), fabsf(ends[1])));
     char text[WHIT_SCHEME_TEXT];
     if (!whit_scheme_is_quantized(scheme))
         return wh_fail(err, WHIT_ERR_ARG, "%s has no grid to draw; try: int4-g128",
                        whit_scheme_print(scheme, text));
     whit_status st =
         whit_quantize(ends, 1, 2, &spec, codes, scale, scheme->asym ? zero : NULL, NULL, err);
+    if (scheme->kind == WHIT_NVFP4) scale[0] *= spec.scale2;
     unsigned levels = 1u << scheme->bits;
     for (unsigned code = 0; code < levels && st == WHIT_OK; code++) {
         codes[0] = (uint8_t)code;

@@ -228,6 +228,9 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
                     "notes     %" PRIu64 " scales were too small for their type, %" PRIu64
                     " groups became zeros\n",
                     report->sum.scales_raised, report->sum.groups_zeroed);
+    if (report->sum.nonfinite)
+        wh_buf_putf(&p.text, "notes     %" PRIu64 " NaN or infinite values were replaced\n",
+                    report->sum.nonfinite);
     double mb = report->seconds > 0 ? 1e-6 * (double)plan->totals.bytes_in / report->seconds : 0.0;
     wh_buf_putf(&p.text, "file      %s bytes, %.2f s, %.0f MB/s, peak %" PRIu64 " MiB\n",
                 spaced(plan->totals.file_bytes, a), report->seconds, mb,

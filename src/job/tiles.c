@@ -15,19 +15,24 @@ static uint64_t with_eight(uint64_t unit)
     return unit;
 }
 
-wh_tiling wh_tiling_make(uint64_t rows, uint64_t cols, uint64_t unit)
+wh_tiling wh_tiling_blocks(uint64_t rows, uint64_t cols, uint64_t unit, uint64_t high)
 {
-    wh_tiling t = { rows, cols, 1, cols, 0 };
+    wh_tiling t = { rows, cols, high, cols, 0 };
     if (rows == 0 || cols == 0) return t;
-    if (cols <= WH_TILE_ELEMENTS) {
-        t.tile_rows = WH_TILE_ELEMENTS / cols;
+    if (cols <= WH_TILE_ELEMENTS / high) {
+        t.tile_rows = WH_TILE_ELEMENTS / (cols * high) * high;
     } else {
-        uint64_t step = with_eight(unit);
-        t.tile_cols = step > WH_TILE_ELEMENTS ? step : WH_TILE_ELEMENTS / step * step;
+        uint64_t step = with_eight(unit), most = WH_TILE_ELEMENTS / high;
+        t.tile_cols = step > most ? step : most / step * step;
         if (t.tile_cols > cols) t.tile_cols = cols;
     }
     t.count = ((rows - 1) / t.tile_rows + 1) * ((cols - 1) / t.tile_cols + 1);
     return t;
+}
+
+wh_tiling wh_tiling_make(uint64_t rows, uint64_t cols, uint64_t unit)
+{
+    return wh_tiling_blocks(rows, cols, unit, 1);
 }
 
 wh_rect wh_tiling_at(const wh_tiling *t, uint64_t k)

@@ -24,6 +24,9 @@ typedef struct wh_rect {
 
 /* Parts of a row start at multiples of 8 and of `unit` columns. An empty matrix has no tiles. */
 wh_tiling wh_tiling_make(uint64_t rows, uint64_t cols, uint64_t unit);
+/* The same where `high` rows belong together: tiles are whole rows, a multiple of high, or parts of
+ * high rows. */
+wh_tiling wh_tiling_blocks(uint64_t rows, uint64_t cols, uint64_t unit, uint64_t high);
 wh_rect wh_tiling_at(const wh_tiling *t, uint64_t k);
 uint64_t wh_tiling_elements(const wh_tiling *t); /* of the largest tile */
 

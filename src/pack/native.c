@@ -6,18 +6,27 @@
  *   scheme            tensors            type and shape
  *   keep              T                  as in the source, the same bytes
  *   f16 bf16 f32      T                  the source's shape in the named type
- *   intN, nf4         T.q                U8 [rows, ceil(cols * bits / 8)]
- *                     T.scale            F16, BF16 or F32 [rows, groups], [rows, 1] or [1, 1]
+ *   all others        T.q                U8 [rows, ceil(cols * bits / 8)]
+ *                     T.scale            F16, BF16 or F32 [rows, groups], [rows, 1], [1, 1]
+ *                                        or [ceil(rows/R), ceil(cols/C)] for block RxC;
+ *                                        mxfp4 U8, nvfp4 F8_E4M3
  *   intN-asym         T.zero as well     U8, the shape of T.scale
+ *   nvfp4             T.scale2 as well   F32 [1]
+ *   -dq               T.scale            U8 codes; T.scale_absmax F32 [ceil(rows*groups/256)],
+ *                                        T.scale_offset F32 [1]
  *
  * T.q holds unsigned codes u, dense, least significant bit first; each row starts on an octet and
  * its last octet is filled up with zero bits. Four bits: the low nibble is the even column.
  *
  *   intN       w = scale * (u - 2^(N-1))       intN-asym  w = scale * (u - zero)
- *   nf4        w = scale * table[u]
+ *   nf4, fp4bnb  w = scale * table[u], the tables of src/quant/codebook.c
+ *   fp4        w = scale * E2M1(u)            fp8_*      w = scale * E4M3(u), scale * E5M2(u)
+ *   mxfp4      w = 2^(scale - 127) * E2M1(u)  nvfp4      w = (scale2 * scale) * E2M1(u)
  *
  * with the scale of the row's group, groups = ceil(cols / group), the last one may be short; the
- * product is taken in float32. Scales are finite, not 0, and may be negative (not for 8 bits).
+ * product is taken in float32. With -dq the scale of group number i (row by row) is
+ * map[T.scale[i]] * T.scale_absmax[i / 256] + T.scale_offset, the map that of src/quant/nested.c.
+ * Scales are finite, not 0, and may be negative (not for 8 bits).
  *
  * __metadata__ holds, besides the source's own keys and "format" = "pt":
  *   whit.format    "1"
@@ -44,7 +53,7 @@
 static int plane(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t rows, uint64_t cols)
 {
     uint64_t n = 0;
-    *p = (whit_plane){ suffix, dtype, { rows, cols }, 0 };
+    *p = (whit_plane){ suffix, dtype, 2, { rows, cols }, 0 };
     return wh_mul_u64(rows, cols, &n) && wh_mul_u64(n, whit_dtype_bits(dtype) / 8, &p->bytes) &&
            p->bytes <= INT64_MAX;
 }
@@ -59,8 +68,18 @@ unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t c
     whit_scheme_scales(scheme, rows, cols, &srows, &scols);
     uint64_t row_bytes = cols / 8 * scheme->bits + (cols % 8 * scheme->bits + 7) / 8;
     int ok = plane(&planes[count++], ".q", WHIT_U8, rows, row_bytes);
-    ok &= plane(&planes[count++], ".scale", scheme->scale_type, srows, scols);
+    /* older readers do not know E8M0 */
+    int octets = scheme->scale_type == WHIT_F8_E8M0 || scheme->dq;
+    whit_dtype scale = octets ? WHIT_U8 : scheme->scale_type;
+    ok &= plane(&planes[count++], ".scale", scale, srows, scols);
     if (scheme->asym) ok &= plane(&planes[count++], ".zero", WHIT_U8, srows, scols);
+    if (scheme->kind == WHIT_NVFP4)
+        planes[count++] = (whit_plane){ ".scale2", WHIT_F32, 1, { 1, 0 }, 4 };
+    if (scheme->dq) {
+        uint64_t n = planes[1].bytes, blocks = n / 256 + (n % 256 != 0);
+        planes[count++] = (whit_plane){ ".scale_absmax", WHIT_F32, 1, { blocks, 0 }, 4 * blocks };
+        planes[count++] = (whit_plane){ ".scale_offset", WHIT_F32, 1, { 1, 0 }, 4 };
+    }
     if (overflow) *overflow = !ok;
     return count;
 }

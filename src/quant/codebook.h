@@ -1,14 +1,25 @@
-/* src/quant/codebook.h - tables of the 16-entry codes.
+/* src/quant/codebook.h - the value grids of codes that are no integers.
  * SPDX-License-Identifier: MIT */
 #ifndef WH_QUANT_CODEBOOK_H
 #define WH_QUANT_CODEBOOK_H
 
+#include <stdint.h>
+
+#include <whit/scheme.h>
+#include "base/half.h"
+
+/* Sixteen entries in ascending order of value. */
 typedef struct wh_codebook {
-    float value[16];     /* ascending */
-    float threshold[15]; /* code = how many thresholds x / scale is above; equal: the lower code */
-    unsigned zero;       /* code whose value is 0 */
+    float value[16];
+    float threshold[15]; /* entry = how many thresholds x / scale is above */
+    uint8_t code[16];    /* entry -> stored code */
+    float by_code[16];   /* stored code -> value */
 } wh_codebook;
 
-extern const wh_codebook wh_codebook_nf4;
+/* NULL for kinds without a table. */
+const wh_codebook *wh_codebook_of(whit_kind kind);
+
+/* NULL for kinds that are none. */
+const wh_minifloat *wh_minifloat_of(whit_kind kind);
 
 #endif

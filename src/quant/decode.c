@@ -13,6 +13,12 @@ static void decode_table(const uint8_t *u, size_t n, float scale, const float *t
     for (size_t i = 0; i < n; i++) w[i] = scale * table[u[i] & 15];
 }
 
+static void decode_minifloat(const uint8_t *u, size_t n, float scale, whit_dtype type, float *w)
+{
+    whit_dtype_to_f32(type, u, n, w);
+    for (size_t i = 0; i < n; i++) w[i] *= scale;
+}
+
 static void decode_step(const uint8_t *u, size_t n, float scale, int zero, float *w)
 {
     for (size_t i = 0; i < n; i++) w[i] = scale * (float)((int)u[i] - zero);
@@ -26,18 +32,24 @@ whit_status whit_dequantize(const uint8_t *codes, const float *scale, const uint
         return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: no scheme of codes");
     if (rows == 0 || cols == 0) return WHIT_OK;
     if (!codes || !scale || !w || (scheme->asym && !zero) || scheme->gran == WHIT_GRAN_NONE ||
-        (scheme->gran == WHIT_GRAN_GROUP && scheme->group == 0))
+        ((scheme->gran == WHIT_GRAN_GROUP || scheme->gran == WHIT_GRAN_BLOCK) &&
+         (scheme->group == 0 || (scheme->gran == WHIT_GRAN_BLOCK && scheme->block_rows == 0))))
         return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: a matrix or plane missing");
     uint64_t srows, scols;
     whit_scheme_scales(scheme, rows, cols, &srows, &scols);
-    size_t group = scheme->gran == WHIT_GRAN_GROUP ? scheme->group : cols;
+    size_t group = scheme->group ? scheme->group : cols;
+    size_t rows_each = scheme->gran == WHIT_GRAN_BLOCK ? scheme->block_rows : 1;
+    const float *table = whit_scheme_table(scheme->kind);
+    whit_dtype type = scheme->kind == WHIT_FP8_E4M3 ? WHIT_F8_E4M3 : WHIT_F8_E5M2;
     int centre = (int)whit_scheme_zero_code(scheme);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0, g = 0; c < cols; c += group, g++) {
             size_t at = r * cols + c, n = cols - c < group ? cols - c : group;
-            size_t s = (srows == 1 ? 0 : r) * (size_t)scols + g;
-            if (scheme->kind == WHIT_NF4)
-                decode_table(codes + at, n, scale[s], wh_codebook_nf4.value, w + at);
+            size_t s = (srows == 1 ? 0 : r / rows_each) * (size_t)scols + g;
+            if (table)
+                decode_table(codes + at, n, scale[s], table, w + at);
+            else if (wh_minifloat_of(scheme->kind))
+                decode_minifloat(codes + at, n, scale[s], type, w + at);
             else
                 decode_step(codes + at, n, scale[s], scheme->asym ? zero[s] : centre, w + at);
         }

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "quant/codebook.h"
+
 #define WH_LANES 16
 #define WH_BLOCK 64
 
@@ -20,14 +22,14 @@ typedef struct wh_range {
     int finite;     /* 0: a NaN or an infinity is among them, min and max mean nothing */
 } wh_range;
 
-/* A grid with its scale. Integers: value = scale * t, t = lo..hi, code u = t + offset.
- * Tables: value = scale * table[u]; u counts the thresholds below x / scale. */
+/* A grid with its scale, one of three: a table (book not NULL), a small float (minifloat not NULL),
+ * or integers t = lo..hi with code u = t + offset. A value is scale * entry. */
 typedef struct wh_grid {
     float scale; /* not 0, finite */
     float lo, hi;
     int offset;
-    const float *table;     /* [16], ascending; NULL for integers */
-    const float *threshold; /* [15] */
+    const wh_codebook *book;
+    const wh_minifloat *minifloat;
 } wh_grid;
 
 typedef struct wh_encode_ops {
@@ -40,7 +42,7 @@ typedef struct wh_encode_ops {
     double (*error)(const float *y, size_t n, const wh_grid *g, double limit);
     /* The codes; returns the sum above, raises *max_abs to the largest |y - grid(y)|. */
     double (*encode)(const float *y, size_t n, const wh_grid *g, uint8_t *codes, float *max_abs);
-    /* a = sum y*v, b = sum v^2 over the grid's unscaled values v: scale a/b fits best. */
+    /* a = sum y*v, b = sum v^2 over the grid's entries v: scale a/b fits best. */
     void (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
 } wh_encode_ops;
 

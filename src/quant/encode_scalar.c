@@ -64,7 +64,7 @@ static inline void steps(const float *v, const wh_grid *g, float t[WH_LANES])
 /* Codes for sixteen elements of a table: how many of the 15 thresholds lie below. */
 static inline void entries(const float *v, const wh_grid *g, unsigned u[WH_LANES])
 {
-    const float s = g->scale, *threshold = g->threshold;
+    const float s = g->scale, *threshold = g->book->threshold;
     for (size_t l = 0; l < WH_LANES; l++) { /* by halving: four compares without a branch */
         float q = v[l] / s;
         unsigned k = (unsigned)(q > threshold[7]) << 3;
@@ -74,16 +74,55 @@ static inline void entries(const float *v, const wh_grid *g, unsigned u[WH_LANES
     }
 }
 
-/* The unscaled values that sixteen elements get. */
+/* Values of a small float: adding and taking away 1.5 * 2^23 steps rounds to a step, where the step
+ * follows the exponent down to that of the smallest normal value. */
+static inline void minifloats(const float *v, const wh_grid *g, float t[WH_LANES])
+{
+    const float s = g->scale, most = g->minifloat->largest;
+    const uint32_t least = wh_f32_bits(g->minifloat->smallest);
+    const uint32_t steps23 = (uint32_t)(23 - g->minifloat->mantissa) << 23;
+    EACH_LANE
+    {
+        float q = v[l] / s;
+        q = q < -most ? -most : q;
+        q = q > most ? most : q;
+        uint32_t u = wh_f32_bits(q) & 0x7f800000u;
+        u = u < least ? least : u;
+        const float magic = wh_bits_f32((u + steps23) | 0x400000u);
+        t[l] = (q + magic) - magic;
+    }
+}
+
+/* The entries that sixteen elements get. */
 static inline void values(const float *v, const wh_grid *g, float t[WH_LANES])
 {
     unsigned u[WH_LANES];
-    if (!g->table) {
+    if (g->book) {
+        entries(v, g, u);
+        for (size_t l = 0; l < WH_LANES; l++) t[l] = g->book->value[u[l]];
+    } else if (g->minifloat) {
+        minifloats(v, g, t);
+    } else {
         steps(v, g, t);
-        return;
     }
-    entries(v, g, u);
-    for (size_t l = 0; l < WH_LANES; l++) t[l] = g->table[u[l]];
+}
+
+/* The same with their codes. */
+static inline void values_codes(const float *v, const wh_grid *g, float t[WH_LANES],
+                                uint8_t codes[WH_LANES])
+{
+    unsigned u[WH_LANES];
+    if (g->book) {
+        entries(v, g, u);
+        EACH_LANE t[l] = g->book->value[u[l]];
+        EACH_LANE codes[l] = g->book->code[u[l]];
+    } else if (g->minifloat) {
+        minifloats(v, g, t);
+        EACH_LANE codes[l] = wh_minifloat_code(g->minifloat, t[l]);
+    } else {
+        steps(v, g, t);
+        EACH_LANE codes[l] = (uint8_t)((int)t[l] + g->offset);
+    }
 }
 
 static void range_scalar(const float *x, size_t n, wh_range *out)
@@ -157,18 +196,10 @@ static double encode_scalar(const float *y, size_t n, const wh_grid *g, uint8_t 
     for (size_t b = 0; b < n; b += WH_BLOCK) {
         float acc[WH_LANES] = { 0 }, t[WH_LANES], pad[WH_LANES];
         uint8_t u[WH_LANES];
-        unsigned k[WH_LANES];
         const size_t end = block_end(b, n);
         for (size_t i = b; i < end; i += WH_LANES) {
             const float *v = lanes_at(y + i, n - i, 0.0f, pad);
-            if (g->table) {
-                entries(v, g, k);
-                EACH_LANE t[l] = g->table[k[l]];
-                EACH_LANE u[l] = (uint8_t)k[l];
-            } else {
-                steps(v, g, t);
-                EACH_LANE u[l] = (uint8_t)((int)t[l] + g->offset);
-            }
+            values_codes(v, g, t, u);
             EACH_LANE
             {
                 const float d = v[l] - g->scale * t[l];

@@ -62,7 +62,7 @@ static wh_candidate search(const wh_quantizer *q, const wh_range *range, const w
 static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *scale, uint8_t *zero)
 {
     memset(codes, (int)whit_scheme_zero_code(&q->scheme), n);
-    *scale = 1.0f;
+    *scale = q->scheme.dq ? 0.0f : 1.0f; /* dq: what counts is the largest magnitude */
     if (zero) *zero = 0;
 }
 
@@ -73,12 +73,54 @@ static void put(const wh_quantizer *q, const wh_candidate *c, float k, const flo
     wh_grid g = wh_candidate_grid(q, c, k);
     float worst = 0.0f;
     double e2 = q->ops->encode(y, n, &g, codes, &worst), unit = 1.0 / (double)k;
-    *scale = c->scale;
+    *scale = c->stored;
     if (zero) *zero = (uint8_t)c->zero;
     stats->weights += n;
     stats->sum_w2 += w2 * unit * unit;
     stats->sum_err2 += e2 * unit * unit;
     if ((double)worst * unit > stats->max_abs_err) stats->max_abs_err = (double)worst * unit;
+}
+
+uint64_t wh_clean(const float *x, size_t n, whit_nonfinite mode, float limit, float *out)
+{
+    uint64_t count = 0;
+    if (mode == WHIT_NONFINITE_ZERO) limit = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i];
+        if (!isfinite(v)) {
+            count++;
+            v = isnan(v) ? 0.0f : v > 0.0f ? limit : -limit;
+        }
+        out[i] = v;
+    }
+    return count;
+}
+
+/* The rank-th of n magnitudes in ascending order: the largest are taken off a heap one by one,
+ * which is little work for the percentiles that make sense. heap has room for n. */
+static float nth_magnitude(const float *x, size_t n, size_t rank, float *heap)
+{
+    for (size_t i = 0; i < n; i++) heap[i] = fabsf(x[i]);
+    size_t count = n, next = n / 2;
+    for (;;) {
+        size_t at;
+        float v;
+        if (next > 0) { /* building */
+            at = --next;
+            v = heap[at];
+        } else if (count > rank) { /* taking off */
+            at = 0;
+            v = heap[--count];
+        } else {
+            return heap[0];
+        }
+        for (size_t child; (child = 2 * at + 1) < count; at = child) {
+            child += child + 1 < count && heap[child + 1] > heap[child];
+            if (!(heap[child] > v)) break;
+            heap[at] = heap[child];
+        }
+        heap[at] = v;
+    }
 }
 
 /* One region that lies in one row of the tile: the group at w. */
@@ -87,12 +129,24 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
                                 whit_error *err)
 {
     wh_range range;
+    float *clean = t->scratch + n;
     q->ops->range(w, n, &range);
-    if (!range.finite) return wh_tile_not_finite(t, err);
+    if (!range.finite) {
+        if (q->nonfinite == WHIT_NONFINITE_REFUSE) return wh_tile_not_finite(t, err);
+        wh_clean(w, n, WHIT_NONFINITE_ZERO, 0.0f, clean);
+        q->ops->range(clean, n, &range);
+        t->stats->nonfinite += wh_clean(w, n, q->nonfinite, fmaxf(-range.min, range.max), clean);
+        w = clean;
+        q->ops->range(w, n, &range);
+    }
     if (wh_range_is_zero(&range)) {
         store_zero(q, codes, n, scale, zero);
         t->stats->weights += n;
         return WHIT_OK;
+    }
+    if (q->percentile > 0) {
+        size_t rank = (size_t)wh_percentile_rank(q->percentile, n);
+        wh_range_clip(&range, nth_magnitude(w, n, rank, t->scratch));
     }
     wh_candidate cand[WH_MAX_CANDIDATES], best;
     int raised;
@@ -116,6 +170,10 @@ static void encode_fixed(const wh_quantizer *q, const wh_tile *t, const float *w
                          uint8_t *codes, float *scale, uint8_t *zero)
 {
     const wh_fixed *f = t->fixed;
+    if (q->nonfinite != WHIT_NONFINITE_REFUSE) {
+        t->stats->nonfinite += wh_clean(w, n, q->nonfinite, f->limit, t->scratch + n);
+        w = t->scratch + n;
+    }
     if (f->zero) {
         store_zero(q, codes, n, scale, zero);
         t->stats->weights += n;
@@ -126,9 +184,62 @@ static void encode_fixed(const wh_quantizer *q, const wh_tile *t, const float *w
     if (f->vanishes) *scale = 1.0f;
 }
 
+/* The scale is settled; only the codes are taken. */
+static whit_status encode_given(const wh_quantizer *q, const wh_tile *t, const float *w, size_t n,
+                                float given, uint8_t *codes, float *scale, whit_error *err)
+{
+    wh_range range;
+    *scale = given;
+    if (q->nonfinite != WHIT_NONFINITE_REFUSE) {
+        wh_clean(w, n, WHIT_NONFINITE_ZERO, 0.0f, t->scratch + n);
+        q->ops->range(t->scratch + n, n, &range);
+        t->stats->nonfinite +=
+            wh_clean(w, n, q->nonfinite, fmaxf(-range.min, range.max), t->scratch + n);
+        w = t->scratch + n;
+    }
+    q->ops->range(w, n, &range);
+    if (!range.finite) return wh_tile_not_finite(t, err);
+    float k = wh_range_is_zero(&range) ? 1.0f : wh_range_normaliser(&range);
+    double w2 = q->ops->normalise(w, n, k, t->scratch);
+    wh_candidate c = { given, given, 0 };
+    if (!wh_range_is_zero(&range) && given * k != 0.0f) {
+        put(q, &c, k, t->scratch, w2, n, codes, scale, NULL, t->stats);
+        return WHIT_OK;
+    }
+    /* Nothing to tell apart: the code whose value is 0, whatever the scale. */
+    memset(codes, (int)whit_scheme_zero_code(&q->scheme), n);
+    double unit = 1.0 / (double)k;
+    t->stats->weights += n;
+    t->stats->sum_w2 += w2 * unit * unit;
+    t->stats->sum_err2 += w2 * unit * unit;
+    t->stats->groups_zeroed += (uint64_t)!wh_range_is_zero(&range);
+    t->stats->max_abs_err = fmax(t->stats->max_abs_err, (double)fmaxf(-range.min, range.max));
+    return WHIT_OK;
+}
+
+/* Blocks of several rows: gathered, encoded as one group, scattered. */
+static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_error *err)
+{
+    float *scale = t->scale;
+    for (size_t r = 0; r < t->rows; r += t->block_rows)
+        for (size_t c = 0; c < t->cols; c += t->group) {
+            size_t m = t->rows - r < t->block_rows ? t->rows - r : t->block_rows;
+            size_t n = t->cols - c < t->group ? t->cols - c : t->group;
+            for (size_t k = 0; k < m; k++)
+                memcpy(t->gather + k * n, t->w + (r + k) * t->cols + c, n * sizeof *t->gather);
+            whit_status st = encode_group(q, t, t->gather, m * n, t->row0 + r, t->gather_codes,
+                                          scale++, NULL, err);
+            if (st != WHIT_OK) return st;
+            for (size_t k = 0; k < m; k++)
+                memcpy(t->codes + (r + k) * t->cols + c, t->gather_codes + k * n, n);
+        }
+    return WHIT_OK;
+}
+
 whit_status wh_tile_encode(const wh_quantizer *q, const wh_tile *t, whit_error *err)
 {
     size_t groups = (t->cols + t->group - 1) / t->group;
+    if (t->block_rows) return encode_blocks(q, t, err);
     for (size_t r = 0; r < t->rows; r++)
         for (size_t g = 0; g < groups; g++) {
             size_t c0 = g * t->group, n = t->cols - c0 < t->group ? t->cols - c0 : t->group;
@@ -140,7 +251,9 @@ whit_status wh_tile_encode(const wh_quantizer *q, const wh_tile *t, whit_error *
                 encode_fixed(q, t, w, n, codes, scale, zero);
                 continue;
             }
-            whit_status st = encode_group(q, t, w, n, t->row0 + r, codes, scale, zero, err);
+            whit_status st =
+                t->given ? encode_given(q, t, w, n, t->given[r * groups + g], codes, scale, err)
+                         : encode_group(q, t, w, n, t->row0 + r, codes, scale, zero, err);
             if (st != WHIT_OK) return st;
         }
     return WHIT_OK;
@@ -171,15 +284,23 @@ whit_status whit_quantize(const float *w, size_t rows, size_t cols, const whit_q
         t.rows = 1;
         t.cols = rows * cols;
     }
-    t.group = q.scheme.gran == WHIT_GRAN_GROUP && q.scheme.group < cols ? q.scheme.group : t.cols;
-    t.scratch = wh_alloc_aligned(t.group, sizeof *t.scratch);
-    if (!t.scratch) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", t.group);
-    st = wh_tile_encode(&q, &t, err);
+    t.group = q.scheme.group && q.scheme.group < cols ? q.scheme.group : t.cols;
+    t.block_rows = q.scheme.block_rows;
+    size_t region = t.group * (t.block_rows ? t.block_rows : 1);
+    t.scratch = wh_alloc_aligned(region, 2 * sizeof *t.scratch);
+    t.gather = t.block_rows ? wh_alloc_aligned(region, sizeof *t.gather) : NULL;
+    t.gather_codes = t.block_rows ? wh_alloc_aligned(region, 1) : NULL;
+    if (!t.scratch || (t.block_rows && (!t.gather || !t.gather_codes)))
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", region);
+    else
+        st = wh_tile_encode(&q, &t, err);
     if (st == WHIT_ERR_NUMERIC && q.scheme.gran == WHIT_GRAN_TENSOR) {
         t.rows = rows; /* name the place in the matrix as the caller sees it */
         t.cols = cols;
         wh_tile_not_finite(&t, err);
     }
     wh_free_aligned(t.scratch);
+    wh_free_aligned(t.gather);
+    wh_free_aligned(t.gather_codes);
     return st;
 }

@@ -22,32 +22,58 @@ static const float ends[] = { 1.0f, 0.92f, 0.84f, 0.74f, 0.6f };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Block floats have scales of their own kind: powers of two, or two levels. */
+static int is_block(whit_kind kind)
+{
+    return kind == WHIT_MXFP4 || kind == WHIT_NVFP4;
+}
+
+static whit_status check_spec(const whit_quant_spec *spec, whit_error *err)
+{
+    const whit_scheme *s = &spec->scheme;
+    char text[WHIT_SCHEME_TEXT];
+    whit_scheme again;
+    if (!whit_scheme_is_quantized(s) ||
+        whit_scheme_parse(&again, whit_scheme_print(s, text), NULL) != WHIT_OK ||
+        again.gran != s->gran || again.group != s->group || again.asym != s->asym ||
+        again.dq != s->dq || again.block_rows != s->block_rows || again.scale_type != s->scale_type)
+        return wh_fail(err, WHIT_ERR_ARG, "no such scheme of codes");
+    if ((unsigned)spec->clip > WHIT_CLIP_PERCENTILE)
+        return wh_fail(err, WHIT_ERR_ARG, "clip outside minmax, mse, percentile");
+    if (spec->clip == WHIT_CLIP_PERCENTILE && !(spec->percentile > 0 && spec->percentile <= 100))
+        return wh_fail(err, WHIT_ERR_ARG, "percentile outside (0, 100]");
+    if ((unsigned)spec->nonfinite > WHIT_NONFINITE_CLAMP)
+        return wh_fail(err, WHIT_ERR_ARG, "nonfinite outside refuse, zero, clamp");
+    if (s->kind == WHIT_NVFP4 && !(spec->scale2 > 0 && isfinite(spec->scale2)))
+        return wh_fail(err, WHIT_ERR_ARG, "nvfp4 without its scale2");
+    return WHIT_OK;
+}
+
 whit_status wh_quantizer_init(wh_quantizer *q, const whit_quant_spec *spec, whit_error *err)
 {
     const whit_scheme *s = &spec->scheme;
-    int scale_known =
-        s->scale_type == WHIT_F32 || s->scale_type == WHIT_F16 || s->scale_type == WHIT_BF16;
-    int bits_known = s->kind == WHIT_INT ? s->bits >= 2 && s->bits <= 8 : s->bits == 4;
-    if (!whit_scheme_is_quantized(s) || !bits_known || !scale_known ||
-        (s->kind != WHIT_INT && s->asym))
-        return wh_fail(err, WHIT_ERR_ARG, "no such scheme of codes");
-    if (s->gran == WHIT_GRAN_NONE || s->gran > WHIT_GRAN_GROUP ||
-        (s->gran == WHIT_GRAN_GROUP && (s->group < 2 || s->group > 65536)))
-        return wh_fail(err, WHIT_ERR_ARG, "granularity outside tensor, channel, g2 .. g65536");
-    if ((unsigned)spec->clip > WHIT_CLIP_MSE)
-        return wh_fail(err, WHIT_ERR_ARG, "clip outside minmax, mse");
-    *q = (wh_quantizer){ .scheme = *s, .ops = wh_encode_select() };
+    whit_status st = check_spec(spec, err);
+    if (st != WHIT_OK) return st;
+    *q = (wh_quantizer){ .scheme = *s,
+                         .ops = wh_encode_select(),
+                         .book = wh_codebook_of(s->kind),
+                         .minifloat = wh_minifloat_of(s->kind),
+                         .nonfinite = spec->nonfinite,
+                         .unit = s->kind == WHIT_NVFP4 ? spec->scale2 : 1.0f };
     q->search = spec->clip == WHIT_CLIP_MSE || (spec->clip == WHIT_CLIP_DEFAULT && s->bits < 8);
-    if (s->kind == WHIT_NF4) {
-        q->book = &wh_codebook_nf4;
-        q->any_sign = !spec->positive_scale;
+    if (spec->clip == WHIT_CLIP_PERCENTILE && spec->percentile < 100)
+        q->percentile = spec->percentile;
+    if (q->book) {
+        q->hi = q->book->value[15];
+    } else if (q->minifloat) {
+        q->hi = q->minifloat->largest;
     } else if (s->asym) {
         q->hi = (float)((1u << s->bits) - 1);
     } else {
         q->hi = (float)((1 << (s->bits - 1)) - 1);
         q->lo = s->bits < 8 && q->search ? -q->hi - 1 : -q->hi;
-        q->any_sign = s->bits < 8 && !spec->positive_scale;
     }
+    q->any_sign = s->bits < 8 && !s->asym && !s->dq && !is_block(s->kind) && !spec->positive_scale;
     return WHIT_OK;
 }
 
@@ -55,12 +81,16 @@ static float round_scale(whit_dtype type, float s)
 {
     if (type == WHIT_F16) return wh_f16_to_f32(wh_f32_to_f16(s));
     if (type == WHIT_BF16) return wh_bf16_to_f32(wh_f32_to_bf16(s));
+    if (type == WHIT_F8_E4M3) return wh_minifloat_round(&wh_e4m3, s);
     return s;
 }
 
 static float smallest_scale(whit_dtype type)
 {
-    return type == WHIT_F16 ? 0x1p-24f : type == WHIT_BF16 ? 0x1p-133f : 0x1p-149f;
+    return type == WHIT_F16       ? 0x1p-24f
+           : type == WHIT_BF16    ? 0x1p-133f
+           : type == WHIT_F8_E4M3 ? 0x1p-9f
+                                  : 0x1p-149f;
 }
 
 /* The next value of the type towards 0. */
@@ -89,6 +119,7 @@ static int zero_point(const wh_quantizer *q, float min, float scale)
 static float end_code(const wh_quantizer *q, const wh_range *r, const wh_candidate *c)
 {
     float lo = q->lo - (float)c->zero, hi = q->hi - (float)c->zero;
+    if (q->book || q->minifloat) return q->hi;
     float a = rintf(clampf(r->min / c->scale, lo, hi));
     float b = rintf(clampf(r->max / c->scale, lo, hi));
     return fmaxf(fabsf(a), fabsf(b));
@@ -97,7 +128,7 @@ static float end_code(const wh_quantizer *q, const wh_range *r, const wh_candida
 /* Whether the ends of the range decode to something finite: scale * code may pass FLT_MAX. */
 static int decodes(const wh_quantizer *q, const wh_range *r, const wh_candidate *c)
 {
-    if (q->book || fabsf(largest(r)) < FLT_MAX / 4) return 1; /* |table| <= 1; room for a step */
+    if (fabsf(largest(r)) < FLT_MAX / 4) return 1; /* room for a step */
     return isfinite(end_code(q, r, c) * c->scale);
 }
 
@@ -105,7 +136,8 @@ static int decodes(const wh_quantizer *q, const wh_range *r, const wh_candidate 
 static void add(const wh_quantizer *q, const wh_range *r, float scale, float min, wh_candidate *out,
                 size_t *n)
 {
-    wh_candidate c = { round_scale(q->scheme.scale_type, scale), 0 };
+    float stored = round_scale(q->scheme.scale_type, scale);
+    wh_candidate c = { stored * q->unit, stored, 0 };
     if (!isfinite(c.scale) || c.scale == 0.0f || (c.scale < 0.0f && !q->any_sign)) return;
     if (q->scheme.asym) c.zero = zero_point(q, min, c.scale);
     if (*n > 0 && out[*n - 1].scale == c.scale && out[*n - 1].zero == c.zero) return;
@@ -130,22 +162,35 @@ static float spread(float min, float max, float levels)
     return isfinite(width) ? width / levels : (max * 0.5f - min * 0.5f) / levels * 2.0f;
 }
 
+/* The power of two of mxfp4, from e = floor(log2 amax) - 2, so that amax lies in [4, 8). */
+static float power_scale(float amax)
+{
+    int e = 0;
+    frexpf(amax, &e);
+    e -= 3;
+    return ldexpf(1.0f, e < -127 ? -127 : e);
+}
+
 /* The plain scale of the range. 0 when it overflows its type. */
 static int minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, int *raised)
 {
     whit_dtype type = q->scheme.scale_type;
     float min = r->min < 0.0f ? r->min : 0.0f, max = r->max > 0.0f ? r->max : 0.0f;
     float amax = fabsf(largest(r));
-    float s = q->scheme.asym ? spread(min, max, q->hi) : q->book ? amax : amax / q->hi;
-    out->scale = round_scale(type, s);
+    float s = q->scheme.asym ? spread(min, max, q->hi) : amax / q->hi;
+    if (q->scheme.kind == WHIT_MXFP4) s = power_scale(amax);
+    out->stored = round_scale(type, s / q->unit);
     out->zero = 0;
-    *raised = out->scale == 0.0f;
-    if (*raised) out->scale = smallest_scale(type);
+    *raised = out->stored == 0.0f;
+    if (*raised) out->stored = smallest_scale(type);
+    out->scale = out->stored * q->unit;
     if (!isfinite(out->scale)) return 0;
+    if (is_block(q->scheme.kind)) return 1;
     if (q->scheme.asym) out->zero = zero_point(q, min, out->scale);
     while (!decodes(q, r, out)) { /* to where the code just fits, then step by step */
         float most = round_scale(type, FLT_MAX / end_code(q, r, out));
-        out->scale = most < out->scale ? most : lower_scale(type, out->scale);
+        out->stored = most < out->stored ? most : lower_scale(type, out->stored);
+        out->scale = out->stored;
         if (q->scheme.asym) out->zero = zero_point(q, min, out->scale);
     }
     return 1;
@@ -167,16 +212,30 @@ static void search_symmetric(const wh_quantizer *q, const wh_range *r, wh_candid
 static void search_table(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
 {
     float x = largest(r);
-    for (unsigned i = 0; i < 8; i++) { /* from both ends inwards */
-        unsigned pair[2] = { i, 15 - i };
-        for (unsigned j = 0; j < 2; j++)
-            if (pair[j] != q->book->zero)
-                add_exact(q, r, x / q->book->value[pair[j]], 0.0f, out, n);
+    for (unsigned i = 0; i < 16; i++) { /* from both ends inwards */
+        float v = q->book->value[i % 2 ? 15 - i / 2 : i / 2];
+        if (v != 0.0f) add_exact(q, r, x / v, 0.0f, out, n);
     }
     for (size_t i = 0; i < COUNT(shrinks); i++) {
-        add(q, r, shrinks[i] * x, 0.0f, out, n);
-        add(q, r, shrinks[i] * -x, 0.0f, out, n);
+        add(q, r, shrinks[i] * (x / q->hi), 0.0f, out, n);
+        add(q, r, shrinks[i] * (-x / q->hi), 0.0f, out, n);
     }
+}
+
+static void search_minifloat(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
+{
+    float x = fabsf(largest(r));
+    for (float v = q->hi; v > 0.0f;) {
+        add_exact(q, r, x / v, 0.0f, out, n);
+        int e;
+        frexpf(v, &e);
+        float step = ldexpf(1.0f, e - 1 - q->minifloat->mantissa);
+        float least = ldexpf(q->minifloat->smallest, -q->minifloat->mantissa);
+        /* below a power of two the steps are half as wide */
+        if (v == ldexpf(1.0f, e - 1) && step > least) step *= 0.5f;
+        v -= step > least ? step : least;
+    }
+    for (size_t i = 0; i < COUNT(shrinks); i++) add(q, r, shrinks[i] * (x / q->hi), 0.0f, out, n);
 }
 
 static void search_asym(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
@@ -190,16 +249,29 @@ static void search_asym(const wh_quantizer *q, const wh_range *r, wh_candidate *
                 add(q, r, spread(min * ends[i], max * ends[j], q->hi), min * ends[i], out, n);
 }
 
+static void search_block(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
+{
+    float amax = fabsf(largest(r));
+    if (q->scheme.kind == WHIT_MXFP4)
+        add(q, r, 2.0f * power_scale(amax), 0.0f, out, n);
+    else
+        add(q, r, amax / 4.0f / q->unit, 0.0f, out, n);
+}
+
 size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
                      wh_candidate out[WH_MAX_CANDIDATES], int *raised)
 {
     size_t n = 1;
     if (!minmax(q, range, &out[0], raised)) return 0;
     if (!q->search) return n;
-    if (q->scheme.asym)
+    if (is_block(q->scheme.kind))
+        search_block(q, range, out, &n);
+    else if (q->scheme.asym)
         search_asym(q, range, out, &n);
     else if (q->book)
         search_table(q, range, out, &n);
+    else if (q->minifloat)
+        search_minifloat(q, range, out, &n);
     else
         search_symmetric(q, range, out, &n);
     return n;
@@ -208,19 +280,45 @@ size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
 int wh_candidate_fit(const wh_quantizer *q, const wh_range *range, double a, double b, float k,
                      const wh_candidate *best, wh_candidate *out)
 {
-    if (!(b > 0.0)) return 0;
+    if (!(b > 0.0) || is_block(q->scheme.kind)) return 0;
     float s = round_scale(q->scheme.scale_type, (float)(a / b / (double)k));
-    *out = (wh_candidate){ s, best->zero };
+    *out = (wh_candidate){ s, s, best->zero };
     return isfinite(s) && s != 0.0f && (s > 0.0f || q->any_sign) && s != best->scale &&
            decodes(q, range, out);
 }
 
 int wh_candidate_vanishes(const wh_quantizer *q, const wh_range *range, const wh_candidate *c)
 {
-    float a = range->min / c->scale, b = range->max / c->scale; /* minmax scales are positive */
-    if (q->book)
-        return a > q->book->threshold[q->book->zero - 1] && b <= q->book->threshold[q->book->zero];
-    return rintf(a) == 0.0f && rintf(b) == 0.0f;
+    float end[2] = { range->min, range->max },
+          worst = 0.0f; /* the ends decide: grids are monotone */
+    uint8_t codes[2];
+    wh_grid g = wh_candidate_grid(q, c, 1.0f);
+    q->ops->encode(end, 2, &g, codes, &worst);
+    float w[2];
+    uint8_t zero = (uint8_t)c->zero;
+    whit_scheme one = q->scheme;
+    one.gran = WHIT_GRAN_CHANNEL;
+    whit_dequantize(codes, &c->scale, &zero, 1, 2, &one, w, NULL);
+    return w[0] == 0.0f && w[1] == 0.0f;
+}
+
+void wh_range_clip(wh_range *range, float magnitude)
+{
+    if (!(magnitude > 0.0f)) return;
+    if (range->min < -magnitude) range->min = -magnitude;
+    if (range->max > magnitude) range->max = magnitude;
+}
+
+float whit_nvfp4_scale2(float max_magnitude)
+{
+    float s = max_magnitude / (6.0f * 448.0f);
+    return s > 0.0f ? s : 1.0f;
+}
+
+uint64_t wh_percentile_rank(double percentile, uint64_t n)
+{
+    double rank = ceil(percentile / 100.0 * (double)n);
+    return rank < 1.0 ? 1 : rank >= (double)n ? n : (uint64_t)rank;
 }
 
 float wh_range_normaliser(const wh_range *range)
@@ -234,11 +332,9 @@ float wh_range_normaliser(const wh_range *range)
 wh_grid wh_candidate_grid(const wh_quantizer *q, const wh_candidate *c, float k)
 {
     wh_grid g = { .scale = c->scale * k };
-    if (q->book) {
-        g.table = q->book->value;
-        g.threshold = q->book->threshold;
-        return g;
-    }
+    g.book = q->book;
+    g.minifloat = q->minifloat;
+    if (q->book || q->minifloat) return g;
     g.lo = q->lo - (float)c->zero;
     g.hi = q->hi - (float)c->zero;
     g.offset = q->scheme.asym ? c->zero : 1 << (q->scheme.bits - 1);

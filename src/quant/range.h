@@ -10,7 +10,10 @@
  *                 neighbours (a group that lies on a grid is found again exactly)
  *              3. shrinks: f * x'/lo and f * x'/hi for the factors f of range.c
  *              4. one least-squares step from the best
- *   tables     the same with table values in place of k
+ *   tables     the same with table values in place of k (both ends inwards), shrinks of +-x'/top
+ *   fp8        the same with the values of the format, largest first
+ *   mxfp4      1. minmax, e = floor(log2 amax) - 2   2. e + 1
+ *   nvfp4      1. minmax, amax / 6                   2. amax / 4
  *   asym       1. minmax
  *              2. (max - min)/m, m = 2^bits-1 .. 1 (the grid through the extremes), neighbours too
  *              3. both ends shrunk, each by its own factor
@@ -32,17 +35,23 @@
 typedef struct wh_quantizer {
     whit_scheme scheme;
     const wh_encode_ops *ops;
-    const wh_codebook *book; /* NULL: integers */
-    float lo, hi;            /* symmetric codes as signed integers (asym: 0 and 2^bits - 1) */
-    int search;              /* 1: mse, 0: minmax */
-    int any_sign;            /* 1: the scale may be negative */
+    const wh_codebook *book;       /* NULL unless the codes are entries of a table */
+    const wh_minifloat *minifloat; /* NULL unless they are small floats */
+    float lo, hi;      /* integers: symmetric codes as signed numbers (asym: 0 and 2^bits - 1);
+                          else hi is the largest value of the grid */
+    int search;        /* 1: mse, 0: minmax or percentile */
+    double percentile; /* of the magnitudes, 0: all of them */
+    int any_sign;      /* 1: the scale may be negative */
+    whit_nonfinite nonfinite;
+    float unit; /* what a stored scale is multiplied with: nvfp4's scale2, else 1 */
 } wh_quantizer;
 
 whit_status wh_quantizer_init(wh_quantizer *q, const whit_quant_spec *spec, whit_error *err);
 
 typedef struct wh_candidate {
-    float scale; /* of the stored type; not 0 */
-    int zero;    /* asym: 0..2^bits-1; else 0 */
+    float scale;  /* what codes are multiplied with; not 0 */
+    float stored; /* the same in the stored type, before unit */
+    int zero;     /* asym: 0..2^bits-1; else 0 */
 } wh_candidate;
 
 #define WH_MAX_CANDIDATES 832 /* 8 bits asym: 1 + 3 * 255 + 24 + least squares */
@@ -60,6 +69,11 @@ int wh_candidate_fit(const wh_quantizer *q, const wh_range *range, double a, dou
 
 /* Whether every weight of the region gets the code of zero. */
 int wh_candidate_vanishes(const wh_quantizer *q, const wh_range *range, const wh_candidate *c);
+
+/* Percentile: which magnitude of n in ascending order, from 1; and the range clipped to it (left as
+ * it is where that is 0). */
+uint64_t wh_percentile_rank(double percentile, uint64_t n);
+void wh_range_clip(wh_range *range, float magnitude);
 
 /* The power of two that brings the largest magnitude of the region into [1, 2), so that squares
  * neither overflow nor vanish; clamped to 2^-126 .. 2^126. */

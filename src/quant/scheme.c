@@ -14,8 +14,13 @@
 #include <string.h>
 
 /* The sorts of parts. A kind takes a set of them, a text holds at most one of each. */
-enum { PART_GRAN = 1, PART_ASYM = 2, PART_SCALE = 4 };
-enum { PART_INT = PART_GRAN | PART_ASYM | PART_SCALE, PART_TABLE = PART_GRAN | PART_SCALE };
+enum { PART_GRAN = 1, PART_ASYM = 2, PART_SCALE = 4, PART_DQ = 8, PART_BLOCK = 16 };
+enum {
+    PART_INT = PART_GRAN | PART_ASYM | PART_SCALE,
+    PART_TABLE = PART_GRAN | PART_SCALE,
+    PART_NESTED = PART_TABLE | PART_DQ,
+    PART_FP8 = PART_TABLE | PART_BLOCK
+};
 
 typedef struct kind_row {
     const char *name;
@@ -24,23 +29,30 @@ typedef struct kind_row {
     whit_gran gran;           /* the default, and its group */
     uint32_t group;
     unsigned takes;
+    whit_dtype scale; /* of kinds without a choice; WHIT_BOOL: by granularity */
 } kind_row;
 
 /* Where two texts are equally near to what was typed, the earlier row is proposed. */
 /* clang-format off */
 static const kind_row kinds[] = {
-    { "int4", WHIT_INT,     4,   8, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "int8", WHIT_INT,     8, 128, WHIT_GRAN_CHANNEL,   0, PART_INT },
-    { "int2", WHIT_INT,     2,   2, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "int3", WHIT_INT,     3,   4, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "int5", WHIT_INT,     5,  16, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "int6", WHIT_INT,     6,  32, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "int7", WHIT_INT,     7,  64, WHIT_GRAN_GROUP,   128, PART_INT },
-    { "nf4",  WHIT_NF4,     4,   7, WHIT_GRAN_GROUP,    64, PART_TABLE },
-    { "f16",  WHIT_TO_F16,  0,   0, WHIT_GRAN_NONE,      0, 0 },
-    { "bf16", WHIT_TO_BF16, 0,   0, WHIT_GRAN_NONE,      0, 0 },
-    { "f32",  WHIT_TO_F32,  0,   0, WHIT_GRAN_NONE,      0, 0 },
-    { "keep", WHIT_KEEP,    0,   0, WHIT_GRAN_NONE,      0, 0 },
+    { "int4", WHIT_INT,     4,   8, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "int8", WHIT_INT,     8, 128, WHIT_GRAN_CHANNEL,   0, PART_INT, WHIT_BOOL },
+    { "int2", WHIT_INT,     2,   2, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "int3", WHIT_INT,     3,   4, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "int5", WHIT_INT,     5,  16, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "int6", WHIT_INT,     6,  32, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "int7", WHIT_INT,     7,  64, WHIT_GRAN_GROUP,   128, PART_INT, WHIT_BOOL },
+    { "nf4",  WHIT_NF4,     4,   7, WHIT_GRAN_GROUP,    64, PART_NESTED, WHIT_BOOL },
+    { "fp4",  WHIT_FP4,     4,   0, WHIT_GRAN_GROUP,    32, PART_TABLE, WHIT_BOOL },
+    { "fp4bnb",   WHIT_FP4BNB,   4, 0, WHIT_GRAN_GROUP,  64, PART_NESTED, WHIT_BOOL },
+    { "fp8_e4m3", WHIT_FP8_E4M3, 8, 0, WHIT_GRAN_CHANNEL, 0, PART_FP8, WHIT_BOOL },
+    { "fp8_e5m2", WHIT_FP8_E5M2, 8, 0, WHIT_GRAN_CHANNEL, 0, PART_FP8, WHIT_BOOL },
+    { "mxfp4", WHIT_MXFP4,  4,   0, WHIT_GRAN_GROUP,    32, 0, WHIT_F8_E8M0 },
+    { "nvfp4", WHIT_NVFP4,  4,   0, WHIT_GRAN_GROUP,    16, 0, WHIT_F8_E4M3 },
+    { "f16",  WHIT_TO_F16,  0,   0, WHIT_GRAN_NONE,      0, 0, WHIT_BOOL },
+    { "bf16", WHIT_TO_BF16, 0,   0, WHIT_GRAN_NONE,      0, 0, WHIT_BOOL },
+    { "f32",  WHIT_TO_F32,  0,   0, WHIT_GRAN_NONE,      0, 0, WHIT_BOOL },
+    { "keep", WHIT_KEEP,    0,   0, WHIT_GRAN_NONE,      0, 0, WHIT_BOOL },
 };
 /* clang-format on */
 
@@ -54,6 +66,7 @@ static const part_row parts[] = {
     { "tensor", PART_GRAN, WHIT_GRAN_TENSOR },
     { "channel", PART_GRAN, WHIT_GRAN_CHANNEL },
     { "asym", PART_ASYM, 1 },
+    { "dq", PART_DQ, 1 },
     { "sf32", PART_SCALE, WHIT_F32 },
     { "sf16", PART_SCALE, WHIT_F16 },
     { "sbf16", PART_SCALE, WHIT_BF16 },
@@ -61,6 +74,7 @@ static const part_row parts[] = {
 
 #define GROUP_MIN 2
 #define GROUP_MAX 65536
+#define BLOCK_MAX 1024
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
@@ -78,9 +92,10 @@ static const kind_row *kind_of(const whit_scheme *s)
     return NULL;
 }
 
-static whit_dtype default_scale(whit_gran gran)
+static whit_dtype default_scale(const kind_row *row, const whit_scheme *s)
 {
-    return gran == WHIT_GRAN_GROUP ? WHIT_F16 : WHIT_F32;
+    if (row->scale != WHIT_BOOL) return row->scale;
+    return s->gran == WHIT_GRAN_GROUP && !s->dq ? WHIT_F16 : WHIT_F32;
 }
 
 /* "g64" to 64; 0 where the text is not such a part or the number is outside its range. */
@@ -95,6 +110,24 @@ static uint32_t read_group(const char *text, size_t len)
     return n >= GROUP_MIN && n <= GROUP_MAX ? n : 0;
 }
 
+/* "block128x64" to 128 and 64; 0 where the text is not such a part or out of range. */
+static int read_block(const char *text, size_t len, uint32_t *rows, uint32_t *cols)
+{
+    uint32_t side[2] = { 0, 0 };
+    size_t i = 5;
+    if (len < 8 || memcmp(text, "block", 5) != 0) return 0;
+    for (int k = 0; k < 2; k++) {
+        size_t first = i;
+        while (i < len && i < first + 4 && text[i] >= '0' && text[i] <= '9')
+            side[k] = side[k] * 10 + (uint32_t)(text[i++] - '0');
+        if (text[first] == '0' || side[k] < 2 || side[k] > BLOCK_MAX) return 0;
+        if (k == 0 && (i >= len || text[i++] != 'x')) return 0;
+    }
+    *rows = side[0];
+    *cols = side[1];
+    return i == len;
+}
+
 /* Set in *s what one part says; *sort is its sort. Returns what is wrong, or NULL. */
 static const char *read_part(const char *text, size_t len, whit_scheme *s, unsigned *sort)
 {
@@ -105,6 +138,11 @@ static const char *read_part(const char *text, size_t len, whit_scheme *s, unsig
         if (strlen(parts[i].name) == len && memcmp(parts[i].name, text, len) == 0) row = &parts[i];
     if (!row) {
         uint32_t group = read_group(text, len);
+        if (read_block(text, len, &s->block_rows, &s->group)) {
+            s->gran = WHIT_GRAN_BLOCK;
+            *sort = PART_GRAN | PART_BLOCK;
+            return NULL;
+        }
         if (!group && text[0] == 'g' && len > 1 && text[1] >= '0' && text[1] <= '9')
             return "a group is g2 to g65536";
         if (!group) return "unknown part";
@@ -121,6 +159,9 @@ static const char *read_part(const char *text, size_t len, whit_scheme *s, unsig
     case PART_ASYM:
         s->asym = row->value;
         break;
+    case PART_DQ:
+        s->dq = row->value;
+        break;
     default:
         s->scale_type = (whit_dtype)row->value;
     }
@@ -133,7 +174,11 @@ static const char *read_scheme(const char *text, whit_scheme *out)
     size_t len = strcspn(text, "-");
     const kind_row *row = kind_named(text, len);
     if (!row) return "unknown kind";
-    whit_scheme s = { row->kind, row->bits, 0, row->gran, row->group, WHIT_F32 };
+    whit_scheme s = { .kind = row->kind,
+                      .bits = row->bits,
+                      .gran = row->gran,
+                      .group = row->group,
+                      .scale_type = WHIT_F32 };
     unsigned seen = 0;
     while (text[len] == '-') {
         unsigned sort;
@@ -141,11 +186,13 @@ static const char *read_scheme(const char *text, whit_scheme *out)
         len = strcspn(text, "-");
         const char *wrong = read_part(text, len, &s, &sort);
         if (wrong) return wrong;
-        if (!(row->takes & sort)) return "this kind has no such part";
+        if ((row->takes & sort) != sort) return "this kind has no such part";
         if (seen & sort) return "two parts of one sort";
         seen |= sort;
     }
-    if (!(seen & PART_SCALE)) s.scale_type = default_scale(s.gran);
+    if ((seen & PART_DQ) && (seen & PART_SCALE)) return "dq scales have no other type";
+    if ((seen & PART_DQ) && s.gran != WHIT_GRAN_GROUP) return "dq needs groups";
+    if (!(seen & PART_SCALE)) s.scale_type = default_scale(row, &s);
     *out = s;
     return NULL;
 }
@@ -159,7 +206,9 @@ static const struct {
 } tries[] = {
     { PART_GRAN,
       { "", "-tensor", "-channel", "-g128", "-g64", "-g32", "-g16", "-g256", "-g65536", "-g" } },
+    { PART_BLOCK, { "", "-block128x128" } },
     { PART_ASYM, { "", "-asym" } },
+    { PART_DQ, { "", "-dq" } },
     { PART_SCALE, { "", "-sf32", "-sf16", "-sbf16" } },
 };
 #define TRIES COUNT(tries)
@@ -271,7 +320,7 @@ whit_status whit_scheme_parse(whit_scheme *out, const char *text, whit_error *er
 const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT])
 {
     const kind_row *row = kind_of(scheme);
-    char group[16] = "";
+    char group[32] = "";
     const char *part[2] = { "", "" }; /* granularity without a number, scale type */
     if (!row) {
         memcpy(buf, "?", 2);
@@ -284,12 +333,15 @@ const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TE
             part[1] = parts[i].name;
     }
     if (scheme->gran == WHIT_GRAN_GROUP) snprintf(group, sizeof group, "g%u", scheme->group);
+    if (scheme->gran == WHIT_GRAN_BLOCK)
+        snprintf(group, sizeof group, "block%ux%u", scheme->block_rows, scheme->group);
     int gran = (row->takes & PART_GRAN) && scheme->gran != WHIT_GRAN_NONE;
     int asym = (row->takes & PART_ASYM) && scheme->asym;
-    int scale = (row->takes & PART_SCALE) && scheme->scale_type != default_scale(scheme->gran);
-    snprintf(buf, WHIT_SCHEME_TEXT, "%s%s%s%s%s%s%s", row->name, gran ? "-" : "",
-             gran ? part[0] : "", gran ? group : "", asym ? "-asym" : "", scale ? "-" : "",
-             scale ? part[1] : "");
+    int dq = (row->takes & PART_DQ) && scheme->dq;
+    int scale = (row->takes & PART_SCALE) && scheme->scale_type != default_scale(row, scheme);
+    snprintf(buf, WHIT_SCHEME_TEXT, "%s%s%s%s%s%s%s%s", row->name, gran ? "-" : "",
+             gran ? part[0] : "", gran ? group : "", asym ? "-asym" : "", dq ? "-dq" : "",
+             scale ? "-" : "", scale ? part[1] : "");
     return buf;
 }
 
@@ -316,6 +368,11 @@ void whit_scheme_scales(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
     case WHIT_GRAN_GROUP:
         if (scheme->group == 0) break;
         *scale_rows = rows;
+        *scale_cols = cols / scheme->group + (cols % scheme->group != 0);
+        break;
+    case WHIT_GRAN_BLOCK:
+        if (scheme->group == 0 || scheme->block_rows == 0) break;
+        *scale_rows = rows / scheme->block_rows + (rows % scheme->block_rows != 0);
         *scale_cols = cols / scheme->group + (cols % scheme->group != 0);
         break;
     }

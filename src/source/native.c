@@ -112,8 +112,8 @@ static whit_status claim_plane(context *c, whit_source_tensor *s, const whit_pla
     wh_buf_free(&name);
     if (st != WHIT_OK) return st;
     const whit_tensor *t = whit_file_tensor(c->file, *index);
-    if (t->dtype != p->dtype || t->rank != 2 || t->shape[0] != p->shape[0] ||
-        t->shape[1] != p->shape[1])
+    if (t->dtype != p->dtype || t->rank != p->rank ||
+        memcmp(t->shape, p->shape, p->rank * sizeof p->shape[0]) != 0)
         return bad(c, t->name, "type or shape is not what the scheme says");
     s->tensor.bytes += t->bytes;
     return WHIT_OK;
@@ -157,7 +157,8 @@ static whit_status add_entry(context *c, list *l)
     l->item = items;
     if (!grown) return no_memory(c);
     whit_source_tensor *s = &l->item[l->count];
-    *s = (whit_source_tensor){ .planes = { WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
+    *s = (whit_source_tensor){ .planes = { WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND,
+                                           WHIT_NOT_FOUND } };
     s->tensor.name = wh_strndup(c->json.text, c->json.text_len);
     if (!s->tensor.name) return no_memory(c);
     l->count++;

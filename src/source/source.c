@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "quant/nested.h"
 #include "source/native.h"
 
 struct whit_source {
@@ -40,7 +41,7 @@ static void add_plain(whit_source *s, size_t i)
     const whit_tensor *stored = whit_file_tensor(s->file, i);
     *t = (whit_source_tensor){ .tensor = *stored,
                                .stored = stored->dtype,
-                               .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
+                               .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
     whit_tensor_matrix(stored, &t->rows, &t->cols);
 }
 
@@ -182,19 +183,45 @@ typedef struct reader {
     const whit_source *source;
     const whit_source_tensor *t;
     uint64_t row_bytes, group, groups; /* of a row; group == cols for one scale a row */
+    uint64_t high;                     /* rows that share scales: 1, or those of a block */
     piece *buf;
     whit_error *err;
 } reader;
+
+/* dq: scales [first, first + n) from their codes, block by block. */
+static whit_status read_nested(const reader *r, uint64_t first, size_t n)
+{
+    const whit_file *file = r->source->file;
+    float map[256], absmax[PIECE_SCALES / WH_NESTED_BLOCK + 2], offset = 0.0f;
+    uint64_t block = first / WH_NESTED_BLOCK;
+    size_t blocks = (size_t)((first + n - 1) / WH_NESTED_BLOCK - block + 1);
+    whit_status st = whit_file_read(file, r->t->planes[1], first, n, r->buf->scale_bytes, r->err);
+    if (st == WHIT_OK)
+        st = whit_file_read_f32(file, r->t->planes[2], block, blocks, absmax, r->err);
+    if (st == WHIT_OK) st = whit_file_read_f32(file, r->t->planes[3], 0, 1, &offset, r->err);
+    wh_nested_map(map);
+    for (size_t i = 0; i < n && st == WHIT_OK; i++)
+        r->buf->scale[i] = wh_nested_decode(map, r->buf->scale_bytes[i],
+                                            absmax[(first + i) / WH_NESTED_BLOCK - block], offset);
+    return st;
+}
 
 /* Scales [first, first + n) of the plane, and their zero points. */
 static whit_status read_scales(const reader *r, uint64_t first, size_t n)
 {
     whit_dtype type = r->t->scheme.scale_type;
     size_t size = whit_dtype_bits(type) / 8;
+    if (r->t->scheme.dq) return read_nested(r, first, n);
     whit_status st = whit_file_read(r->source->file, r->t->planes[1], first * size, n * size,
                                     r->buf->scale_bytes, r->err);
     if (st != WHIT_OK) return st;
     whit_dtype_to_f32(type, r->buf->scale_bytes, n, r->buf->scale);
+    if (r->t->scheme.kind == WHIT_NVFP4) {
+        float scale2 = 0.0f;
+        st = whit_file_read_f32(r->source->file, r->t->planes[2], 0, 1, &scale2, r->err);
+        for (size_t i = 0; i < n; i++) r->buf->scale[i] *= scale2;
+        return st;
+    }
     if (!r->t->scheme.asym) return WHIT_OK;
     return whit_file_read(r->source->file, r->t->planes[2], first, n, r->buf->zero, r->err);
 }
@@ -226,10 +253,11 @@ static whit_status read_piece(const reader *r, uint64_t row, size_t rows, uint64
     whit_status st =
         whit_file_read(r->source->file, r->t->planes[0], at, bytes, r->buf->packed, r->err);
     if (st == WHIT_OK)
-        st = read_scales(r, whole ? 0 : row * r->groups + g0, whole ? 1 : rows * groups);
+        st = read_scales(r, whole ? 0 : row / r->high * r->groups + g0,
+                         whole ? 1 : (rows + r->high - 1) / r->high * groups);
     for (size_t i = 0; i < rows && st == WHIT_OK; i++) {
         whit_unpack_bits(r->buf->packed + i * r->row_bytes, n, bits, r->buf->codes);
-        decode_row(r, r->buf->codes, whole ? 0 : i * groups, c, n, dst + i * n);
+        decode_row(r, r->buf->codes, whole ? 0 : i / r->high * groups, c, n, dst + i * n);
     }
     return st;
 }
@@ -243,13 +271,16 @@ static whit_status read_codes(const reader *r, uint64_t r0, uint64_t rows, uint6
         if (step_rows > PIECE_SCALES / r->groups) step_rows = PIECE_SCALES / r->groups;
         step_cols = cols;
     }
-    for (uint64_t i = 0; i < rows; i += step_rows)
+    for (uint64_t i = 0, m; i < rows; i += m) {
+        m = rows - i < step_rows ? rows - i : step_rows;
+        /* rows of one block only: their scales are one row of the plane */
+        if (r->high > 1 && m > r->high - (r0 + i) % r->high) m = r->high - (r0 + i) % r->high;
         for (uint64_t c = 0; c < cols; c += step_cols) {
-            size_t m = (size_t)(rows - i < step_rows ? rows - i : step_rows);
             size_t n = (size_t)(cols - c < step_cols ? cols - c : step_cols);
-            whit_status st = read_piece(r, r0 + i, m, c0 + c, n, dst + i * cols + c);
+            whit_status st = read_piece(r, r0 + i, (size_t)m, c0 + c, n, dst + i * cols + c);
             if (st != WHIT_OK) return st;
         }
+    }
     return WHIT_OK;
 }
 
@@ -266,7 +297,8 @@ whit_status whit_source_read_f32(const whit_source *source, size_t index, uint64
         return whit_file_read_f32(source->file, t->planes[0], r0 * t->cols + c0,
                                   (size_t)(rows * cols), dst, err);
     reader r = { .source = source, .t = t, .err = err, .group = t->cols };
-    if (t->scheme.gran == WHIT_GRAN_GROUP && t->scheme.group < t->cols) r.group = t->scheme.group;
+    if (t->scheme.group && t->scheme.group < t->cols) r.group = t->scheme.group;
+    r.high = t->scheme.block_rows ? t->scheme.block_rows : 1;
     r.groups = (t->cols + r.group - 1) / r.group;
     r.row_bytes = whit_file_tensor(source->file, t->planes[0])->shape[1];
     r.buf = malloc(sizeof *r.buf);

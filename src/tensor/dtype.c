@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include <whit/tensor.h>
 
+#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -141,6 +142,14 @@ whit_status whit_dtype_from_f32(whit_dtype dtype, const float *src, size_t count
     if (count > 0 && (!src || !dst)) return WHIT_ERR_ARG;
     uint8_t *out = dst;
     switch (dtype) {
+    case WHIT_F64:
+        for (size_t i = 0; i < count; i++) {
+            double d = (double)src[i];
+            uint64_t u;
+            memcpy(&u, &d, sizeof u);
+            wh_store64(out + 8 * i, u);
+        }
+        return WHIT_OK;
     case WHIT_F32:
         for (size_t i = 0; i < count; i++) wh_store32(out + 4 * i, wh_f32_bits(src[i]));
         return WHIT_OK;
@@ -149,6 +158,16 @@ whit_status whit_dtype_from_f32(whit_dtype dtype, const float *src, size_t count
         return WHIT_OK;
     case WHIT_BF16:
         for (size_t i = 0; i < count; i++) wh_store16(out + 2 * i, wh_f32_to_bf16(src[i]));
+        return WHIT_OK;
+    case WHIT_F8_E4M3:
+    case WHIT_F8_E5M2: {
+        const wh_minifloat *f = dtype == WHIT_F8_E4M3 ? &wh_e4m3 : &wh_e5m2;
+        for (size_t i = 0; i < count; i++)
+            out[i] = isnan(src[i]) ? 0x7f : wh_minifloat_code(f, wh_minifloat_round(f, src[i]));
+        return WHIT_OK;
+    }
+    case WHIT_F8_E8M0:
+        for (size_t i = 0; i < count; i++) out[i] = wh_f32_to_e8m0(src[i]);
         return WHIT_OK;
     default:
         return WHIT_ERR_ARG;

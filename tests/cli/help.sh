@@ -36,7 +36,7 @@ for command in quantize plan dequantize inspect compare; do
     run 0 $command a b c --help # help needs no sensible operands
 done
 run 0 help quantize
-out_has '--rule GLOB=SCHEME' '--dry-run' 'int4-g128' '-f, --force' '--json[=FILE]' '--clip minmax|mse'
+out_has '--rule GLOB=SCHEME' '--dry-run' 'int4-g128' '-f, --force' '--json[=FILE]' '--clip minmax|mse|percentile:P'
 
 run 0 --version
 out_has 'whit '

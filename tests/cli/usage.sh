@@ -38,7 +38,7 @@ refused 2 '--scheme needs a value' quantize in --scheme
 refused 2 '-o needs a value; try: --output=-f' quantize in -o -f
 refused 2 '--output needs a value' quantize in --output=
 refused 2 '--force takes no value' quantize in --force=yes
-refused 2 "--clip takes minmax|mse, not 'max'" quantize in -o x --clip max
+refused 2 "--clip takes minmax|mse|percentile:P with P above 0, at most 100, not 'max'" quantize in -o x --clip max
 refused 2 '--progress takes auto|plain|json|none' inspect in --progress bar
 refused 2 '--color needs a value' inspect in --color ''
 refused 2 "not 'f64'" dequantize in -o x.safetensors --dtype f64
