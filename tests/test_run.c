@@ -313,8 +313,8 @@ static void converted(const scratch *s)
             whit_dtype_from_f32(to[i].type, w[k], n, want);
             CHECK(got && len == n * size && !memcmp(want, got, len), "%s to %s", m[k].name,
                   to[i].scheme);
-            CHECK(t->stored == to[i].type && t->tensor.dtype == whit_dtype_parse(m[k].dtype),
-                  "%s: stored %s, was %s", m[k].name, whit_dtype_name(t->stored),
+            CHECK(t->stored == to[i].type && t->tensor.dtype == to[i].type,
+                  "%s: stored %s, listed %s", m[k].name, whit_dtype_name(t->stored),
                   whit_dtype_name(t->tensor.dtype));
             free(want);
             free(got);

@@ -17,12 +17,11 @@ extern "C" {
 typedef struct whit_source whit_source;
 
 typedef struct whit_source_tensor {
-    whit_tensor tensor;  /* name, source type and shape; bytes: all that is stored for it;
+    whit_tensor tensor;  /* name, shape, type (codes: the source's); bytes: all that is stored;
                             offset and shard: of its first plane                          */
     whit_scheme scheme;  /* of the stored form: WHIT_KEEP for a plain tensor, else int, nf4,
                             or f16, bf16, f32 where the file says the type was changed    */
-    whit_dtype stored;   /* type of the stored data: dtype unless the scheme changed it;
-                            WHIT_U8 for codes                                             */
+    whit_dtype stored;   /* type of the stored data: tensor.dtype, or WHIT_U8 for codes   */
     uint64_t rows, cols; /* the matrix                                                    */
     size_t planes[4];    /* indices into the whit_file: data or codes, scales, zero points (nvfp4:
                             scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none     */

@@ -142,6 +142,7 @@ static whit_status resolve(context *c, whit_source_tensor *s)
             memcmp(t->shape, s->tensor.shape, t->rank * sizeof t->shape[0]) != 0)
             return bad(c, s->tensor.name, "type or shape is not what whit.tensors says");
         s->tensor.bytes = t->bytes;
+        s->tensor.dtype = t->dtype; /* it is a plain tensor of that type now */
     }
     const whit_tensor *first = whit_file_tensor(c->file, s->planes[0]);
     s->stored = first->dtype;
