@@ -1,5 +1,5 @@
-# tests/cli/golden.sh - the bytes of every scheme: checksums of written files, at 1, 2, 8 threads (or those of
-# WHIT_GOLDEN_THREADS).
+# tests/cli/golden.sh - the bytes of every scheme: checksums of written files, at 1, 2 and 8 threads
+# (or those of WHIT_GOLDEN_THREADS).
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 
