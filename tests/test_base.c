@@ -16,14 +16,15 @@
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
-/* Allocations that cannot be are tested too: sanitizers shall say NULL, as the system does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+/* Allocations that cannot be are tested too: sanitizers shall say NULL, as the system does. They
+ * find these functions only if they are not hidden. */
+WHIT_API const char *__asan_default_options(void);
+WHIT_API const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
+WHIT_API const char *__tsan_default_options(void);
+WHIT_API const char *__tsan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
