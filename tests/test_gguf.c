@@ -344,7 +344,7 @@ static void test_metadata(const scratch *s)
 static void test_limits(const scratch *s)
 {
     enum { KEYS = 100000, NAME_MAX_ = 65535, META = 65536, STRING = 16 << 20 };
-    char path[SCRATCH_PATH], key[16], *text = calloc(STRING + 2, 1);
+    char path[SCRATCH_PATH], key[24], *text = calloc(STRING + 2, 1);
     if (!text) scratch_die("memory");
     memset(text, 'x', STRING + 1);
     scratch_path(s, "l.gguf", path);
