@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/draw.h"
 #include "job/stream.h"
 
 #define WIDTH 960
@@ -154,67 +154,6 @@ static whit_status count_values(histogram *h, const whit_source *source, size_t 
 
 /* ---- drawing ---- */
 
-/* Text for XML: what it does not allow becomes '?'. */
-static void put_escaped(wh_buf *b, const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    for (size_t left = strlen(text), n; left > 0; left -= n, p += n) {
-        n = wh_utf8_sequence(p, left);
-        int noncharacter = n == 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe;
-        if (n == 0) n = 1, noncharacter = 1;
-        if (noncharacter || *p < ' ' || *p == 0x7f)
-            wh_buf_puts(b, "?");
-        else if (strchr("&<>\"'", *p))
-            wh_buf_putf(b, "&#%u;", *p);
-        else
-            wh_buf_put(b, p, n);
-    }
-}
-
-/* Four digits of a number, whatever the locale. */
-static void put_number(wh_buf *b, double v)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%.3e", v);
-    if (isnan(v))
-        wh_buf_puts(b, "-");
-    else if (isinf(v))
-        wh_buf_puts(b, "infinite");
-    else
-        wh_json_put_double(b, strtod(text, NULL));
-}
-
-/* A coordinate, to a tenth. */
-static void put_at(wh_buf *b, double v)
-{
-    long tenths = lround(10.0 * v);
-    wh_buf_putf(b, "%ld.%ld", tenths / 10, tenths % 10);
-}
-
-static void put_line(wh_buf *b, const char *kind, double x1, double y1, double x2, double y2)
-{
-    wh_buf_putf(b, "<path class=\"%s\" d=\"M", kind);
-    put_at(b, x1);
-    wh_buf_puts(b, " ");
-    put_at(b, y1);
-    wh_buf_puts(b, "L");
-    put_at(b, x2);
-    wh_buf_puts(b, " ");
-    put_at(b, y2);
-    wh_buf_puts(b, "\"/>\n");
-}
-
-static void put_label(wh_buf *b, const char *anchor, double x, double y, double value)
-{
-    wh_buf_putf(b, "<text text-anchor=\"%s\" x=\"", anchor);
-    put_at(b, x);
-    wh_buf_puts(b, "\" y=\"");
-    put_at(b, y);
-    wh_buf_puts(b, "\">");
-    put_number(b, value);
-    wh_buf_puts(b, "</text>\n");
-}
-
 static double x_of(const histogram *h, double value)
 {
     return LEFT + PLOT_WIDTH * place(&h->x, value);
@@ -238,27 +177,17 @@ static void put_bars(wh_buf *b, const histogram *h)
     wh_buf_putf(b, "<path class=\"bar\" d=\"M%d %d", LEFT, TOP + PLOT_HEIGHT);
     for (size_t i = 0; i < h->bins; i++) {
         wh_buf_puts(b, "V");
-        put_at(b, y_of(h, (double)h->count[i]));
+        wh_draw_at(b, y_of(h, (double)h->count[i]));
         wh_buf_putf(b, "H%zu", LEFT + (i + 1) * (PLOT_WIDTH / h->bins));
     }
     wh_buf_putf(b, "V%dZ\"/>\n", TOP + PLOT_HEIGHT);
 }
 
-/* 1, 2 or 5 times a power of ten: about `parts` of them make the range. */
-static double nice_step(double range, double parts)
-{
-    double raw = range / parts, power = pow(10.0, floor(log10(raw)));
-    return raw / power < 1.5   ? power
-           : raw / power < 3.5 ? 2.0 * power
-           : raw / power < 7.5 ? 5.0 * power
-                               : 10.0 * power;
-}
-
 static void put_x_tick(wh_buf *b, const histogram *h, double value)
 {
     double x = x_of(h, value), y = TOP + PLOT_HEIGHT;
-    put_line(b, "axis", x, y, x, y + 5);
-    put_label(b, "middle", x, y + 19, value);
+    wh_draw_line(b, "axis", x, y, x, y + 5);
+    wh_draw_label(b, "middle", x, y + 19, value);
 }
 
 /* Linear: a nice step. Else 0 and powers of ten from the unit on, as far apart as labels need. */
@@ -266,7 +195,7 @@ static void put_x_axis(wh_buf *b, const histogram *h)
 {
     const axis *a = &h->x;
     if (a->unit == 0.0) {
-        double step = nice_step(a->hi - a->lo, 8.0);
+        double step = wh_nice_step(a->hi - a->lo, 8.0);
         for (double k = ceil(a->lo / step); k * step <= a->hi; k++)
             put_x_tick(b, h, k * step + 0.0);
         return;
@@ -285,12 +214,12 @@ static void put_x_axis(wh_buf *b, const histogram *h)
 
 static void put_y_axis(wh_buf *b, const histogram *h)
 {
-    double most = (double)h->most, step = is_log(h) ? 1.0 : fmax(nice_step(most, 5.0), 1.0);
+    double most = (double)h->most, step = is_log(h) ? 1.0 : fmax(wh_nice_step(most, 5.0), 1.0);
     for (double v = step; v <= most; v = is_log(h) ? 10.0 * v : v + step) {
-        put_line(b, "rule", LEFT, y_of(h, v), LEFT + PLOT_WIDTH, y_of(h, v));
-        put_label(b, "end", LEFT - 6, y_of(h, v) + 4, v);
+        wh_draw_line(b, "rule", LEFT, y_of(h, v), LEFT + PLOT_WIDTH, y_of(h, v));
+        wh_draw_label(b, "end", LEFT - 6, y_of(h, v) + 4, v);
     }
-    put_line(b, "axis", LEFT, TOP + PLOT_HEIGHT, LEFT + PLOT_WIDTH, TOP + PLOT_HEIGHT);
+    wh_draw_line(b, "axis", LEFT, TOP + PLOT_HEIGHT, LEFT + PLOT_WIDTH, TOP + PLOT_HEIGHT);
 }
 
 /* The levels of the scheme for one group that holds the smallest and the largest value. */
@@ -319,9 +248,9 @@ static whit_status put_grid(wh_buf *b, const histogram *h, const whit_stats_row 
         if (x < LEFT - 0.5 || x > LEFT + PLOT_WIDTH + 0.5) continue;
         double bottom = TOP + PLOT_HEIGHT;
         if (levels > MANY_LEVELS)
-            put_line(b, "grid", x, bottom + 24, x, bottom + 32);
+            wh_draw_line(b, "grid", x, bottom + 24, x, bottom + 32);
         else
-            put_line(b, "grid", x, TOP, x, bottom + 5);
+            wh_draw_line(b, "grid", x, TOP, x, bottom + 5);
     }
     return st;
 }
@@ -329,23 +258,19 @@ static whit_status put_grid(wh_buf *b, const histogram *h, const whit_stats_row 
 static void put_head(wh_buf *b, const whit_stats_row *row, const whit_scheme *scheme)
 {
     char name[WH_SHORT], text[WHIT_SCHEME_TEXT];
-    wh_buf_putf(b,
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                "viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"sans-serif\" font-size=\"12\" "
-                "fill=\"#333\">\n<style>.bar{fill:#4c78a8}.grid{stroke:#e4572e;opacity:.8}"
-                ".axis{stroke:#333}.rule{stroke:#ddd}</style>\n"
-                "<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n<text x=\"%d\" y=\"24\" "
-                "font-size=\"16\">",
-                WIDTH, HEIGHT, WIDTH, HEIGHT, WIDTH, HEIGHT, LEFT);
-    put_escaped(b, wh_short(name, row->source->tensor.name));
+    wh_draw_open(b, WIDTH, HEIGHT,
+                 ".bar{fill:#4c78a8}.grid{stroke:#e4572e;opacity:.8}"
+                 ".axis{stroke:#333}.rule{stroke:#ddd}");
+    wh_buf_putf(b, "<text x=\"%d\" y=\"24\" font-size=\"16\">", LEFT);
+    wh_draw_text(b, wh_short(name, row->source->tensor.name));
     wh_buf_putf(b, "</text>\n<text x=\"%d\" y=\"43\">mean ", LEFT);
-    put_number(b, row->mean);
+    wh_draw_number(b, row->mean);
     wh_buf_puts(b, ", deviation ");
-    put_number(b, row->std);
+    wh_draw_number(b, row->std);
     wh_buf_puts(b, ", kurtosis ");
-    put_number(b, row->kurtosis);
+    wh_draw_number(b, row->kurtosis);
     wh_buf_puts(b, ", outlier ratio ");
-    put_number(b, row->outlier_ratio);
+    wh_draw_number(b, row->outlier_ratio);
     wh_buf_putf(b, ", %llu zeros, %llu NaN, %llu infinite</text>\n", (unsigned long long)row->zeros,
                 (unsigned long long)row->nan, (unsigned long long)row->inf);
     if (!scheme) return;
