@@ -73,6 +73,13 @@ static const cli_option option_table[] = {
       "files as in the input); a tensor is never cut" },
     { "explain", 0, OPTION_TEXT, "TENSOR", FIELD(explain), 0, CLI_PLAN,
       "say who decided about one tensor, and what others said" },
+    { "sweep", 0, OPTION_FLAG, NULL, FIELD(sweep), 1, CLI_PLAN,
+      "try many schemes and group sizes on what would be\n"
+      "quantized: bits a weight against SQNR" },
+    { "csv", 0, OPTION_TEXT, "FILE", FIELD(csv), 0, CLI_PLAN,
+      "of --sweep: the table as comma-separated values" },
+    { "svg", 0, OPTION_TEXT, "FILE", FIELD(svg), 0, CLI_PLAN,
+      "of --sweep: a picture with the Pareto front" },
     { "dry-run", 0, OPTION_FLAG, NULL, FIELD(dry_run), 1, CLI_QUANTIZE,
       "print the plan with exact sizes, write nothing" },
     { "shape", 0, OPTION_SHAPE, "R,C", FIELD(shape), 0, CLI_JOBS,
@@ -347,6 +354,24 @@ static cli_outcome parse_letters(cli_options *opt, const char *arg, arguments *a
     return CLI_RUN;
 }
 
+/* 0: refused, and reported. */
+static int check_sweep(const cli_options *opt)
+{
+    const char *name = opt->command->name;
+    if (!opt->sweep && (opt->csv || opt->svg))
+        cli_error(opt, "%s: %s is for the sweep; try: --sweep with it", name,
+                  opt->csv ? "--csv" : "--svg");
+    else if (opt->sweep && opt->explain)
+        cli_error(opt, "%s: --sweep and --explain exclude each other; try: one of them", name);
+    else if (opt->sweep && opt->operands_count > 1)
+        cli_error(opt, "%s: --sweep takes one input; try: one by one", name);
+    else if (opt->csv && opt->svg && strcmp(opt->csv, opt->svg) == 0)
+        cli_error(opt, "%s: --csv and --svg name the same file; try: another name", name);
+    else
+        return 1;
+    return 0;
+}
+
 static cli_outcome check_operands(const cli_options *opt)
 {
     const cli_command *c = opt->command;
@@ -359,6 +384,7 @@ static cli_outcome check_operands(const cli_options *opt)
                   opt->tensor ? "--tensor" : "--scheme");
         return CLI_BAD_USAGE;
     }
+    if (c->bit == CLI_PLAN && !check_sweep(opt)) return CLI_BAD_USAGE;
     if (opt->operands_count > c->max_operands) {
         cli_error(opt, "%s: unexpected argument '%s'; usage: whit %s %s", c->name,
                   opt->operands[c->max_operands], c->name, c->operands);

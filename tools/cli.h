@@ -76,7 +76,8 @@ struct cli_options {
     const char *output, *scheme, *embeddings, *head, *recipe;
     const char *explain;      /* a tensor; NULL: not asked for                               */
     const char *svg, *tensor; /* a picture, and what it shows                              */
-    const char *json_path;    /* of --json=FILE; NULL: JSON goes to stdout                  */
+    const char *csv;
+    const char *json_path; /* of --json=FILE; NULL: JSON goes to stdout                  */
     uint64_t max_memory, shard_size;
     uint64_t threads, top;
     cli_shape shape; /* of a raw array                                                   */
@@ -87,7 +88,7 @@ struct cli_options {
     int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;
-    int json, force, strict, dry_run, tensors, check, stats;
+    int json, force, strict, dry_run, tensors, check, stats, sweep;
     int top_given;
 };
 
@@ -175,6 +176,9 @@ typedef struct cli_results {
  * NULL allowed). Close it in any case. */
 whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
                              const whit_source *b, whit_error *err);
+/* The same for the file of another option (--svg, --csv), in results->json. */
+whit_status cli_results_file(cli_results *results, const cli_options *opt, const char *option,
+                             const char *path, const whit_source *source, whit_error *err);
 /* WHIT_ERR_ARG if the JSON file is an input of this source or the output of these options. */
 whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err);
 /* All was written: give the JSON file its name. */
@@ -206,6 +210,9 @@ void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress
 int cli_quantize(const cli_options *opt);
 /* One input: that of opt, which has no other. results: NULL, or open already for all inputs. */
 whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_error *err);
+/* The options of quantize and plan, with progress as their whit_progress_fn. */
+void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,
+                          cli_progress *progress);
 int cli_batch(const cli_options *opt); /* cli_quantize_one for each of several inputs */
 int cli_plan(const cli_options *opt);
 int cli_dequantize(const cli_options *opt);

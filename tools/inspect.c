@@ -5,8 +5,6 @@
 
 #include "cli.h"
 
-#include <string.h>
-
 /* A file with problems is malformed input, like one that could not be opened. */
 static whit_status verdict(const cli_options *opt, const whit_check *check, whit_error *err)
 {
@@ -43,18 +41,6 @@ static whit_status find_tensor(const cli_options *opt, const whit_source *source
                     cli_short(name, CLI_SHORT, opt->operands[0]));
 }
 
-/* The picture goes the way of a JSON file: under a temporary name, complete or not at all. */
-static whit_status open_picture(cli_results *picture, const cli_options *opt,
-                                const whit_source *source, whit_error *err)
-{
-    cli_options file = *opt;
-    file.json = 1;
-    file.json_path = opt->svg;
-    if (opt->json_path && strcmp(opt->svg, opt->json_path) == 0)
-        return cli_fail(err, WHIT_ERR_ARG, "--svg and --json name the same file");
-    return cli_results_open(picture, &file, source, NULL, err);
-}
-
 static whit_status draw(const cli_options *opt, const whit_source *source, const whit_stats *stats,
                         const whit_scheme *scheme, const whit_job_options *job, FILE *out,
                         whit_error *err)
@@ -87,7 +73,8 @@ int cli_inspect(const cli_options *opt)
         cli_source_warnings(opt, source);
         st = cli_results_open(&results, opt, source, NULL, &err);
     }
-    if (st == WHIT_OK && opt->svg) st = open_picture(&picture, opt, source, &err);
+    if (st == WHIT_OK && opt->svg)
+        st = cli_results_file(&picture, opt, "--svg", opt->svg, source, &err);
     if (st == WHIT_OK && opt->check) st = whit_check_run(&check, source, &job, &err);
     if (st == WHIT_OK && (opt->stats || opt->svg)) st = whit_stats_run(&stats, source, &job, &err);
     if (st == WHIT_OK && opt->svg) st = draw(opt, source, stats, &scheme, &job, picture.json, &err);

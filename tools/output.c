@@ -215,6 +215,17 @@ whit_status cli_results_open(cli_results *results, const cli_options *opt, const
     return WHIT_OK;
 }
 
+whit_status cli_results_file(cli_results *results, const cli_options *opt, const char *option,
+                             const char *path, const whit_source *source, whit_error *err)
+{
+    cli_options file = *opt;
+    file.json = 1;
+    file.json_path = path;
+    if (opt->json_path && strcmp(path, opt->json_path) == 0)
+        return cli_fail(err, WHIT_ERR_ARG, "%s and --json name the same file", option);
+    return cli_results_open(results, &file, source, NULL, err);
+}
+
 whit_status cli_results_commit(cli_results *results, whit_error *err)
 {
     char name[CLI_SHORT];

@@ -7,8 +7,8 @@
 
 #include "cli.h"
 
-static void quantize_options(whit_quantize_options *options, const cli_options *opt,
-                             cli_progress *progress)
+void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,
+                          cli_progress *progress)
 {
     whit_quantize_options_init(options);
     options->scheme = opt->scheme;
@@ -100,7 +100,7 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
     size_t warnings = 0, explain = WHIT_NOT_FOUND;
 
     cli_progress_begin(&progress, opt);
-    quantize_options(&options, opt, &progress);
+    cli_quantize_options(&options, opt, &progress);
 
     whit_status st = open_and_plan(opt, &options, &source, &plan, err);
     if (plan) plan_warnings(opt, plan, &warnings);

@@ -39,7 +39,11 @@ const cli_command cli_commands[] = {
       "Takes the options of quantize and prints what each tensor would become and why, the exact\n"
       "sizes, memory, and about how long it would take. For that some tiles are read and encoded,\n"
       "for a second at most; not with --quiet, --explain or JSON on stdout. --json prints what\n"
-      "quantize --dry-run --json does, with --explain an object of its own.\n",
+      "quantize --dry-run --json does, with --explain an object of its own.\n"
+      "\n"
+      "--sweep measures int8, int6 to int2, nf4, fp4 and fp8_e4m3 in groups of 16 to 256 and per\n"
+      "channel, mxfp4 and nvfp4 on the tensors that would be quantized. Of a large tensor a\n"
+      "sample is measured: about a million weights in rows at equal distances. Sizes are exact.\n",
       "whit plan Llama-3.1-8B/ --recipe mixed.txt --explain model.layers.0.mlp.down_proj" },
     { "dequantize", CLI_DEQUANTIZE, cli_dequantize, 1, 1, "IN -o OUT.safetensors",
       "write the weights back as plain floats",

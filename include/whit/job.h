@@ -137,6 +137,53 @@ WHIT_API const whit_report_row *whit_report_at(const whit_report *report, size_t
 /* Over all quantized tensors together. */
 WHIT_API double whit_report_sqnr_db(const whit_report *report);
 
+/* ---- sweep ----------------------------------------------------------------------------------- */
+
+typedef struct whit_sweep_row {
+    whit_scheme scheme;
+    uint64_t bytes_out;     /* of the tensors, were they all of this scheme                    */
+    double bits_per_weight; /* from that                                                       */
+    double sqnr_db; /* over all together; infinite: exact; NaN: a scale is beyond its type */
+    int pareto; /* 1: no other row has as few bits and as high an SQNR; of equal ones the first */
+} whit_sweep_row;
+
+typedef struct whit_sweep_totals {
+    uint64_t tensors, weights; /* that the plan quantizes                                      */
+    uint64_t sampled;          /* weights that were measured                                   */
+    uint64_t in_parts;         /* tensors whose rows were measured in parts                    */
+} whit_sweep_totals;
+
+typedef struct whit_sweep whit_sweep; /* borrows the plan */
+
+/*
+ * What every scheme of a fixed list would cost and lose on the tensors that the plan quantizes,
+ * whatever it makes of them: int8, int6 .. int2, int4-asym, nf4, fp4, fp8_e4m3 with groups of 16,
+ * 32, 64, 128, 256 and per channel; mxfp4, nvfp4. Clip, nonfinite, threads, memory and progress are
+ * those of the plan. Nothing is written; results do not depend on threads.
+ *
+ * Sizes are exact. Of a tensor with more than 1048576 weights a sample of about as many is measured
+ * and stands for the whole: rows at equal distances. A row of more than 262144 columns is measured
+ * in parts of these, each with scales of its own (per channel that is a little too good).
+ *
+ *   out  out  rows by bits a weight, then by SQNR, the higher first
+ *
+ * Errors: WHIT_ERR_ARG (the plan quantizes nothing), WHIT_ERR_NUMERIC (NaN or Inf in what is
+ * measured: tensor, row, column), WHIT_ERR_IO, WHIT_ERR_FORMAT (file changed), WHIT_ERR_NOMEM,
+ * WHIT_ERR_CANCELLED.
+ */
+WHIT_API whit_status whit_sweep_run(whit_sweep **out, const whit_plan *plan, whit_error *err);
+WHIT_API void whit_sweep_free(whit_sweep *sweep); /* NULL is fine */
+WHIT_API size_t whit_sweep_count(const whit_sweep *sweep);
+WHIT_API const whit_sweep_row *whit_sweep_at(const whit_sweep *sweep, size_t index);
+WHIT_API const whit_sweep_totals *whit_sweep_total(const whit_sweep *sweep);
+
+/* A header row, then one for each scheme: its name, bits_per_weight, sqnr_db (inf: exact; empty: a
+ * scale is beyond its type), bytes, pareto (1 or 0). As a picture: the points, their Pareto front
+ * and its names.
+ * Errors: WHIT_ERR_NOMEM; those on out are left to the caller's ferror. */
+WHIT_API whit_status whit_sweep_write_csv(const whit_sweep *sweep, FILE *out, whit_error *err);
+WHIT_API whit_status whit_sweep_write_svg(const whit_sweep *sweep, FILE *out, whit_error *err);
+
 /* ---- dequantize ------------------------------------------------------------------------------ */
 
 /*
@@ -265,6 +312,8 @@ WHIT_API void whit_plan_write_json(const whit_plan *plan, FILE *out);
  * choice, recipe lines, embeddings and head, rules), and who decided. index < whit_plan_count. */
 WHIT_API void whit_plan_explain_text(const whit_plan *plan, size_t index, int flags, FILE *out);
 WHIT_API void whit_plan_explain_json(const whit_plan *plan, size_t index, FILE *out);
+WHIT_API void whit_sweep_write_text(const whit_sweep *sweep, int flags, FILE *out);
+WHIT_API void whit_sweep_write_json(const whit_sweep *sweep, FILE *out);
 WHIT_API void whit_report_write_text(const whit_report *report, int flags, FILE *out);
 WHIT_API void whit_report_write_json(const whit_report *report, FILE *out);
 /* top: how many rows, 0 for all; min_sqnr_db: NaN when there is no bar. */

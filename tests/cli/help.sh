@@ -38,6 +38,9 @@ done
 run 0 help quantize
 out_has '--rule GLOB=SCHEME' '--dry-run' 'int4-g128' '-f, --force' '--json[=FILE]' '--clip minmax|mse|percentile:P'
 
+run 0 help plan
+out_has '--sweep' '--csv FILE' '--svg FILE' 'about a million weights'
+
 run 0 --version
 out_has 'whit '
 empty "$err"

@@ -55,6 +55,7 @@ tensor long.safetensors 1 104857600
 commands() {
     kept quantize "$1.safetensors" -o q.safetensors -fq --scheme "$2" --clip "$3"
     kept plan "$1.safetensors" --scheme "$2" --clip "$3"
+    kept plan "$1.safetensors" --sweep --scheme "$2" --clip minmax -q
     kept inspect q.safetensors --check -q
     kept inspect "$1.safetensors" --check -q
     kept dequantize q.safetensors -o out.safetensors -fq --dtype f16
