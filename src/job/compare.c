@@ -241,6 +241,8 @@ whit_status whit_compare(whit_comparison **out, const whit_source *a, const whit
     whit_status st = match(&j, c, options->strict, err);
     if (st == WHIT_OK) st = stream(&j, options, err);
     if (st == WHIT_OK) st = fill_rows(&j, c, err);
+    if (st == WHIT_OK && c->warnings.failed)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the warnings");
     free(j.pair);
     free(j.sum);
     free(j.slot);
