@@ -233,7 +233,10 @@ static int sync_fd(int fd)
 /* 0, or -1 with errno. Where folders cannot be opened or fsynced there is nothing to wait for. */
 static int sync_folder(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
     if (fd < 0) return errno == EACCES ? 0 : -1;
     int rc = sync_fd(fd), error = errno;
     close(fd);
