@@ -87,22 +87,26 @@ static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *wa
     t->copies = wh_calloc(COMPANIONS, sizeof *t->copies);
     if (!t->copies) return no_memory(err);
     if (!t->folder || !whit_file_is_folder(file)) return WHIT_OK;
-    for (size_t i = 0; i < COMPANIONS; i++) {
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < COMPANIONS && st == WHIT_OK; i++) {
         char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
-        if (!path) return no_memory(err);
         whit_error why;
+        if (!path) return no_memory(err);
         if (wh_file_exists(path)) {
-            if (wh_file_inside(whit_file_path(file), companions[i], &safe, &why) != WHIT_OK)
+            whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
+            char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
+            if (name)
+                t->copies[t->copies_count++] = name;
+            else if (found == WHIT_OK || found == WHIT_ERR_NOMEM)
+                st = no_memory(err);
+            else
                 wh_lines_add(warnings, "%s; not copied", why.msg);
-            else if ((t->copies[t->copies_count] =
-                          wh_strndup(companions[i], strlen(companions[i]))) != NULL)
-                t->copies_count++;
         }
         if (safe && strcmp(companions[i], "config.json") == 0) note_config(safe, warnings);
         free(path);
         free(safe);
     }
-    return WHIT_OK;
+    return st;
 }
 
 static whit_status name_files(wh_target *t, const whit_file *file, whit_error *err)
