@@ -1,0 +1,22 @@
+/* src/kernels/context.h - what a context holds.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_CONTEXT_H
+#define WH_KERNELS_CONTEXT_H
+
+#include <pthread.h>
+
+#include "base/pool.h"
+#include "kernels/kernels.h"
+
+struct whit_context {
+    wh_pool *pool;
+    wh_kernels kernels;
+    pthread_mutex_t lock; /* calls take turns */
+    void *scratch;        /* shared by the calls */
+    size_t scratch_bytes;
+};
+
+/* Make the scratch at least so large; under the lock, or before the context is shared. */
+whit_status wh_context_reserve(whit_context *c, size_t bytes, whit_error *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* src/kernels/float.h - the variants of the products with float activations.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_FLOAT_H
+#define WH_KERNELS_FLOAT_H
+
+#include "kernels/kernels.h"
+
+wh_gemv_fn wh_gemv_q4_scalar, wh_gemv_q8_scalar, wh_gemv_t4_scalar;
+wh_gemv_fn wh_gemv_f32_scalar, wh_gemv_f16_scalar, wh_gemv_bf16_scalar;
+wh_decode_fn wh_decode_q4_scalar, wh_decode_q8_scalar, wh_decode_t4_scalar;
+wh_decode_fn wh_decode_f16_scalar, wh_decode_bf16_scalar;
+wh_tile_fn wh_tile_chain_scalar, wh_tile_steps_scalar;
+
+#endif

@@ -1,0 +1,10 @@
+/* src/kernels/gemm.h - the variants of the integer products.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_GEMM_H
+#define WH_KERNELS_GEMM_H
+
+#include "kernels/kernels.h"
+
+wh_gemm_fn wh_gemm_q4_q8_scalar, wh_gemm_q8_q8_scalar;
+
+#endif

@@ -1,0 +1,115 @@
+/* src/kernels/kernels.c - the tables of the operations and the choice among their variants.
+ *
+ * Built with the compiler's baseline; only the files named after an instruction set get more.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "kernels/kernels.h"
+
+#include "kernels/float.h"
+#include "kernels/gemm.h"
+#include "kernels/qact.h"
+
+/* Each table: slowest first, [0] is the reference. */
+static const wh_variant qact_q8[] = {
+    { .isa = "scalar", .qact = wh_qact_q8_scalar },
+};
+static const wh_variant gemm_q4_q8[] = {
+    { .isa = "scalar", .gemm = wh_gemm_q4_q8_scalar, .panels = 1 },
+};
+static const wh_variant gemm_q8_q8[] = {
+    { .isa = "scalar", .gemm = wh_gemm_q8_q8_scalar, .panels = 1 },
+};
+static const wh_variant gemv_q4[] = {
+    { .isa = "scalar", .gemv = wh_gemv_q4_scalar },
+};
+static const wh_variant gemv_q8[] = {
+    { .isa = "scalar", .gemv = wh_gemv_q8_scalar },
+};
+static const wh_variant gemv_t4[] = {
+    { .isa = "scalar", .gemv = wh_gemv_t4_scalar },
+};
+static const wh_variant gemv_f32[] = {
+    { .isa = "scalar", .gemv = wh_gemv_f32_scalar },
+};
+static const wh_variant gemv_f16[] = {
+    { .isa = "scalar", .gemv = wh_gemv_f16_scalar },
+};
+static const wh_variant gemv_bf16[] = {
+    { .isa = "scalar", .gemv = wh_gemv_bf16_scalar },
+};
+static const wh_variant decode_q4[] = {
+    { .isa = "scalar", .decode = wh_decode_q4_scalar },
+};
+static const wh_variant decode_q8[] = {
+    { .isa = "scalar", .decode = wh_decode_q8_scalar },
+};
+static const wh_variant decode_t4[] = {
+    { .isa = "scalar", .decode = wh_decode_t4_scalar },
+};
+static const wh_variant decode_f16[] = {
+    { .isa = "scalar", .decode = wh_decode_f16_scalar },
+};
+static const wh_variant decode_bf16[] = {
+    { .isa = "scalar", .decode = wh_decode_bf16_scalar },
+};
+static const wh_variant tile_chain[] = {
+    { .isa = "scalar", .tile = wh_tile_chain_scalar, .tokens = 4, .panels = 1 },
+};
+static const wh_variant tile_steps[] = {
+    { .isa = "scalar", .tile = wh_tile_steps_scalar, .tokens = 4, .panels = 1 },
+};
+
+#define ROW(name)                                                                                  \
+    {                                                                                              \
+#name, name, sizeof(name) / sizeof(name)[0]                                                \
+    }
+static const wh_op_row table[WH_OPS] = {
+    [WH_QACT_Q8] = ROW(qact_q8),       [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
+    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8), [WH_GEMV_Q4] = ROW(gemv_q4),
+    [WH_GEMV_Q8] = ROW(gemv_q8),       [WH_GEMV_T4] = ROW(gemv_t4),
+    [WH_GEMV_F32] = ROW(gemv_f32),     [WH_GEMV_F16] = ROW(gemv_f16),
+    [WH_GEMV_BF16] = ROW(gemv_bf16),   [WH_DECODE_Q4] = ROW(decode_q4),
+    [WH_DECODE_Q8] = ROW(decode_q8),   [WH_DECODE_T4] = ROW(decode_t4),
+    [WH_DECODE_F16] = ROW(decode_f16), [WH_DECODE_BF16] = ROW(decode_bf16),
+    [WH_TILE_CHAIN] = ROW(tile_chain), [WH_TILE_STEPS] = ROW(tile_steps),
+};
+
+static const struct {
+    wh_op gemm, gemv, decode;
+} by_form[WH_FORMS] = {
+    [WH_FORM_Q4] = { WH_GEMM_Q4_Q8, WH_GEMV_Q4, WH_DECODE_Q4 },
+    [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8 },
+    [WH_FORM_T4] = { WH_OPS, WH_GEMV_T4, WH_DECODE_T4 },
+    [WH_FORM_F32] = { WH_OPS, WH_GEMV_F32, WH_OPS },
+    [WH_FORM_F16] = { WH_OPS, WH_GEMV_F16, WH_DECODE_F16 },
+    [WH_FORM_BF16] = { WH_OPS, WH_GEMV_BF16, WH_DECODE_BF16 },
+};
+
+const wh_op_row *wh_op_table(void)
+{
+    return table;
+}
+
+wh_op wh_gemm_op(wh_form form)
+{
+    return by_form[form].gemm;
+}
+
+wh_op wh_gemv_op(wh_form form)
+{
+    return by_form[form].gemv;
+}
+
+wh_op wh_decode_op(wh_form form)
+{
+    return by_form[form].decode;
+}
+
+void wh_kernels_select(wh_kernels *k, uint32_t allowed)
+{
+    for (int op = 0; op < WH_OPS; op++) {
+        const wh_op_row *row = &table[op];
+        for (size_t v = 0; v < row->count; v++) /* the last one allowed wins */
+            if (!(row->variants[v].needs & ~allowed)) k->op[op] = &row->variants[v];
+    }
+}

@@ -1,0 +1,212 @@
+/* src/kernels/kernels.h - the operations on prepared weights, each a table of variants by
+ * instruction set.
+ *
+ * Words: rows = outputs, cols = inputs (k), tokens = rows of x. A panel is 16 rows of the weight,
+ * the last padded with zeros. A group is the inputs that share a weight scale. A step is the inputs
+ * whose products are summed before they meet the scale: it divides the group.
+ *
+ * The order of sums, the same in every variant ([0] of each table is the reference); a lane of a
+ * vector is a row, so nothing is ever summed across lanes:
+ *
+ *   int8 activations    acc = +0; for each step b, ascending:
+ *                           i   = sum code * xq - zero * xsum[b]              exact in int32
+ *                           acc = fmaf((float)i, sw * sx[b], acc)       product rounded once
+ *   float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
+ *   codes                   a[k % 4] = fmaf(value(k), x(k), a[k % 4]), k ascending
+ *                           acc = fmaf((a[0] + a[1]) + (a[2] + a[3]), sw, acc)
+ *   float weights       acc = +0; acc = fmaf(w(k), x(k), acc), k ascending
+ *
+ * value(k) is code - zero, an integer, or the entry of a table. Sources: none; exact integer sums
+ * and correctly rounded fused multiply-adds (IEEE 754-2008, 5.4.1) leave nothing else to agree on.
+ *
+ * Layouts of a panel p (every plane 64-byte aligned):
+ *   q4, t4  [ceil(cols/8)][16 rows][4 octets]: octet i of row r in line t holds the codes of
+ *           k = 8t + i (low nibble) and k = 8t + 4 + i (high nibble)
+ *   q8      [ceil(cols/4)][16][4]: octet i of row r in line t is the code of k = 4t + i
+ *   floats  [cols][16]: the values of column k
+ *   scale   [groups][16] F16 or F32      zero [groups][16] octets, or NULL: all are `centre`
+ * Codes beyond cols and rows are `centre` (t4: 0), scales beyond rows 0, zero points `centre`.
+ * Codes of q8 are stored so that `centre` is 128: code - 128 fits a signed octet.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_KERNELS_H
+#define WH_KERNELS_KERNELS_H
+
+#include <whit/kernel.h>
+#include "base/cpu.h"
+#include "base/half.h"
+
+#define WH_PANEL 16        /* rows */
+#define WH_TOKENS 16       /* most tokens in a block of int8 activations */
+#define WH_STEP 128        /* longest step, but for int8 per channel with int8 activations */
+#define WH_LONG_STEP 65536 /* the longest of those: |code * xq| <= 255 * 127 a product */
+
+typedef enum wh_form {
+    WH_FORM_Q4, /* integers 0..15 minus a zero point   */
+    WH_FORM_Q8, /* integers 0..255 minus a zero point  */
+    WH_FORM_T4, /* entries of a table of 16 values     */
+    WH_FORM_F32,
+    WH_FORM_F16,
+    WH_FORM_BF16,
+    WH_FORMS
+} wh_form;
+
+struct whit_weight {
+    whit_context *context;
+    wh_form form;
+    size_t rows, cols, panels;
+    size_t group, groups; /* codes: inputs that share a scale (cols where all do)             */
+    size_t step;          /* of float activations, codes only; divides group, or group is cols */
+    size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP)          */
+    int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
+    size_t panel_bytes;   /* of data                                                          */
+    const uint8_t *data;  /* [panels][panel_bytes]                                            */
+    const void *scale;    /* [panels][groups][16], NULL for floats                            */
+    int scale_f16;
+    const uint8_t *zero; /* [panels][groups][16] or NULL                                     */
+    int centre;          /* the zero point where zero is NULL                                */
+    float table[16];     /* WH_FORM_T4                                                       */
+    /* not for kernels */
+    whit_scheme scheme;
+    int decoded;
+    uint64_t bytes;
+    void *pages; /* what data, scale and zero lie in */
+    size_t pages_bytes;
+};
+
+/* Scale and zero point at [panel][group][row]. */
+static inline float wh_weight_scale(const whit_weight *w, size_t at)
+{
+    return w->scale_f16 ? wh_f16_to_f32(((const uint16_t *)w->scale)[at])
+                        : ((const float *)w->scale)[at];
+}
+
+static inline int wh_weight_zero(const whit_weight *w, size_t at)
+{
+    return w->zero ? w->zero[at] : w->centre;
+}
+
+/* ---- operations ---- */
+
+/* Int8 activations of one block of tokens. Per step b of token j (whole_token: of all its steps):
+ *   m = max |x| (a NaN counts as more than infinity); scale = m / 127
+ *   m = 0:             codes 0, scale 0
+ *   m not finite:      codes 0, scale m / 127, so that the product becomes a NaN
+ *   2^-100 <= m:       code = rne(x * (127 / m))
+ *   0 < m < 2^-100:    code = rne((x * 2^64) * (127 / (m * 2^64)))
+ *   sum = sum of the codes of the step
+ * Codes beyond cols are 0. */
+typedef struct wh_qact_args {
+    const float *x; /* [tokens][stride], cols of each used */
+    size_t stride, cols, step;
+    int whole_token;
+    size_t tokens; /* 1..WH_TOKENS */
+    int8_t *codes; /* [ceil(cols/64)][tokens][64], -127..127 */
+    float *scale;  /* [steps][tokens] */
+    int32_t *sum;  /* [steps][tokens] */
+} wh_qact_args;
+
+/* Rows of panels [p0, p1) times one block of int8 activations. Forms Q4 and Q8. */
+typedef struct wh_gemm_args {
+    const whit_weight *w;
+    const int8_t *codes; /* of wh_qact_args, with int_step */
+    const float *scale;
+    const int32_t *sum;
+    size_t tokens; /* 1..WH_TOKENS */
+    size_t p0, p1;
+    float *y; /* y[token * ldy + row]; rows beyond w->rows are not written */
+    size_t ldy;
+} wh_gemm_args;
+
+/* Rows of panels [p0, p1) times one token of float activations. All forms. */
+typedef struct wh_gemv_args {
+    const whit_weight *w;
+    const float *x; /* [cols] */
+    size_t p0, p1;
+    float *y; /* y[row]; rows beyond w->rows are not written */
+} wh_gemv_args;
+
+/* Values of panel p, inputs [k0, k1), as float32: codes without their scale (code - zero, or the
+ * table's entry), floats widened. k0 is a multiple of the step, k1 too or cols. All forms but F32,
+ * which needs none. */
+typedef struct wh_decode_args {
+    const whit_weight *w;
+    size_t p, k0, k1;
+    float *out; /* [k1 - k0][16], 64-byte aligned */
+} wh_decode_args;
+
+/* A tile of products: `panels` panels of values times a strip of tokens, over inputs 0..n-1 of a
+ * block. sums[panel][token][16] is loaded first and stored at the end, so blocks chain.
+ * chain: one chain an output. steps: the order of codes above; n is a multiple of step unless the
+ * row ends. */
+typedef struct wh_tile_args {
+    const float *value[2]; /* [n][16] each; value[1] unused where panels is 1 */
+    size_t panels;         /* 1, or 2 where the variant has them */
+    const float *x;        /* [n][tokens] */
+    size_t tokens;         /* 1 .. the variant's */
+    size_t n;
+    float *sums;           /* [panels][tokens][16] */
+    size_t step;           /* steps only */
+    const float *scale[2]; /* steps only: [ceil(n/step)][16] of each panel */
+} wh_tile_args;
+
+typedef void wh_qact_fn(const wh_qact_args *a);
+typedef void wh_gemm_fn(const wh_gemm_args *a);
+typedef void wh_gemv_fn(const wh_gemv_args *a);
+typedef void wh_decode_fn(const wh_decode_args *a);
+typedef void wh_tile_fn(const wh_tile_args *a);
+
+/* One way to run an operation; exactly one of the functions is set, as the operation says. */
+typedef struct wh_variant {
+    const char *isa;
+    uint32_t needs; /* WH_ISA_* */
+    wh_qact_fn *qact;
+    wh_gemm_fn *gemm;
+    wh_gemv_fn *gemv;
+    wh_decode_fn *decode;
+    wh_tile_fn *tile;
+    unsigned tokens; /* tile: most tokens of a strip */
+    unsigned panels; /* gemm: panels it likes at once; tile: most panels */
+} wh_variant;
+
+typedef enum wh_op {
+    WH_QACT_Q8,
+    WH_GEMM_Q4_Q8,
+    WH_GEMM_Q8_Q8,
+    WH_GEMV_Q4,
+    WH_GEMV_Q8,
+    WH_GEMV_T4,
+    WH_GEMV_F32,
+    WH_GEMV_F16,
+    WH_GEMV_BF16,
+    WH_DECODE_Q4,
+    WH_DECODE_Q8,
+    WH_DECODE_T4,
+    WH_DECODE_F16,
+    WH_DECODE_BF16,
+    WH_TILE_CHAIN,
+    WH_TILE_STEPS,
+    WH_OPS
+} wh_op;
+
+typedef struct wh_op_row {
+    const char *name;           /* <op>_<weights>[_<acts>] */
+    const wh_variant *variants; /* slowest first; [0] is the reference */
+    size_t count;
+} wh_op_row;
+
+const wh_op_row *wh_op_table(void); /* [WH_OPS] */
+
+/* The operations of a form; WH_OPS where there is none. */
+wh_op wh_gemm_op(wh_form form);
+wh_op wh_gemv_op(wh_form form);
+wh_op wh_decode_op(wh_form form);
+
+typedef struct wh_kernels {
+    const wh_variant *op[WH_OPS];
+} wh_kernels;
+
+/* The last variant of each operation that the mask (from wh_cpu_allowed) has. Pure. */
+void wh_kernels_select(wh_kernels *k, uint32_t allowed);
+
+#endif
