@@ -12,5 +12,6 @@
 #include <whit/file.h>
 #include <whit/source.h>
 #include <whit/job.h>
+#include <whit/kernel.h>
 
 #endif

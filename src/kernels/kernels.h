@@ -25,8 +25,8 @@
  *   q8      [ceil(cols/4)][16][4]: octet i of row r in line t is the code of k = 4t + i
  *   floats  [cols][16]: the values of column k
  *   scale   [groups][16] F16 or F32      zero [groups][16] octets, or NULL: all are `centre`
- * Codes beyond cols and rows are `centre` (t4: 0), scales beyond rows 0, zero points `centre`.
- * Codes of q8 are stored so that `centre` is 128: code - 128 fits a signed octet.
+ * Codes beyond cols and rows are `centre` (with zero points, and t4: 0), scales and zero points
+ * beyond rows are 0. Where q8 has no zero points `centre` is 128, so code - 128 fits an octet.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_KERNELS_KERNELS_H
@@ -61,11 +61,11 @@ struct whit_weight {
     int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
     size_t panel_bytes;   /* of data                                                          */
     const uint8_t *data;  /* [panels][panel_bytes]                                            */
-    const void *scale;    /* [panels][groups][16], NULL for floats                            */
+    void *scale;          /* [panels][groups][16], NULL for floats                            */
     int scale_f16;
-    const uint8_t *zero; /* [panels][groups][16] or NULL                                     */
-    int centre;          /* the zero point where zero is NULL                                */
-    float table[16];     /* WH_FORM_T4                                                       */
+    uint8_t *zero;   /* [panels][groups][16] or NULL                                     */
+    int centre;      /* the zero point where zero is NULL                                */
+    float table[16]; /* WH_FORM_T4                                                       */
     /* not for kernels */
     whit_scheme scheme;
     int decoded;

@@ -1,8 +1,7 @@
 /* src/source/source.c - a model as logical tensors: plain ones, and quantized ones that decode.
  *
  * Finding the quantized ones is native.c's; here they are listed with the others, in the order of
- * their data, and their rows are read. A read works in pieces of a few thousand codes, so that
- * its buffers stay small and in cache whatever the size of the tensor.
+ * their data, and their rows are read. Decoding codes is codes.c's.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/source.h>
@@ -10,12 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <whit/pack.h>
-#include <whit/quant.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "quant/nested.h"
+#include "source/codes.h"
 #include "source/native.h"
 
 struct whit_source {
@@ -168,122 +165,6 @@ size_t whit_source_quantized(const whit_source *source)
     return source->quantized;
 }
 
-/* ---- reading codes ---- */
-
-#define PIECE_CODES 16384
-#define PIECE_SCALES (PIECE_CODES / 2 + 2) /* groups of 2, the first and last cut */
-
-typedef struct piece {
-    uint8_t packed[PIECE_CODES], codes[PIECE_CODES];
-    uint8_t scale_bytes[PIECE_SCALES * 4], zero[PIECE_SCALES];
-    float scale[PIECE_SCALES];
-} piece;
-
-typedef struct reader {
-    const whit_source *source;
-    const whit_source_tensor *t;
-    uint64_t row_bytes, group, groups; /* of a row; group == cols for one scale a row */
-    uint64_t high;                     /* rows that share scales: 1, or those of a block */
-    piece *buf;
-    whit_error *err;
-} reader;
-
-/* dq: scales [first, first + n) from their codes, block by block. */
-static whit_status read_nested(const reader *r, uint64_t first, size_t n)
-{
-    const whit_file *file = r->source->file;
-    float map[256], absmax[PIECE_SCALES / WH_NESTED_BLOCK + 2], offset = 0.0f;
-    uint64_t block = first / WH_NESTED_BLOCK;
-    size_t blocks = (size_t)((first + n - 1) / WH_NESTED_BLOCK - block + 1);
-    whit_status st = whit_file_read(file, r->t->planes[1], first, n, r->buf->scale_bytes, r->err);
-    if (st == WHIT_OK)
-        st = whit_file_read_f32(file, r->t->planes[2], block, blocks, absmax, r->err);
-    if (st == WHIT_OK) st = whit_file_read_f32(file, r->t->planes[3], 0, 1, &offset, r->err);
-    wh_nested_map(map);
-    for (size_t i = 0; i < n && st == WHIT_OK; i++)
-        r->buf->scale[i] = wh_nested_decode(map, r->buf->scale_bytes[i],
-                                            absmax[(first + i) / WH_NESTED_BLOCK - block], offset);
-    return st;
-}
-
-/* Scales [first, first + n) of the plane, and their zero points. */
-static whit_status read_scales(const reader *r, uint64_t first, size_t n)
-{
-    whit_dtype type = r->t->scheme.scale_type;
-    size_t size = whit_dtype_bits(type) / 8;
-    if (r->t->scheme.dq) return read_nested(r, first, n);
-    whit_status st = whit_file_read(r->source->file, r->t->planes[1], first * size, n * size,
-                                    r->buf->scale_bytes, r->err);
-    if (st != WHIT_OK) return st;
-    whit_dtype_to_f32(type, r->buf->scale_bytes, n, r->buf->scale);
-    if (r->t->scheme.kind == WHIT_NVFP4) {
-        float scale2 = 0.0f;
-        st = whit_file_read_f32(r->source->file, r->t->planes[2], 0, 1, &scale2, r->err);
-        for (size_t i = 0; i < n; i++) r->buf->scale[i] *= scale2;
-        return st;
-    }
-    if (!r->t->scheme.asym) return WHIT_OK;
-    return whit_file_read(r->source->file, r->t->planes[2], first, n, r->buf->zero, r->err);
-}
-
-/* Decode n columns from c of a row whose codes are at `codes`; scale[0] is that of c's group. */
-static void decode_row(const reader *r, const uint8_t *codes, size_t scale0, uint64_t c, size_t n,
-                       float *dst)
-{
-    whit_scheme one = r->t->scheme;
-    one.gran = WHIT_GRAN_CHANNEL;
-    for (size_t done = 0, g = scale0; done < n; g++) {
-        uint64_t left = r->group - (c + done) % r->group;
-        size_t m = n - done < left ? n - done : (size_t)left;
-        whit_dequantize(codes + done, &r->buf->scale[g], &r->buf->zero[g], 1, m, &one, dst + done,
-                        NULL);
-        done += m;
-    }
-}
-
-/* Rows [row, row + rows), columns [c, c + n): all of one piece. */
-static whit_status read_piece(const reader *r, uint64_t row, size_t rows, uint64_t c, size_t n,
-                              float *dst)
-{
-    unsigned bits = r->t->scheme.bits;
-    int whole = r->t->scheme.gran == WHIT_GRAN_TENSOR;
-    size_t bytes = rows > 1 ? rows * (size_t)r->row_bytes : whit_packed_bytes(n, bits);
-    uint64_t at = row * r->row_bytes + c / 8 * bits, g0 = c / r->group;
-    size_t groups = (size_t)((c + n - 1) / r->group - g0 + 1);
-    whit_status st =
-        whit_file_read(r->source->file, r->t->planes[0], at, bytes, r->buf->packed, r->err);
-    if (st == WHIT_OK)
-        st = read_scales(r, whole ? 0 : row / r->high * r->groups + g0,
-                         whole ? 1 : (rows + r->high - 1) / r->high * groups);
-    for (size_t i = 0; i < rows && st == WHIT_OK; i++) {
-        whit_unpack_bits(r->buf->packed + i * r->row_bytes, n, bits, r->buf->codes);
-        decode_row(r, r->buf->codes, whole ? 0 : i / r->high * groups, c, n, dst + i * n);
-    }
-    return st;
-}
-
-static whit_status read_codes(const reader *r, uint64_t r0, uint64_t rows, uint64_t c0,
-                              uint64_t cols, float *dst)
-{
-    uint64_t step_rows = 1, step_cols = PIECE_CODES;
-    if (r->t->cols <= PIECE_CODES) {
-        step_rows = PIECE_CODES / r->row_bytes;
-        if (step_rows > PIECE_SCALES / r->groups) step_rows = PIECE_SCALES / r->groups;
-        step_cols = cols;
-    }
-    for (uint64_t i = 0, m; i < rows; i += m) {
-        m = rows - i < step_rows ? rows - i : step_rows;
-        /* rows of one block only: their scales are one row of the plane */
-        if (r->high > 1 && m > r->high - (r0 + i) % r->high) m = r->high - (r0 + i) % r->high;
-        for (uint64_t c = 0; c < cols; c += step_cols) {
-            size_t n = (size_t)(cols - c < step_cols ? cols - c : step_cols);
-            whit_status st = read_piece(r, r0 + i, (size_t)m, c0 + c, n, dst + i * cols + c);
-            if (st != WHIT_OK) return st;
-        }
-    }
-    return WHIT_OK;
-}
-
 whit_status whit_source_read_f32(const whit_source *source, size_t index, uint64_t r0,
                                  uint64_t rows, uint64_t c0, uint64_t cols, float *dst,
                                  whit_error *err)
@@ -296,14 +177,6 @@ whit_status whit_source_read_f32(const whit_source *source, size_t index, uint64
     if (!whit_scheme_is_quantized(&t->scheme))
         return whit_file_read_f32(source->file, t->planes[0], r0 * t->cols + c0,
                                   (size_t)(rows * cols), dst, err);
-    reader r = { .source = source, .t = t, .err = err, .group = t->cols };
-    if (t->scheme.group && t->scheme.group < t->cols) r.group = t->scheme.group;
-    r.high = t->scheme.block_rows ? t->scheme.block_rows : 1;
-    r.groups = (t->cols + r.group - 1) / r.group;
-    r.row_bytes = whit_file_tensor(source->file, t->planes[0])->shape[1];
-    r.buf = malloc(sizeof *r.buf);
-    if (!r.buf) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode");
-    whit_status st = read_codes(&r, r0, rows, c0, cols, dst);
-    free(r.buf);
-    return st;
+    const wh_span span = { r0, rows, c0, cols };
+    return wh_codes_decode(source->file, t, &span, dst, err);
 }

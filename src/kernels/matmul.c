@@ -1,0 +1,329 @@
+/* src/kernels/matmul.c - whit_matmul: tiling, scratch and threads around the kernels.
+ *
+ * Threads take ranges of panels, so each output has one owner and nothing is summed across threads.
+ * Which tokens or inputs are together in a block never changes a result (kernels.h).
+ *
+ *   int8 activations   up to 512 tokens are quantized into blocks of 16; each thread then walks
+ *                      its panels in parts that stay in the cache while all blocks pass by
+ *   one token          straight from the panels
+ *   more, float        tokens are packed into strips as wide as the tile; the values of two panels
+ *                      over about 256 inputs are decoded next to the core and meet all strips
+ *
+ * Source of the loop order: Goto and van de Geijn 2008, Anatomy of High-Performance Matrix
+ * Multiplication.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "kernels/context.h"
+#include "kernels/weight.h"
+
+#include <string.h>
+
+#define MOST_TOKENS 512                  /* at once; more are cut into equal parts */
+#define STRIP_BYTES ((size_t)16 << 20)   /* of packed float tokens, but for very long rows */
+#define LEAST_TOKENS 48                  /* of those */
+#define CACHED_BYTES ((size_t)384 << 10) /* of panels that all blocks of tokens pass by */
+#define INPUTS 256                       /* of a decoded block, rounded down to whole steps */
+#define PANELS 32                        /* whose sums are kept while the inputs pass by */
+
+typedef struct product {
+    const whit_weight *w;
+    const wh_kernels *kernels;
+    const float *x;
+    float *y;
+    size_t tokens;
+    char *scratch;
+} product;
+
+static char *align64(char *p)
+{
+    return p + (64 - (uintptr_t)p % 64) % 64;
+}
+
+/* ---- int8 activations ---- */
+
+static size_t int_steps(const whit_weight *w)
+{
+    return (w->cols + w->int_step - 1) / w->int_step;
+}
+
+/* Codes, scales and sums of block j of tokens; blocks but the last are full. */
+typedef struct acts_block {
+    int8_t *codes;
+    float *scale;
+    int32_t *sum;
+    size_t tokens;
+} acts_block;
+
+static size_t block_bytes(const whit_weight *w)
+{
+    return WH_TOKENS * ((w->cols + 63) / 64 * 64 + int_steps(w) * 8);
+}
+
+static acts_block block_at(const product *call, size_t j)
+{
+    const size_t plane = int_steps(call->w) * WH_TOKENS * 4;
+    char *at = call->scratch + j * block_bytes(call->w);
+    acts_block b = { .scale = (float *)(void *)at, .sum = (int32_t *)(void *)(at + plane) };
+    b.codes = (int8_t *)(at + 2 * plane);
+    b.tokens = call->tokens - j * WH_TOKENS < WH_TOKENS ? call->tokens - j * WH_TOKENS : WH_TOKENS;
+    return b;
+}
+
+static void quantize_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const whit_weight *w = call->w;
+    size_t begin, end;
+    wh_pool_split((call->tokens + WH_TOKENS - 1) / WH_TOKENS, 1, t, threads, &begin, &end);
+    for (size_t j = begin; j < end; j++) {
+        const acts_block b = block_at(call, j);
+        const wh_qact_args a = { .x = call->x + j * WH_TOKENS * w->cols,
+                                 .stride = w->cols,
+                                 .cols = w->cols,
+                                 .step = w->int_step,
+                                 .whole_token = w->whole_token,
+                                 .tokens = b.tokens,
+                                 .codes = b.codes,
+                                 .scale = b.scale,
+                                 .sum = b.sum };
+        call->kernels->op[WH_QACT_Q8]->qact(&a);
+    }
+}
+
+static void gemm_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const whit_weight *w = call->w;
+    const wh_variant *v = call->kernels->op[wh_gemm_op(w->form)];
+    const size_t blocks = (call->tokens + WH_TOKENS - 1) / WH_TOKENS;
+    size_t begin, end, part = CACHED_BYTES / w->panel_bytes / v->panels * v->panels;
+    wh_pool_split(w->panels, v->panels, t, threads, &begin, &end);
+    if (part == 0) part = v->panels;
+    if (blocks == 1) part = w->panels;
+    for (size_t p = begin; p < end; p += part)
+        for (size_t j = 0; j < blocks; j++) {
+            const acts_block b = block_at(call, j);
+            const wh_gemm_args a = { .w = w,
+                                     .codes = b.codes,
+                                     .scale = b.scale,
+                                     .sum = b.sum,
+                                     .tokens = b.tokens,
+                                     .p0 = p,
+                                     .p1 = end - p < part ? end : p + part,
+                                     .y = call->y + j * WH_TOKENS * w->rows,
+                                     .ldy = w->rows };
+            v->gemm(&a);
+        }
+}
+
+/* ---- float activations ---- */
+
+static void gemv_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const wh_variant *v = call->kernels->op[wh_gemv_op(call->w->form)];
+    wh_gemv_args a = { .w = call->w, .x = call->x, .y = call->y };
+    wh_pool_split(call->w->panels, v->panels ? v->panels : 1, t, threads, &a.p0, &a.p1);
+    if (a.p0 < a.p1) v->gemv(&a);
+}
+
+/* Inputs of a decoded block: whole steps, where there are steps. */
+static size_t block_inputs(const whit_weight *w)
+{
+    return w->step && w->step < INPUTS ? INPUTS / w->step * w->step : INPUTS;
+}
+
+static const wh_variant *tile_of(const product *call)
+{
+    return call->kernels->op[call->w->scale ? WH_TILE_STEPS : WH_TILE_CHAIN];
+}
+
+/* What a thread works in. */
+typedef struct desk {
+    float *sums;     /* [PANELS / 2][strips][panel][token][16] */
+    float *value[2]; /* [block_inputs][16] */
+    float *scale[2]; /* [steps of a block][16] */
+} desk;
+
+static size_t desk_bytes(const whit_weight *w, size_t tokens)
+{
+    const size_t steps = w->step ? block_inputs(w) / w->step + 1 : 1;
+    return (PANELS * tokens + 2 * block_inputs(w) + 2 * steps) * WH_PANEL * sizeof(float) + 64;
+}
+
+static size_t strip_bytes(const whit_weight *w, size_t tokens)
+{
+    return tokens * w->cols * sizeof(float) + 64;
+}
+
+static desk desk_at(const product *call, unsigned t)
+{
+    const whit_weight *w = call->w;
+    char *at = call->scratch + strip_bytes(w, call->tokens) + t * desk_bytes(w, call->tokens);
+    const size_t block = block_inputs(w) * WH_PANEL;
+    const size_t steps = w->step ? block_inputs(w) / w->step + 1 : 1;
+    desk b;
+    b.sums = (float *)(void *)align64(at);
+    b.value[0] = b.sums + PANELS * call->tokens * WH_PANEL;
+    b.value[1] = b.value[0] + block;
+    b.scale[0] = b.value[1] + block;
+    b.scale[1] = b.scale[0] + steps * WH_PANEL;
+    return b;
+}
+
+static void pack_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const size_t width = tile_of(call)->tokens, cols = call->w->cols;
+    size_t begin, end;
+    wh_pool_split(call->tokens, width, t, threads, &begin, &end);
+    for (size_t j = begin; j < end; j += width) {
+        const size_t m = call->tokens - j < width ? call->tokens - j : width;
+        float *strip = (float *)(void *)align64(call->scratch) + j * cols;
+        for (size_t k = 0; k < cols; k += 16) { /* what is written stays near over all tokens */
+            const size_t n = cols - k < 16 ? cols - k : 16;
+            for (size_t i = 0; i < m; i++)
+                for (size_t c = k; c < k + n; c++) strip[c * m + i] = call->x[(j + i) * cols + c];
+        }
+    }
+}
+
+/* Values and scales of panel p over the block of inputs [k0, k1). */
+static void load_block(const product *call, const desk *b, wh_tile_args *tile, size_t i, size_t p,
+                       size_t k0, size_t k1)
+{
+    const whit_weight *w = call->w;
+    if (w->form == WH_FORM_F32) {
+        tile->value[i] =
+            (const float *)(const void *)(w->data + p * w->panel_bytes) + k0 * WH_PANEL;
+        return;
+    }
+    const wh_decode_args a = { .w = w, .p = p, .k0 = k0, .k1 = k1, .out = b->value[i] };
+    call->kernels->op[wh_decode_op(w->form)]->decode(&a);
+    tile->value[i] = b->value[i];
+    if (!w->scale) return;
+    for (size_t k = k0, s = 0; k < k1; k += w->step, s++)
+        for (size_t r = 0; r < WH_PANEL; r++)
+            b->scale[i][s * WH_PANEL + r] =
+                wh_weight_scale(w, (p * w->groups + k / w->group) * WH_PANEL + r);
+    tile->scale[i] = b->scale[i];
+}
+
+/* Two panels (or one) over one block of inputs, times every strip. */
+static void multiply_block(const product *call, wh_tile_args *tile, float *sums, size_t k0)
+{
+    const wh_variant *v = tile_of(call);
+    const float *strips = (const float *)(void *)align64(call->scratch);
+    for (size_t j = 0; j < call->tokens; j += v->tokens) {
+        tile->tokens = call->tokens - j < v->tokens ? call->tokens - j : v->tokens;
+        tile->x = strips + j * call->w->cols + k0 * tile->tokens;
+        tile->sums = sums + j * tile->panels * WH_PANEL;
+        v->tile(tile);
+    }
+}
+
+/* The finished sums of `panels` panels from p on. */
+static void store_sums(const product *call, const float *sums, size_t p, size_t panels)
+{
+    const size_t width = tile_of(call)->tokens, rows = call->w->rows;
+    for (size_t j = 0; j < call->tokens; j += width) {
+        const size_t m = call->tokens - j < width ? call->tokens - j : width;
+        for (size_t i = 0; i < panels; i++) {
+            const size_t r0 = (p + i) * WH_PANEL, n = rows - r0 < WH_PANEL ? rows - r0 : WH_PANEL;
+            for (size_t k = 0; k < m; k++)
+                memcpy(call->y + (j + k) * rows + r0, sums + (j * panels + i * m + k) * WH_PANEL,
+                       n * sizeof(float));
+        }
+    }
+}
+
+static void tiles_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const whit_weight *w = call->w;
+    const size_t two = tile_of(call)->panels, inputs = block_inputs(w);
+    const desk b = desk_at(call, t);
+    size_t begin, end;
+    wh_pool_split(w->panels, two, t, threads, &begin, &end);
+    for (size_t p0 = begin; p0 < end; p0 += PANELS) {
+        const size_t p1 = end - p0 < PANELS ? end : p0 + PANELS;
+        memset(b.sums, 0, (p1 - p0) * call->tokens * WH_PANEL * sizeof(float));
+        for (size_t k0 = 0; k0 < w->cols; k0 += inputs) {
+            const size_t k1 = w->cols - k0 < inputs ? w->cols : k0 + inputs;
+            for (size_t p = p0; p < p1; p += two) {
+                wh_tile_args tile = { .panels = p1 - p < two ? p1 - p : two,
+                                      .n = k1 - k0,
+                                      .step = w->step };
+                for (size_t i = 0; i < tile.panels; i++)
+                    load_block(call, &b, &tile, i, p + i, k0, k1);
+                multiply_block(call, &tile, b.sums + (p - p0) * call->tokens * WH_PANEL, k0);
+            }
+        }
+        for (size_t p = p0; p < p1; p += two)
+            store_sums(call, b.sums + (p - p0) * call->tokens * WH_PANEL, p,
+                       p1 - p < two ? p1 - p : two);
+    }
+}
+
+/* ---- the call ---- */
+
+/* Tokens at once with float activations, for rows of such a length. */
+static size_t float_tokens(const whit_weight *w)
+{
+    const size_t fit = STRIP_BYTES / sizeof(float) / w->cols;
+    return fit < LEAST_TOKENS ? LEAST_TOKENS : fit < MOST_TOKENS ? fit : MOST_TOKENS;
+}
+
+size_t wh_matmul_scratch(const whit_weight *w, unsigned threads)
+{
+    const size_t most = float_tokens(w);
+    const size_t tiles = strip_bytes(w, most) + threads * desk_bytes(w, most);
+    if (wh_gemm_op(w->form) == WH_OPS) return tiles;
+    const size_t blocks = MOST_TOKENS / WH_TOKENS * block_bytes(w);
+    return tiles > blocks ? tiles : blocks;
+}
+
+static void multiply(wh_pool *pool, product *call, whit_acts acts)
+{
+    if (acts == WHIT_ACTS_Q8) {
+        if (call->tokens > WH_TOKENS)
+            wh_pool_run(pool, quantize_part, call);
+        else
+            quantize_part(call, 0, 1); /* sooner done than handed out */
+        wh_pool_run(pool, gemm_part, call);
+    } else if (call->tokens == 1) {
+        wh_pool_run(pool, gemv_part, call);
+    } else {
+        wh_pool_run(pool, pack_part, call);
+        wh_pool_run(pool, tiles_part, call);
+    }
+}
+
+whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_acts acts,
+                        const float *x, size_t tokens, float *y, whit_error *err)
+{
+    if (!context || !weight || (tokens > 0 && (!x || !y)))
+        return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: context, weight, x or y is null");
+    if (weight->context != context)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: the weight is of another context");
+    if (acts != WHIT_ACTS_F32 && acts != WHIT_ACTS_Q8)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: no such kind of activations");
+    if (acts == WHIT_ACTS_Q8 && wh_gemm_op(weight->form) == WH_OPS)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "whit_matmul: this weight has no kernel for int8 activations");
+    const size_t most = acts == WHIT_ACTS_Q8 ? MOST_TOKENS : float_tokens(weight);
+    const size_t parts = (tokens + most - 1) / most;
+    pthread_mutex_lock(&context->lock);
+    for (size_t i = 0, done = 0; i < parts; i++) {
+        product part = { .w = weight,
+                         .kernels = &context->kernels,
+                         .x = x + done * weight->cols,
+                         .y = y + done * weight->rows,
+                         .tokens = (tokens - done) / (parts - i),
+                         .scratch = context->scratch };
+        multiply(context->pool, &part, acts);
+        done += part.tokens;
+    }
+    pthread_mutex_unlock(&context->lock);
+    return WHIT_OK;
+}

@@ -1,0 +1,39 @@
+/* src/kernels/weight.h - making the kernels' form of a weight, rows at a time.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_WEIGHT_H
+#define WH_KERNELS_WEIGHT_H
+
+#include "kernels/kernels.h"
+
+/* What is known of a weight before its rows come. */
+typedef struct wh_weight_shape {
+    uint64_t rows, cols;
+    whit_scheme scheme; /* what it comes from; of plain floats WHIT_TO_F32, WHIT_TO_F16, .. */
+    int scale_f16;      /* every scale is an F16 value */
+} wh_weight_shape;
+
+/* 1 if a kernel multiplies codes of the scheme at this width; else they are held decoded. */
+int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols);
+
+/* Memory for the planes, and scratch in the context. Errors: WHIT_ERR_ARG, WHIT_ERR_NOMEM. */
+whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_weight_shape *shape,
+                          whit_error *err);
+
+/* Rows [row, row + rows) in the kernels' form; row is a multiple of 16, and rows too but at the
+ * end. A block of rows is put by all threads of the context. */
+typedef struct wh_rows {
+    size_t row, rows;
+    const uint8_t *codes; /* [rows][cols], with a kernel                       */
+    const float *scale;   /* [rows][groups]                                    */
+    const uint8_t *zero;  /* the same, NULL unless asym                        */
+    const void *values;   /* [rows][cols] of F32, F16 or BF16, without codes   */
+} wh_rows;
+void wh_weight_put(whit_weight *w, const wh_rows *rows);
+
+/* One panel of it (repack.c). */
+void wh_repack_panel(whit_weight *w, size_t p, const wh_rows *rows);
+
+/* Octets of scratch that whit_matmul needs for such a weight (matmul.c). */
+size_t wh_matmul_scratch(const whit_weight *w, unsigned threads);
+
+#endif

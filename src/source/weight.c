@@ -1,0 +1,253 @@
+/* src/source/weight.c - preparing weights from arrays and from the tensors of a model.
+ *
+ * What a kernel multiplies is handed on as codes; the rest is decoded here, some rows at a time.
+ * Not here: the kernels' form (src/kernels).
+ *
+ * SPDX-License-Identifier: MIT */
+#include <whit/kernel.h>
+#include <whit/quant.h>
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/half.h"
+#include "base/mem.h"
+#include "kernels/weight.h"
+#include "source/codes.h"
+
+#define PIECE_WEIGHTS ((size_t)1 << 20)
+
+/* Rows that are handled together: a multiple of 16 and of the rows that share scales. */
+static size_t piece_rows(const whit_scheme *s, uint64_t cols)
+{
+    const size_t high = s->block_rows ? s->block_rows : 1;
+    const size_t fit = (size_t)(PIECE_WEIGHTS / cols) / WH_PANEL;
+    size_t rows = fit ? fit * WH_PANEL : WH_PANEL;
+    while (rows % high != 0) rows += WH_PANEL;
+    return rows;
+}
+
+static size_t groups_of(const whit_scheme *s, uint64_t cols)
+{
+    return s->group && s->group < cols ? (size_t)((cols + s->group - 1) / s->group) : 1;
+}
+
+/* ---- from arrays ---- */
+
+typedef struct arrays {
+    const uint8_t *codes, *zero;
+    const float *scale;
+} arrays;
+
+static int all_f16(const float *scale, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (wh_f32_bits(wh_f16_to_f32(wh_f32_to_f16(scale[i]))) != wh_f32_bits(scale[i])) return 0;
+    return 1;
+}
+
+/* One scale for all rows, once for each. */
+static whit_status put_one_scale(whit_weight *w, const arrays *a, whit_error *err)
+{
+    float *scale = wh_calloc(w->rows, sizeof *scale);
+    uint8_t *zero = a->zero ? wh_calloc(w->rows, 1) : NULL;
+    whit_status st = WHIT_OK;
+    if (!scale || (a->zero && !zero)) {
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu scales", w->rows);
+        goto cleanup;
+    }
+    for (size_t r = 0; r < w->rows; r++) {
+        scale[r] = a->scale[0];
+        if (zero) zero[r] = a->zero[0];
+    }
+    const wh_rows rows = { .rows = w->rows, .codes = a->codes, .scale = scale, .zero = zero };
+    wh_weight_put(w, &rows);
+cleanup:
+    free(scale);
+    free(zero);
+    return st;
+}
+
+static whit_status put_decoded(whit_weight *w, const arrays *a, whit_error *err)
+{
+    const whit_scheme *s = &w->scheme;
+    const size_t most = piece_rows(s, w->cols), high = s->block_rows ? s->block_rows : 1;
+    float *values = wh_calloc(most < w->rows ? most : w->rows, w->cols * sizeof *values);
+    whit_status st = WHIT_OK;
+    if (!values) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode %zu columns", w->cols);
+    for (size_t r = 0; r < w->rows && st == WHIT_OK; r += most) {
+        const size_t n = w->rows - r < most ? w->rows - r : most;
+        const size_t at = s->gran == WHIT_GRAN_TENSOR ? 0 : r / high * groups_of(s, w->cols);
+        st = whit_dequantize(a->codes + r * w->cols, a->scale + at, a->zero ? a->zero + at : NULL,
+                             n, w->cols, s, values, err);
+        const wh_rows rows = { .row = r, .rows = n, .values = values };
+        if (st == WHIT_OK) wh_weight_put(w, &rows);
+    }
+    free(values);
+    return st;
+}
+
+whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
+                                   const whit_scheme *scheme, uint64_t rows, uint64_t cols,
+                                   const uint8_t *codes, const float *scale, const uint8_t *zero,
+                                   whit_error *err)
+{
+    uint64_t scale_rows, scale_cols;
+    if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: out is null");
+    *out = NULL;
+    if (!context || !scheme || !codes || !scale)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "whit_weight_from_codes: context, scheme, codes or scale is null");
+    if (!whit_scheme_is_quantized(scheme))
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: the scheme stores no codes");
+    if (scheme->asym && !zero)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: asym needs zero points");
+    whit_scheme_scales(scheme, rows, cols, &scale_rows, &scale_cols);
+    const wh_weight_shape shape = { rows, cols, *scheme, all_f16(scale, scale_rows * scale_cols) };
+    const arrays a = { codes, scheme->asym ? zero : NULL, scale };
+    whit_status st = wh_weight_new(out, context, &shape, err);
+    if (st != WHIT_OK) return st;
+    if ((*out)->decoded) {
+        st = put_decoded(*out, &a, err);
+    } else if (scheme->gran == WHIT_GRAN_TENSOR) {
+        st = put_one_scale(*out, &a, err);
+    } else {
+        const wh_rows all = { 0, (size_t)rows, a.codes, a.scale, a.zero, NULL };
+        wh_weight_put(*out, &all);
+    }
+    if (st != WHIT_OK) {
+        whit_weight_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+/* What plain floats of a type are prepared as; 0 where they cannot be. */
+static int plain_kind(whit_dtype dtype, whit_kind *kind)
+{
+    *kind = dtype == WHIT_F16 ? WHIT_TO_F16 : dtype == WHIT_BF16 ? WHIT_TO_BF16 : WHIT_TO_F32;
+    return dtype == WHIT_F32 || dtype == WHIT_F16 || dtype == WHIT_BF16;
+}
+
+whit_status whit_weight_from_floats(whit_weight **out, whit_context *context, whit_dtype dtype,
+                                    uint64_t rows, uint64_t cols, const void *data, whit_error *err)
+{
+    wh_weight_shape shape = { .rows = rows, .cols = cols };
+    if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_floats: out is null");
+    *out = NULL;
+    if (!context || !data)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_floats: context or data is null");
+    if (!plain_kind(dtype, &shape.scheme.kind))
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_floats: type F32, F16 or BF16, not %s",
+                       whit_dtype_name(dtype));
+    whit_status st = wh_weight_new(out, context, &shape, err);
+    if (st != WHIT_OK) return st;
+    const wh_rows all = { .rows = (size_t)rows, .values = data };
+    wh_weight_put(*out, &all);
+    return WHIT_OK;
+}
+
+/* ---- from a model ---- */
+
+/* Buffers for some rows of a tensor. */
+typedef struct piece {
+    uint8_t *codes, *zero;
+    float *scale;
+    void *values;
+} piece;
+
+static whit_status piece_alloc(piece *p, const whit_weight *w, size_t rows, whit_error *err)
+{
+    *p = (piece){ 0 };
+    if (w->scale) {
+        p->codes = wh_calloc(rows, w->cols);
+        p->scale = wh_calloc(rows, w->groups * sizeof *p->scale);
+        p->zero = wh_calloc(rows, w->groups);
+    } else {
+        p->values = wh_calloc(rows, w->cols * sizeof(float));
+    }
+    if ((w->scale && (!p->codes || !p->scale || !p->zero)) || (!w->scale && !p->values))
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows of a weight", rows);
+    return WHIT_OK;
+}
+
+static void piece_free(piece *p)
+{
+    free(p->codes);
+    free(p->zero);
+    free(p->scale);
+    free(p->values);
+}
+
+/* Halves as the machine has them. */
+static whit_status read_halves(const whit_source *source, const whit_source_tensor *t, uint64_t row,
+                               size_t rows, uint16_t *out, whit_error *err)
+{
+    const size_t n = rows * (size_t)t->cols;
+    whit_status st =
+        whit_file_read(whit_source_file(source), t->planes[0], row * t->cols * 2, n * 2, out, err);
+    for (size_t i = 0; i < n && st == WHIT_OK; i++) out[i] = wh_load16(out + i);
+    return st;
+}
+
+static whit_status load_rows(whit_weight *w, const whit_source *source, size_t index, size_t row,
+                             size_t n, piece *p, whit_error *err)
+{
+    const whit_source_tensor *t = whit_source_at(source, index);
+    const wh_rows rows = { row, n, p->codes, p->scale, w->zero ? p->zero : NULL, p->values };
+    whit_status st;
+    if (w->scale)
+        st = wh_codes_rows(whit_source_file(source), t, row, n, p->codes, p->scale,
+                           w->zero ? p->zero : NULL, err);
+    else if (w->form == WH_FORM_F32)
+        st = whit_source_read_f32(source, index, row, n, 0, t->cols, p->values, err);
+    else
+        st = read_halves(source, t, row, n, p->values, err);
+    if (st == WHIT_OK) wh_weight_put(w, &rows);
+    return st;
+}
+
+static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape, whit_error *err)
+{
+    char name[WH_SHORT];
+    *shape = (wh_weight_shape){ .rows = t->rows, .cols = t->cols, .scheme = t->scheme };
+    wh_short(name, t->tensor.name);
+    if (t->tensor.rank < 2)
+        return wh_fail(err, WHIT_ERR_ARG, "%s: a weight has two dimensions or more", name);
+    if (whit_scheme_is_quantized(&t->scheme)) {
+        shape->scale_f16 = t->scheme.scale_type == WHIT_F16 && !t->scheme.dq;
+        return WHIT_OK;
+    }
+    if (!plain_kind(t->stored, &shape->scheme.kind))
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight", name,
+                       whit_dtype_name(t->stored));
+    return WHIT_OK;
+}
+
+whit_status whit_weight_load(whit_weight **out, whit_context *context, const whit_source *source,
+                             size_t index, whit_error *err)
+{
+    if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_load: out is null");
+    *out = NULL;
+    if (!context || !source)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_load: context or source is null");
+    const whit_source_tensor *t = whit_source_at(source, index);
+    if (!t) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_load: no such tensor");
+    wh_weight_shape shape;
+    whit_status st = shape_of(t, &shape, err);
+    if (st == WHIT_OK) st = wh_weight_new(out, context, &shape, err);
+    if (st != WHIT_OK) return st;
+    const size_t fit = piece_rows(&shape.scheme, t->cols);
+    const size_t most = fit < t->rows ? fit : (size_t)t->rows;
+    piece p;
+    st = piece_alloc(&p, *out, most, err);
+    for (size_t row = 0; row < t->rows && st == WHIT_OK; row += most)
+        st = load_rows(*out, source, index, row,
+                       t->rows - row < most ? (size_t)t->rows - row : most, &p, err);
+    piece_free(&p);
+    if (st != WHIT_OK) {
+        whit_weight_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
