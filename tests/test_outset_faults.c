@@ -24,7 +24,8 @@ static struct {
     char log[200];
 } fault;
 
-/* 1: this call is to fail. kind: F fsync, L link, R rename, U unlink; in the log with the name. */
+/* 1: this call is to fail. kind: F fsync, L link, P pread, R rename, U unlink; in the log with the
+ * name. */
 static int refused(char kind, const char *path)
 {
     size_t len = strlen(fault.log);
@@ -41,6 +42,13 @@ static int refused(char kind, const char *path)
 int fsync(int fd)
 {
     return refused('F', NULL) ? -1 : fdatasync(fd);
+}
+
+/* One thread reads here. */
+ssize_t pread(int fd, void *dst, size_t count, off_t at)
+{
+    if (refused('P', NULL) || lseek(fd, at, SEEK_SET) != at) return -1;
+    return read(fd, dst, count);
 }
 
 int link(const char *from, const char *to)
@@ -212,6 +220,39 @@ static void refused_early(void)
     }
 }
 
+/* An old index that the system does not let us read could name shards: nothing happens. */
+static void unread_index(void)
+{
+    static const ask empty = { "dir", 1, 1, { "a", "model.safetensors" }, NULL, 0 };
+    scratch s;
+    whit_error err;
+    wh_outset *set = NULL;
+    scratch_make(&s);
+    old_files(&s);
+    scratch_text(&s, "dir/model-2.safetensors", "old");
+    scratch_text(&s, "dir/model.safetensors.index.json",
+                 "{\"weight_map\":{\"t\":\"model-2.safetensors\"}}");
+    fail_at("P", 1, 2, EIO);
+    CHECK(ask_open(&s, &forced, &set, &err) == WHIT_ERR_IO && !set &&
+              strstr(err.msg, "model.safetensors.index.json: cannot read") &&
+              strstr(err.msg, strerror(EIO)),
+          "%s", err.msg);
+    CHECK(fault.seen == 1, "%d reads", fault.seen);
+    CHECK(all_hold(&s, "old") && holds(&s, "dir/model-2.safetensors", "old") &&
+              exists(&s, "dir/model.safetensors.index.json") && debris(&s) == 0,
+          "nothing is touched");
+    no_faults();
+    CHECK(ask_run(&s, &forced, "new", &err) == WHIT_OK && all_hold(&s, "new") &&
+              !exists(&s, "dir/model-2.safetensors"),
+          "read, its shards go: %s", err.msg);
+    scratch_link(&s, "nowhere", "dir/model.safetensors.index.json");
+    CHECK(ask_run(&s, &empty, "new", &err) == WHIT_OK, "a link to nothing: %s", err.msg);
+    scratch_link(&s, "model.safetensors.index.json", "dir/model.safetensors.index.json");
+    CHECK(ask_run(&s, &empty, "new", &err) == WHIT_OK, "a link to itself: %s", err.msg);
+    CHECK(!exists(&s, "dir/model.safetensors.index.json"), "the links went too");
+    scratch_remove(&s);
+}
+
 static void changed_meanwhile(void)
 {
     static const ask free_name = { "dir", 1, 0, { "a", "b", "c" }, NULL, 0 };
@@ -365,6 +406,7 @@ int main(void)
     order();
     space();
     refused_early();
+    unread_index();
     changed_meanwhile();
     refused_half_way();
     killed();

@@ -1,7 +1,8 @@
 /* src/io/old_model.c - the model that an output folder holds already, and that --force replaces.
  *
  * The old index comes from anywhere, so it only ever points at plain .safetensors names in this
- * one folder; nothing is deleted on the word of an index that does not parse to its end.
+ * one folder; nothing is deleted on the word of an index that does not parse to its end. One that
+ * the system does not let us read is an error: it may name shards, which would stay behind.
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
@@ -68,27 +69,35 @@ static int parse_index(wh_json *j, shard_names *all)
     return t == WH_JSON_OBJECT_END && wh_json_next(j) == WH_JSON_END;
 }
 
+/* Why a look at a name failed. 1: there is nothing, which a name in an index, or a link, can bring
+ * about; anything else is the system's. */
+static int is_nothing(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
+}
+
 /* all->seen holds the names of the job; all->name receives the other ones. */
 static whit_status read_index(const char *path, shard_names *all, whit_error *err)
 {
     char name[WH_SHORT];
-    whit_error ignored;
+    wh_file_id there;
+    whit_error why;
     char *text = NULL;
     size_t len = 0;
-    int nomem = 0;
-    whit_status st = wh_file_slurp(path, MAX_INDEX, &text, &len, &ignored);
-    if (st == WHIT_OK) {
-        wh_json j;
-        wh_json_init(&j, text, len);
-        int whole = parse_index(&j, all);
-        nomem = j.nomem;
-        wh_json_free(&j);
-        free(text);
-        while (!whole && all->count > 0) free(all->name[--all->count]);
-    }
-    if (st == WHIT_ERR_NOMEM || nomem)
-        return wh_fail(err, WHIT_ERR_NOMEM, "%s: no memory to read it", wh_short(name, path));
-    return WHIT_OK;
+    wh_json j;
+    if (!wh_file_identify(path, &there) && is_nothing(errno)) return WHIT_OK;
+    whit_status st = wh_file_slurp(path, MAX_INDEX, &text, &len, &why);
+    /* Too long, cut short, or no file. */
+    if (st == WHIT_ERR_FORMAT || st == WHIT_ERR_UNSUPPORTED) return WHIT_OK;
+    /* One that may be sound, but was not seen: its shards would stay behind. */
+    if (st != WHIT_OK) return wh_prefix(err, wh_fail(err, st, "%s", why.msg), "the old index");
+    wh_json_init(&j, text, len);
+    int whole = parse_index(&j, all), nomem = j.nomem;
+    wh_json_free(&j);
+    free(text);
+    while (!whole && all->count > 0) free(all->name[--all->count]);
+    if (!nomem) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_NOMEM, "%s: no memory to read it", wh_short(name, path));
 }
 
 /* Move a path into a list, if it is a file (or link) that is there and no input. NULL: no memory.
@@ -96,17 +105,22 @@ static whit_status read_index(const char *path, shard_names *all, whit_error *er
 static whit_status keep_path(char **list, size_t *count, char *path, const wh_inputs *inputs,
                              whit_error *err)
 {
+    char name[WH_SHORT];
     struct stat there;
+    whit_status st = WHIT_OK;
     if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a path");
-    if (lstat(path, &there) != 0 || S_ISDIR(there.st_mode)) {
-        free(path);
-        return WHIT_OK;
+    if (lstat(path, &there) != 0) {
+        if (!is_nothing(errno))
+            st = wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(errno));
+        goto cleanup;
     }
-    whit_status st = wh_inputs_refuse(inputs, path, err);
-    if (st != WHIT_OK)
-        free(path);
-    else
-        list[(*count)++] = path;
+    if (S_ISDIR(there.st_mode)) goto cleanup;
+    st = wh_inputs_refuse(inputs, path, err);
+    if (st != WHIT_OK) goto cleanup;
+    list[(*count)++] = path;
+    path = NULL;
+cleanup:
+    free(path);
     return st;
 }
 

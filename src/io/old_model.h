@@ -17,8 +17,9 @@ typedef struct wh_old_model {
 
 /*
  * Look what is there. names [count]: what the job writes. Of the index, plain names that end in
- * .safetensors count; one that cannot be read or parsed names nothing.
- * Errors: WHIT_ERR_ARG (some of it is an input), WHIT_ERR_NOMEM.
+ * .safetensors count; one that is no file or does not parse names nothing.
+ * Errors: WHIT_ERR_ARG (some of it is an input), WHIT_ERR_NOMEM, WHIT_ERR_IO (the index cannot be
+ * read, though it is there).
  */
 whit_status wh_old_model_find(wh_old_model *old, const char *folder, const char *const *names,
                               size_t count, const wh_inputs *inputs, whit_error *err);
