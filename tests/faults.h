@@ -1,0 +1,202 @@
+/* tests/faults.h - calls of the library that fail when a test says so, by the linker's --wrap.
+ *
+ * Link with -Wl,--wrap= for each of malloc calloc realloc posix_memalign pthread_create open open64
+ * pread pread64 pwrite pwrite64 fsync link rename mkdir. For one program file: it defines them. The
+ * 64 is what some C libraries call the same with large files. Calls that the C library makes itself
+ * are not wrapped.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_FAULTS_H
+#define WHIT_FAULTS_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+#include <whit/base.h>
+
+typedef enum kind {
+    MEMORY,
+    THREAD,
+    OPEN_EIO,
+    OPEN_EINTR,
+    READ_EIO,
+    READ_EINTR,
+    READ_SHORT,
+    READ_END,
+    WRITE_EIO,
+    WRITE_ENOSPC,
+    WRITE_EINTR,
+    WRITE_SHORT,
+    FSYNC_EIO,
+    FSYNC_EINTR,
+    LINK_EIO,
+    RENAME_EIO,
+    MKDIR_ENOSPC,
+    KINDS
+} kind;
+
+static const struct {
+    const char *name, *calls;
+    int error;          /* 0: a short count */
+    whit_status status; /* that a job may end with; WHIT_OK: it must succeed */
+} kinds[KINDS] = {
+    [MEMORY] = { "ENOMEM", "malloc calloc realloc posix_memalign", ENOMEM, WHIT_ERR_NOMEM },
+    [THREAD] = { "EAGAIN", "pthread_create", EAGAIN, WHIT_OK },
+    [OPEN_EIO] = { "EIO", "open", EIO, WHIT_ERR_IO },
+    [OPEN_EINTR] = { "EINTR", "open", EINTR, WHIT_OK },
+    [READ_EIO] = { "EIO", "pread", EIO, WHIT_ERR_IO },
+    [READ_EINTR] = { "EINTR", "pread", EINTR, WHIT_OK },
+    [READ_SHORT] = { "one byte", "pread", 0, WHIT_OK },
+    [READ_END] = { "end of file", "pread", 0, WHIT_ERR_FORMAT },
+    [WRITE_EIO] = { "EIO", "pwrite", EIO, WHIT_ERR_IO },
+    [WRITE_ENOSPC] = { "ENOSPC", "pwrite", ENOSPC, WHIT_ERR_IO },
+    [WRITE_EINTR] = { "EINTR", "pwrite", EINTR, WHIT_OK },
+    [WRITE_SHORT] = { "one byte", "pwrite", 0, WHIT_OK },
+    [FSYNC_EIO] = { "EIO", "fsync", EIO, WHIT_ERR_IO },
+    [FSYNC_EINTR] = { "EINTR", "fsync", EINTR, WHIT_OK },
+    [LINK_EIO] = { "EIO", "link", EIO, WHIT_ERR_IO },
+    [RENAME_EIO] = { "EIO", "rename", EIO, WHIT_ERR_IO },
+    [MKDIR_ENOSPC] = { "ENOSPC", "mkdir", ENOSPC, WHIT_ERR_IO },
+};
+
+static struct {
+    int armed;
+    kind kind;
+    int nth;
+    atomic_int seen;
+} fault;
+
+/* 1: this call is to fail; errno is set. first..last are the kinds of fault of the call. */
+static int strikes(kind first, kind last)
+{
+    if (!fault.armed || fault.kind < first || fault.kind > last) return 0;
+    if (atomic_fetch_add(&fault.seen, 1) + 1 != fault.nth) return 0;
+    errno = kinds[fault.kind].error;
+    return 1;
+}
+
+/* A weak one may be missing in this C library; it is not called then. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *data, size_t size);
+int __real_posix_memalign(void **out, size_t align, size_t size);
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg);
+int __real_open(const char *path, int flags, mode_t mode) __attribute__((weak));
+int __real_open64(const char *path, int flags, mode_t mode) __attribute__((weak));
+ssize_t __real_pread(int fd, void *dst, size_t n, off_t at) __attribute__((weak));
+ssize_t __real_pread64(int fd, void *dst, size_t n, off_t at) __attribute__((weak));
+ssize_t __real_pwrite(int fd, const void *src, size_t n, off_t at) __attribute__((weak));
+ssize_t __real_pwrite64(int fd, const void *src, size_t n, off_t at) __attribute__((weak));
+int __real_link(const char *from, const char *to);
+int __real_rename(const char *from, const char *to);
+int __real_mkdir(const char *path, mode_t mode);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *data, size_t size);
+int __wrap_posix_memalign(void **out, size_t align, size_t size);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg);
+int __wrap_open(const char *path, int flags, mode_t mode);
+int __wrap_open64(const char *path, int flags, mode_t mode);
+ssize_t __wrap_pread(int fd, void *dst, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *dst, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *src, size_t n, off_t at);
+ssize_t __wrap_pwrite64(int fd, const void *src, size_t n, off_t at);
+int __wrap_fsync(int fd);
+int __wrap_link(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_mkdir(const char *path, mode_t mode);
+
+void *__wrap_malloc(size_t size)
+{
+    return strikes(MEMORY, MEMORY) ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return strikes(MEMORY, MEMORY) ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *data, size_t size)
+{
+    return strikes(MEMORY, MEMORY) ? NULL : __real_realloc(data, size);
+}
+
+int __wrap_posix_memalign(void **out, size_t align, size_t size)
+{
+    return strikes(MEMORY, MEMORY) ? ENOMEM : __real_posix_memalign(out, align, size);
+}
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*f)(void *), void *arg)
+{
+    return strikes(THREAD, THREAD) ? EAGAIN : __real_pthread_create(t, a, f, arg);
+}
+
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+    return strikes(OPEN_EIO, OPEN_EINTR) ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_open64(const char *path, int flags, mode_t mode)
+{
+    return strikes(OPEN_EIO, OPEN_EINTR) ? -1 : __real_open64(path, flags, mode);
+}
+
+/* What a struck call does: nothing, one byte, or an error. */
+static ssize_t refuse(size_t *n)
+{
+    if (kinds[fault.kind].error != 0) return -1;
+    *n = fault.kind != READ_END && *n > 0;
+    return 0;
+}
+
+ssize_t __wrap_pread(int fd, void *dst, size_t n, off_t at)
+{
+    if (strikes(READ_EIO, READ_END) && refuse(&n) != 0) return -1;
+    return __real_pread(fd, dst, n, at);
+}
+
+ssize_t __wrap_pread64(int fd, void *dst, size_t n, off_t at)
+{
+    if (strikes(READ_EIO, READ_END) && refuse(&n) != 0) return -1;
+    return __real_pread64(fd, dst, n, at);
+}
+
+ssize_t __wrap_pwrite(int fd, const void *src, size_t n, off_t at)
+{
+    if (strikes(WRITE_EIO, WRITE_SHORT) && refuse(&n) != 0) return -1;
+    return __real_pwrite(fd, src, n, at);
+}
+
+ssize_t __wrap_pwrite64(int fd, const void *src, size_t n, off_t at)
+{
+    if (strikes(WRITE_EIO, WRITE_SHORT) && refuse(&n) != 0) return -1;
+    return __real_pwrite64(fd, src, n, at);
+}
+
+/* The disk is not waited for: thousands of attempts would take minutes. */
+int __wrap_fsync(int fd)
+{
+    (void)fd;
+    return strikes(FSYNC_EIO, FSYNC_EINTR) ? -1 : 0;
+}
+
+int __wrap_link(const char *from, const char *to)
+{
+    return strikes(LINK_EIO, LINK_EIO) ? -1 : __real_link(from, to);
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    return strikes(RENAME_EIO, RENAME_EIO) ? -1 : __real_rename(from, to);
+}
+
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    return strikes(MKDIR_ENOSPC, MKDIR_ENOSPC) ? -1 : __real_mkdir(path, mode);
+}
+
+#endif

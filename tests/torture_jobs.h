@@ -1,0 +1,260 @@
+/* tests/torture_jobs.h - the model that torture.c works on, and the jobs that it tortures.
+ *
+ * The model is a folder of two shards. Beside it lie a native file of nearly the same tensors, the
+ * same weights in a GGUF file, and an array in Fortran order and big-endian: every reader is met.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_TORTURE_JOBS_H
+#define WHIT_TORTURE_JOBS_H
+
+#include "gguf_build.h"
+#include "jobs.h"
+
+typedef struct place {
+    scratch s;
+    char in[SCRATCH_PATH], native[SCRATCH_PATH], gguf[SCRATCH_PATH], npy[SCRATCH_PATH];
+    char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
+} place;
+
+typedef struct operation {
+    const char *name;
+    const char *out; /* in the scratch folder; NULL: nothing is written */
+    unsigned threads;
+    int old; /* something is there already, and --force */
+    whit_status (*run)(const place *p, const struct operation *op, whit_error *err);
+} operation;
+
+/* ---- the model ------------------------------------------------------------------------------- */
+
+static void write_folder(place *p, const float w[64 * 40])
+{
+    st_build b = { 0 };
+    scratch_folder(&p->s, "in");
+    st_meta(&b, "author", "somebody");
+    st_add2(&b, "embed_tokens.weight", "F32", 64, 40, w, 64 * 40 * 4);
+    st_add2(&b, "tall", "F32", 40, 64, w, 64 * 40 * 4);
+    st_add2(&b, "only here", "I32", 0, 4, w, 16);
+    st_write(&b, &p->s, "in/model-1.safetensors");
+    st_add2(&b, "long", "F32", 32, 80, w, 64 * 40 * 4);
+    st_add2(&b, "x.norm", "F16", 0, 64, NULL, 128);
+    st_write(&b, &p->s, "in/model-2.safetensors");
+    scratch_text(&p->s, "in/model.safetensors.index.json",
+                 "{\"weight_map\":{\"embed_tokens.weight\":\"model-1.safetensors\","
+                 "\"tall\":\"model-1.safetensors\",\"only here\":\"model-1.safetensors\","
+                 "\"long\":\"model-2.safetensors\",\"x.norm\":\"model-2.safetensors\"}}");
+    scratch_text(&p->s, "in/config.json", "{\"model_type\":\"llama\"}");
+    scratch_text(&p->s, "in/tokenizer.json", "{}");
+    scratch_path(&p->s, "in", p->in);
+}
+
+/* With one tensor less and one more, of most stored forms. */
+static void write_native(place *p)
+{
+    st_build b = { 0 };
+    char plain[SCRATCH_PATH];
+    float w[64 * 40] = { 1, 2, -3 };
+    st_add2(&b, "embed_tokens.weight", "F32", 64, 40, w, sizeof w);
+    st_add2(&b, "tall", "F32", 40, 64, w, sizeof w);
+    st_add2(&b, "only there", "F32", 0, 4, w, 16);
+    st_add2(&b, "long", "F32", 32, 80, w, sizeof w);
+    st_add2(&b, "x.norm", "F16", 0, 64, NULL, 128);
+    st_write(&b, &p->s, "plain.safetensors");
+    job_quantize(scratch_path(&p->s, "plain.safetensors", plain),
+                 scratch_path(&p->s, "native.safetensors", p->native),
+                 &(job_ask){ .scheme = "int4-g32-asym",
+                             .embeddings = "nvfp4",
+                             .rules = { "long=nf4-g64-dq", "*norm=f32" } });
+    remove(plain);
+}
+
+static void write_gguf(place *p, const float w[64 * 40])
+{
+    static const uint64_t wide[2] = { 80, 32 }, tall[2] = { 64, 40 }, four = 4;
+    gg_build b = { 0 };
+    gg_string(&b, "general.name", "tortured", 8);
+    gg_array(&b, "numbers", GG_U16, 3);
+    gg_int(&b.keys, 0, 6);
+    gg_array(&b, "words", GG_STRING, 2);
+    gg_text(&b.keys, "a", 1);
+    gg_text(&b.keys, "b", 1);
+    gg_tensor(&b, "long", 0, 2, wide, w, 64 * 40 * 4);
+    gg_tensor(&b, "tall", 0, 2, tall, w, 64 * 40 * 4);
+    gg_tensor(&b, "four", 0, 1, &four, w, 16);
+    gg_write(&b, &p->s, "model.gguf");
+    scratch_path(&p->s, "model.gguf", p->gguf);
+    scratch_text(&p->s, "recipe.txt", "# of two lines\n* int4-g32\nlong fp8_e4m3-block16x16\n");
+    scratch_path(&p->s, "recipe.txt", p->recipe);
+}
+
+static void write_npy(place *p, const float w[64 * 40])
+{
+    st_text t = { 0 };
+    st_putf(&t, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '>f4', 'fortran_order': True, 'shape': (64, 40)}");
+    st_put(&t, w, 64 * 40 * 4);
+    for (size_t i = t.len - 64 * 40 * 4; i < t.len; i += 4) t.data[i + 1] = 0; /* no NaN */
+    scratch_write(&p->s, "array.npy", t.data, t.len);
+    free(t.data);
+    scratch_path(&p->s, "array.npy", p->npy);
+}
+
+static void write_model(place *p)
+{
+    check_rng r = { 12 };
+    float w[64 * 40];
+    for (size_t i = 0; i < 64 * 40; i++) w[i] = check_f32(&r);
+    write_folder(p, w);
+    write_native(p);
+    write_gguf(p, w);
+    write_npy(p, w);
+}
+
+/* ---- the jobs -------------------------------------------------------------------------------- */
+
+static whit_job_options options_of(const operation *op)
+{
+    whit_job_options o;
+    whit_job_options_init(&o);
+    o.threads = op->threads;
+    o.force = op->old;
+    return o;
+}
+
+static whit_status open_native(const place *p, const operation *op, whit_error *err)
+{
+    whit_source *src;
+    (void)op;
+    whit_status st = whit_source_open(&src, p->native, err);
+    whit_source_close(src);
+    return st;
+}
+
+static whit_status quantize(const place *p, const operation *op, whit_error *err)
+{
+    job j;
+    const job_ask ask = { .scheme = "int4-g32",
+                          .embeddings = "int8",
+                          .job = options_of(op),
+                          .rules = { "long=int3-tensor", "*norm=f32", "tall=int5-channel-asym" } };
+    int runs = op->out != NULL;
+    whit_status st = runs ? job_run(&j, p->in, p->out, &ask) : job_plan(&j, p->in, NULL, &ask);
+    *err = j.err;
+    job_close(&j);
+    return st;
+}
+
+/* What the other knobs add: a recipe and shards of a size, or fake quantization. */
+static whit_status with_knobs(const place *p, const operation *op, const char *in, int fake,
+                              whit_error *err)
+{
+    whit_source *src = NULL;
+    whit_plan *plan = NULL;
+    whit_quantize_options o;
+    whit_quantize_options_init(&o);
+    o.job = options_of(op);
+    o.fake_quant = fake;
+    o.scheme = fake ? "nf4-g64-dq" : NULL;
+    o.recipe = fake ? NULL : p->recipe;
+    o.shard_size = fake ? 0 : 7000;
+    whit_status st = whit_source_open(&src, in, err);
+    if (st == WHIT_OK) st = whit_plan_make(&plan, src, &o, p->out, err);
+    if (st == WHIT_OK) st = whit_plan_run(plan, NULL, err);
+    whit_plan_free(plan);
+    whit_source_close(src);
+    return st;
+}
+
+static whit_status cut_gguf(const place *p, const operation *op, whit_error *err)
+{
+    return with_knobs(p, op, p->gguf, 0, err);
+}
+
+static whit_status fake_npy(const place *p, const operation *op, whit_error *err)
+{
+    return with_knobs(p, op, p->npy, 1, err);
+}
+
+static whit_status sweep(const place *p, const operation *op, whit_error *err)
+{
+    job j;
+    whit_sweep *sweep = NULL;
+    const job_ask ask = { .job = options_of(op), .clip = WHIT_CLIP_MINMAX };
+    whit_status st = job_plan(&j, p->npy, NULL, &ask);
+    *err = j.err;
+    if (st == WHIT_OK) st = whit_sweep_run(&sweep, j.plan, err);
+    whit_sweep_free(sweep);
+    job_close(&j);
+    return st;
+}
+
+/* d dequantize, k check, s statistics, c compare with the folder. */
+static whit_status on_native(const place *p, const operation *op, whit_error *err, char what)
+{
+    whit_source *src;
+    whit_comparison *c = NULL;
+    whit_check *k = NULL;
+    whit_stats *s = NULL;
+    const whit_job_options o = options_of(op);
+    whit_status st = whit_source_open(&src, p->native, err);
+    if (st == WHIT_OK && what == 'd') st = whit_dequantize_model(src, p->out, WHIT_F16, &o, err);
+    if (st == WHIT_OK && what == 'k') st = whit_check_run(&k, src, &o, err);
+    if (st == WHIT_OK && what == 's') st = whit_stats_run(&s, src, &o, err);
+    if (st == WHIT_OK && what == 'c') {
+        whit_source *plain;
+        st = whit_source_open(&plain, p->in, err);
+        if (st == WHIT_OK) st = whit_compare(&c, plain, src, &o, err);
+        /* a lone tensor on each side: two warnings, or one was lost */
+        if (st == WHIT_OK && whit_comparison_warnings(c) != 2) {
+            st = err->code = WHIT_ERR_BAR;
+            snprintf(err->msg, sizeof err->msg, "a warning is lost");
+        }
+        whit_comparison_free(c);
+        whit_source_close(plain);
+    }
+    whit_stats_free(s);
+    whit_check_free(k);
+    whit_source_close(src);
+    return st;
+}
+
+static whit_status dequantize(const place *p, const operation *op, whit_error *err)
+{
+    return on_native(p, op, err, 'd');
+}
+
+static whit_status compare(const place *p, const operation *op, whit_error *err)
+{
+    return on_native(p, op, err, 'c');
+}
+
+static whit_status check(const place *p, const operation *op, whit_error *err)
+{
+    return on_native(p, op, err, 'k');
+}
+
+static whit_status stats(const place *p, const operation *op, whit_error *err)
+{
+    return on_native(p, op, err, 's');
+}
+
+static const operation operations[] = {
+    /* clang-format off */
+    { "open",                    NULL,              1, 0, open_native },
+    { "plan",                    NULL,              1, 0, quantize },
+    { "quantize to a folder",    "out",             1, 0, quantize },
+    { "the same, 2 threads",     "out",             2, 0, quantize },
+    { "quantize to a file",      "out.safetensors", 1, 0, quantize },
+    { "over an old file",        "old.safetensors", 1, 1, quantize },
+    { "over an old folder",      "old",             1, 1, quantize },
+    { "GGUF, recipe, shards",    "cut",             2, 0, cut_gguf },
+    { "NPY, fake quantization",  "f.safetensors",   1, 0, fake_npy },
+    { "sweep",                   NULL,              1, 0, sweep },
+    { "dequantize",              "d.safetensors",   1, 0, dequantize },
+    { "the same, 2 threads",     "d.safetensors",   2, 0, dequantize },
+    { "compare",                 NULL,              1, 0, compare },
+    { "check, 2 threads",        NULL,              2, 0, check },
+    { "statistics",              NULL,              1, 0, stats },
+    /* clang-format on */
+};
+
+#endif
