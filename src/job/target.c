@@ -50,13 +50,14 @@ static int ends_with(const char *text, const char *end)
 }
 
 /* What config.json says that is worth a word; it is copied as it is. */
-static void note_config(const char *path, wh_lines *warnings)
+static whit_status note_config(const char *path, wh_lines *warnings, whit_error *err)
 {
     char *text = NULL, name[WH_SHORT];
     size_t len = 0, depth = 0;
     int gpt2 = 0, quantized = 0;
-    if (wh_file_slurp(path, COPY_LIMIT, &text, &len, NULL) != WHIT_OK) return;
     wh_json j;
+    whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
+    if (st != WHIT_OK) return st; /* nor could it be copied */
     wh_json_init(&j, text, len);
     wh_json_token tok = wh_json_next(&j);
     int object = tok == WH_JSON_OBJECT;
@@ -69,7 +70,9 @@ static void note_config(const char *path, wh_lines *warnings)
         gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
     }
     wh_short(name, path);
-    if (!object || tok == WH_JSON_ERROR)
+    if (j.nomem)
+        st = no_memory(err);
+    else if (!object || tok == WH_JSON_ERROR)
         wh_lines_add(warnings, "%s: not a JSON object; copied as it is", name);
     else if (gpt2)
         wh_lines_add(warnings,
@@ -79,6 +82,7 @@ static void note_config(const char *path, wh_lines *warnings)
         wh_lines_add(warnings, "%s: names a quantization_config already; copied as it is", name);
     wh_json_free(&j);
     free(text);
+    return st;
 }
 
 static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *warnings,
@@ -102,7 +106,8 @@ static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *wa
             else
                 wh_lines_add(warnings, "%s; not copied", why.msg);
         }
-        if (safe && strcmp(companions[i], "config.json") == 0) note_config(safe, warnings);
+        if (st == WHIT_OK && safe && strcmp(companions[i], "config.json") == 0)
+            st = note_config(safe, warnings, err);
         free(path);
         free(safe);
     }
