@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
+#include <limits.h>
+
 #include "jobs.h"
 
 static const struct {
@@ -292,6 +294,7 @@ static void memory(const scratch *s)
 {
     char in[SCRATCH_PATH], out[SCRATCH_PATH], low[SCRATCH_PATH];
     unsigned long long mib = 0;
+    uint64_t held = 0;
     job j;
     job_ask ask = { .scheme = "int4-g32", .job = { .threads = 8, .max_memory = 1 } };
     scratch_path(s, "model.safetensors", in);
@@ -318,6 +321,16 @@ static void memory(const scratch *s)
     CHECK(job_plan(&j, in, "x", &ask) == WHIT_OK && whit_plan_total(j.plan)->threads == 3,
           "as asked");
     job_close(&j);
+    static const unsigned many[] = { 256, 257, 1024, UINT_MAX };
+    for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
+        ask.job = (whit_job_options){ .threads = many[i], .max_memory = UINT64_MAX };
+        CHECK(job_plan(&j, in, "x", &ask) == WHIT_OK && whit_plan_total(j.plan)->threads == 256,
+              "%u threads: as many as run", many[i]);
+        uint64_t bytes = j.plan ? whit_plan_total(j.plan)->memory_bytes : 0;
+        CHECK(i == 0 || bytes == held, "%u threads: no buffers for the others", many[i]);
+        held = bytes;
+        job_close(&j);
+    }
     remove(out);
     remove(low);
 }

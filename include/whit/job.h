@@ -28,7 +28,7 @@ typedef int whit_progress_fn(void *user, const whit_progress *progress);
 
 typedef struct whit_job_options {
     size_t struct_size;         /* sizeof(whit_job_options); whit_job_options_init sets it        */
-    unsigned threads;           /* 0: all cores this process may use                              */
+    unsigned threads;           /* 0: all cores this process may use; at most 256 run             */
     uint64_t max_memory;        /* bytes; 0: the smaller of a quarter of RAM and 4 GiB            */
     int force;                  /* replace an output that exists                                  */
     int strict;                 /* fallbacks and rules that match nothing are WHIT_ERR_BAR        */

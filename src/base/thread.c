@@ -15,8 +15,6 @@
 
 #include "base/mem.h"
 
-#define MAX_THREADS 256
-
 unsigned wh_thread_cores(void)
 {
     long n = 0;
@@ -26,7 +24,7 @@ unsigned wh_thread_cores(void)
 #endif
     if (n < 1) n = sysconf(_SC_NPROCESSORS_ONLN);
     if (n < 1) n = 1;
-    return n > MAX_THREADS ? MAX_THREADS : (unsigned)n;
+    return n > WH_THREADS_MOST ? WH_THREADS_MOST : (unsigned)n;
 }
 
 typedef struct ordered {
@@ -94,7 +92,7 @@ whit_status wh_for_ordered(unsigned threads, uint64_t count, wh_work_fn *work, w
                            void *ctx, whit_error *err)
 {
     if (threads < 1) threads = 1;
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    if (threads > WH_THREADS_MOST) threads = WH_THREADS_MOST;
     if (threads > count) threads = count ? (unsigned)count : 1;
     ordered o = {
         .count = count, .failed = UINT64_MAX, .work = work, .commit = commit, .ctx = ctx

@@ -74,6 +74,7 @@ whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
     uint64_t limit = job->max_memory ? job->max_memory : default_memory();
     uint64_t least = fixed_bytes + worker_bytes;
     unsigned n = job->threads ? job->threads : wh_thread_cores();
+    if (n > WH_THREADS_MOST) n = WH_THREADS_MOST; /* no buffers for those that would not run */
     if (least > limit)
         return wh_fail(err, WHIT_ERR_NOMEM,
                        "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",

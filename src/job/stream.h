@@ -29,7 +29,8 @@ typedef struct wh_meter {
     double start;
 } wh_meter;
 
-/* As many threads as asked for and as the ceiling allows; WHIT_ERR_NOMEM if not even one. */
+/* As many threads as asked for, as can run and as the ceiling allows; WHIT_ERR_NOMEM if not even
+ * one. */
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
                               uint64_t worker_bytes, unsigned *threads, uint64_t *memory,
                               whit_error *err);
