@@ -1,0 +1,250 @@
+/* tests/test_containers.c - the same weights give the same codes, scales, zero points and kept
+ * bytes from safetensors, GGUF and NPY.
+ *
+ *   test_containers DATA     the bundled model, in F16 and, scaled so that F16 cannot hold it, F32
+ *
+ * In GGUF the rows of q and k stand in the order of pairs, in the bundled model in that of halves.
+ * An NPY file holds one tensor: C and Fortran order, both byte orders. The bytes themselves are
+ * golden elsewhere (cli/golden.sh).
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "gguf_build.h"
+#include "jobs.h"
+
+/* ---- GGUF ------------------------------------------------------------------------------------ */
+
+#define HEAD_ROWS 8 /* of stories260K */
+
+/* The tensor's name in GGUF; 1 if its rows stand in the order of pairs there. */
+static int gguf_name(const char *name, char *out, size_t size)
+{
+    static const struct {
+        const char *from, *to;
+        int pairs;
+    } names[] = {
+        { "self_attn.q_proj.weight", "attn_q.weight", 1 },
+        { "self_attn.k_proj.weight", "attn_k.weight", 1 },
+        { "self_attn.v_proj.weight", "attn_v.weight", 0 },
+        { "self_attn.o_proj.weight", "attn_output.weight", 0 },
+        { "mlp.gate_proj.weight", "ffn_gate.weight", 0 },
+        { "mlp.up_proj.weight", "ffn_up.weight", 0 },
+        { "mlp.down_proj.weight", "ffn_down.weight", 0 },
+        { "input_layernorm.weight", "attn_norm.weight", 0 },
+        { "post_attention_layernorm.weight", "ffn_norm.weight", 0 },
+    };
+    unsigned layer;
+    int at = 0;
+    if (sscanf(name, "model.layers.%u.%n", &layer, &at) == 1 && at > 0)
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+            if (strcmp(name + at, names[i].from) == 0) {
+                snprintf(out, size, "blk.%u.%s", layer, names[i].to);
+                return names[i].pairs;
+            }
+    const char *rest = strcmp(name, "model.embed_tokens.weight") == 0 ? "token_embd.weight"
+                       : strcmp(name, "model.norm.weight") == 0       ? "output_norm.weight"
+                                                                      : name;
+    snprintf(out, size, "%s", rest);
+    return 0;
+}
+
+/* Row r of a head in the order of pairs is this row of it in the order of halves. */
+static size_t half_row(size_t row)
+{
+    size_t r = row % HEAD_ROWS;
+    return row - r + r % 2 * (HEAD_ROWS / 2) + r / 2;
+}
+
+static void to_pairs(unsigned char *to, const unsigned char *from, size_t rows, size_t row_bytes)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(to + r * row_bytes, from + half_row(r) * row_bytes, row_bytes);
+}
+
+/* The octets of a tensor, freed with free(). */
+static unsigned char *octets_of(const whit_file *f, size_t i)
+{
+    const whit_tensor *t = whit_file_tensor(f, i);
+    unsigned char *raw = malloc((size_t)t->bytes + 1);
+    if (!raw) scratch_die("memory");
+    CHECK(whit_file_read(f, i, 0, (size_t)t->bytes, raw, NULL) == WHIT_OK, "%s", t->name);
+    return raw;
+}
+
+/* All tensors of a file that is open, F16 or F32. */
+static void put_gguf(const whit_file *f, const scratch *s, const char *name)
+{
+    gg_build b = { 0 };
+    gg_string(&b, "general.architecture", "llama", 5);
+    gg_number(&b, "llama.block_count", GG_U32, 5, 4);
+    for (size_t i = 0; i < whit_file_count(f); i++) {
+        const whit_tensor *t = whit_file_tensor(f, i);
+        const size_t bytes = (size_t)t->bytes, rows = (size_t)t->shape[0];
+        const uint64_t ne[] = { t->shape[t->rank - 1], t->shape[0] };
+        unsigned char *raw = octets_of(f, i), *moved = calloc(bytes, 1);
+        char its[96];
+        if (!moved) scratch_die("memory");
+        int pairs = gguf_name(t->name, its, sizeof its);
+        if (pairs) to_pairs(moved, raw, rows, bytes / rows);
+        gg_tensor(&b, its, t->dtype == WHIT_F16, t->rank, ne, pairs ? moved : raw, bytes);
+        free(moved);
+        free(raw);
+    }
+    gg_write(&b, s, name);
+}
+
+/* ---- NPY ------------------------------------------------------------------------------------- */
+
+/* One tensor of one or two dimensions, as NAME.npy. */
+static void put_npy(const whit_file *f, size_t i, const scratch *s, const char *name, int fortran,
+                    int big)
+{
+    const whit_tensor *t = whit_file_tensor(f, i);
+    const size_t size = t->dtype == WHIT_F16 ? 2 : 4;
+    const size_t rows = t->rank == 2 ? (size_t)t->shape[0] : 1;
+    const size_t cols = (size_t)t->shape[t->rank - 1];
+    unsigned char *raw = octets_of(f, i);
+    char shape[64], header[128];
+    st_text all = { 0 };
+    if (t->rank == 2)
+        snprintf(shape, sizeof shape, "(%zu, %zu)", rows, cols);
+    else
+        snprintf(shape, sizeof shape, "(%zu,)", cols);
+    snprintf(header, sizeof header, "{'descr': '%cf%zu', 'fortran_order': %s, 'shape': %s}",
+             big ? '>' : '<', size, fortran ? "True" : "False", shape);
+    st_putf(&all, "\x93NUMPY%c%c%c%c%-117s\n", 1, 0, 118, 0, header);
+    for (size_t at = 0; at < rows * cols; at++) {
+        const size_t from = fortran ? at % rows * cols + at / rows : at;
+        for (size_t k = 0; k < size; k++)
+            st_put(&all, raw + from * size + (big ? size - 1 - k : k), 1);
+    }
+    scratch_write(s, name, all.data, all.len);
+    free(all.data);
+    free(raw);
+}
+
+/* ---- the planes ------------------------------------------------------------------------------ */
+
+static const char *const planes[] = { "", ".q", ".scale", ".scale2", ".zero" };
+
+/* A plane of one file equals the same of the other, rows moved into pairs where they must be. */
+static void check_plane(const whit_file *f, const whit_file *g, const char *name, const char *its,
+                        int pairs, const char *plane)
+{
+    char a[128], b[128];
+    snprintf(a, sizeof a, "%s%s", name, plane);
+    snprintf(b, sizeof b, "%s%s", its, plane);
+    const whit_tensor *t = whit_file_tensor(f, whit_file_find(f, a));
+    const whit_tensor *u = whit_file_tensor(g, whit_file_find(g, b));
+    CHECK(!t == !u && (!t || (t->bytes == u->bytes && t->rank == u->rank)), "%s, %s", a, b);
+    if (!t || !u || t->bytes != u->bytes) return;
+    const size_t bytes = (size_t)t->bytes;
+    unsigned char *x = malloc(3 * bytes), *y = x + bytes, *moved = y + bytes;
+    if (!x) scratch_die("memory");
+    CHECK(whit_file_read(f, whit_file_find(f, a), 0, bytes, x, NULL) == WHIT_OK, "%s", a);
+    CHECK(whit_file_read(g, whit_file_find(g, b), 0, bytes, y, NULL) == WHIT_OK, "%s", b);
+    if (pairs) to_pairs(moved, x, (size_t)t->shape[0], bytes / (size_t)t->shape[0]);
+    CHECK(memcmp(pairs ? moved : x, y, bytes) == 0, "%s, %s differ", a, b);
+    free(x);
+}
+
+static whit_file *quantized(const char *in, const char *out, const char *scheme)
+{
+    whit_file *f = NULL;
+    job_quantize(in, out, &(job_ask){ .scheme = scheme, .job.force = 1 });
+    if (whit_file_open(&f, out, NULL) != WHIT_OK) scratch_die(out);
+    return f;
+}
+
+static void same_from_gguf(const scratch *s, const whit_file *f, const whit_file *want,
+                           const char *scheme)
+{
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], its[96];
+    put_gguf(f, s, "model.gguf");
+    whit_file *got = quantized(scratch_path(s, "model.gguf", in),
+                               scratch_path(s, "gguf.safetensors", out), scheme);
+    for (size_t i = 0; i < whit_file_count(f); i++) {
+        const char *name = whit_file_tensor(f, i)->name;
+        int pairs = gguf_name(name, its, sizeof its);
+        for (size_t k = 0; k < sizeof planes / sizeof planes[0]; k++)
+            check_plane(want, got, name, its, pairs, planes[k]);
+    }
+    CHECK(whit_file_count(want) == whit_file_count(got) && whit_file_count(f) > 40, "all");
+    /* The strings are carried over, as strings; numbers are not. */
+    CHECK(strcmp(whit_file_meta_find(got, 0, "general.architecture"), "llama") == 0, "a string");
+    CHECK(!whit_file_meta_find(got, 0, "llama.block_count"), "a number");
+    whit_file_close(got);
+}
+
+static void same_from_npy(const scratch *s, const whit_file *f, const whit_file *want,
+                          const char *scheme)
+{
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], file[128];
+    size_t count = 0;
+    for (size_t i = 0; i < 2 * whit_file_count(f); i++) {
+        const char *name = whit_file_tensor(f, i / 2)->name;
+        const int fortran = i % 2 != 0, big = i / 2 % 2 != 0;
+        snprintf(file, sizeof file, "%s.npy", name);
+        put_npy(f, i / 2, s, file, fortran, big);
+        whit_file *got =
+            quantized(scratch_path(s, file, in), scratch_path(s, "npy.safetensors", out), scheme);
+        for (size_t k = 0; k < sizeof planes / sizeof planes[0]; k++)
+            check_plane(want, got, name, name, 0, planes[k]);
+        count += fortran ? whit_file_count(got) : 0;
+        whit_file_close(got);
+        remove(in);
+    }
+    CHECK(count == whit_file_count(want), "all");
+}
+
+/* ---- the models ------------------------------------------------------------------------------ */
+
+/* F32 values that F16 does not have. */
+static void put_wide(const whit_file *f, const scratch *s, const char *name)
+{
+    st_build b = { 0 };
+    for (size_t i = 0; i < whit_file_count(f); i++) {
+        const whit_tensor *t = whit_file_tensor(f, i);
+        const size_t n = (size_t)t->elements;
+        float *v = malloc(n * sizeof *v);
+        unsigned char *raw = malloc(n * sizeof *v);
+        if (!v || !raw) scratch_die("memory");
+        CHECK(whit_file_read_f32(f, i, 0, n, v, NULL) == WHIT_OK, "%s", t->name);
+        for (size_t k = 0; k < n; k++) v[k] *= 0.9f;
+        whit_dtype_from_f32(WHIT_F32, v, n, raw);
+        st_add(&b, t->name, "F32", t->rank, t->shape, raw, n * sizeof *v);
+        free(raw);
+        free(v);
+    }
+    st_write(&b, s, name);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const schemes[] = { "int8-channel", "int4-g32", "int4-g64-asym", "nf4-g64",
+                                           "nvfp4" };
+    char model[2][SCRATCH_PATH], out[SCRATCH_PATH];
+    scratch s;
+    if (argc != 2) {
+        printf("usage: %s FOLDER (tests/data)\n", argv[0]);
+        return 1;
+    }
+    scratch_make(&s);
+    snprintf(model[0], sizeof model[0], "%s/stories260K", argv[1]);
+    scratch_path(&s, "wide.safetensors", model[1]);
+    for (int m = 0; m < 2; m++) {
+        whit_file *f = NULL;
+        if (whit_file_open(&f, model[m], NULL) != WHIT_OK) scratch_die(model[m]);
+        for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+            whit_file *want =
+                quantized(model[m], scratch_path(&s, "want.safetensors", out), schemes[i]);
+            same_from_gguf(&s, f, want, schemes[i]);
+            same_from_npy(&s, f, want, schemes[i]);
+            whit_file_close(want);
+        }
+        if (m == 0) put_wide(f, &s, "wide.safetensors");
+        whit_file_close(f);
+    }
+    scratch_remove(&s);
+    return check_result();
+}
