@@ -4,10 +4,10 @@
  *
  * Files in F32, F16 and BF16 are made from the bundled model, fake-quantized, and fake-quantized
  * again with the same scheme. Names, shapes and types stay; kept tensors keep their bytes. Nothing
- * moves in F32; F16 files move by at most 2 units in the last place, BF16 by 1. Asymmetric 8 bits
- * take the scale from the ends of a row without a search: see the bounds at `files`. To try the
- * scale's neighbours there too would be another list of candidates than that of quant/range.h.
- * SPDX-License-Identifier: MIT */
+ * moves in F32; F16 files move by at most 2 units in the last place, BF16 by 1. Exceptions are
+ * scales that are not searched (8 bits asymmetric, nvfp4's scale2) or quantized in turn (dq). To
+ * try the neighbours of a minmax scale too would be another list of candidates than that of
+ * quant/range.h. SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700 /* scratch.h */
 #include <whit/whit.h>
 
@@ -19,11 +19,26 @@
 #include "base/half.h"
 #include "jobs.h"
 
-static const char *const schemes[] = { "int8-channel",  "int4-channel",     "int4-g64",
-                                       "int4-g128",     "int3-g32",         "int2-g64",
-                                       "int4-tensor",   "nf4-g64",          "fp4-g32",
-                                       "mxfp4",         "fp8_e4m3",         "fp8_e5m2-g32",
-                                       "int4-g64-asym", "int8-channel-asym" };
+/* How much of a grid is found again in its values; see the bounds at `files`. */
+typedef enum law {
+    WHOLE,  /* all of it: the search tries the very scale */
+    SCALE,  /* all but the last bits of a scale that is not searched */
+    NESTED, /* the scales, which are then quantized in turn: another mean, other steps */
+} law;
+
+static const struct {
+    const char *name;
+    law law;
+} schemes[] = {
+    /* clang-format off */
+    { "int8-channel", WHOLE },     { "int4-channel", WHOLE },  { "int4-g64", WHOLE },
+    { "int4-g128", WHOLE },        { "int3-g32", WHOLE },      { "int2-g64", WHOLE },
+    { "int4-tensor", WHOLE },      { "nf4-g64", WHOLE },       { "fp4-g32", WHOLE },
+    { "mxfp4", WHOLE },            { "fp8_e4m3", WHOLE },      { "fp8_e5m2-g32", WHOLE },
+    { "int4-g64-asym", WHOLE },    { "nvfp4", SCALE },         { "int8-channel-asym", SCALE },
+    { "fp8_e4m3-block128x128", WHOLE },                        { "nf4-g64-dq", NESTED },
+    /* clang-format on */
+};
 
 static whit_status fake(const char *in, const char *out, const char *scheme, const char *rule,
                         int fake_quant)
@@ -126,29 +141,57 @@ static moved compare(char path[3][SCRATCH_PATH], whit_dtype type, int bits)
 }
 
 /*
- * 8 bits asymmetric, a channel at a time, by minmax. With u the rounding error of the file's type
- * (2^-24, 2^-11, 2^-8), the ends of a row without a tie are within u of codes 0 and 255, so the
- * second scale is within u of the first (F32: 3u, with the errors of the arithmetic), and a value
- * divided by it within 255 * 2u of its code: less than half for F32 and F16, whose codes and zero
- * points therefore stay. What moves is the scale, the value with it by u, and the rounding to the
- * type: at most 2 units (F32: 5u are no more than 5 units). In BF16 codes of magnitude 64 and more
- * may change; half a step there is 2 units, the rounding another.
+ * With u the rounding error of the file's type (2^-24, 2^-11, 2^-8):
+ *
+ * SCALE: the ends of what shares a scale are within u of where they were, unless a row of
+ * asymmetric codes is tied, so the second scale is within u of the first (F32: 3u, with the errors
+ * of the arithmetic). A value divided by it is within 255 * 2u of its code, less than half for F32
+ * and F16, whose codes and zero points therefore stay. What moves is the scale, the value with it
+ * by u, and the rounding to the type: at most 2 units (F32: 5u are no more than 5 units). In BF16
+ * codes of magnitude 64 and more may change; half a step there is 2 units, the rounding another.
  * Ties are rare: the ends of a row are whole numbers m of its smallest unit, and of about 2^11 of
  * them (BF16: 2^8) 510 m must be an odd multiple. One row in 255, and 8 times as many in BF16, is
  * several times what chance brings about.
- * The shares are what README says, rounded up: nothing here may make them larger.
+ *
+ * NESTED: a scale moves by at most half the widest step of the map of quant/nested.c, 0.9 / 64, of
+ * the largest, and the values are rounded twice.
+ *
+ * The shares are what README says of int8-channel-asym, rounded up: nothing may make them larger.
  */
 static const struct {
     whit_dtype type;
-    const char *rule; /* turns every tensor into the type */
-    int32_t most;     /* units in the last place that weights may move, but for int8 asym */
-    int32_t int8_asym;
-    double share, ties;
+    const char *rule;     /* turns every tensor into the type */
+    int32_t whole, scale; /* units in the last place that weights may move */
+    double u, share, ties;
 } files[] = {
-    { WHIT_F32, "*=f32", 0, 5, 0.012, 1.0 / 255 },
-    { WHIT_F16, NULL, 2, 2, 0.049, 1.0 / 255 },
-    { WHIT_BF16, "*=bf16", 1, 3, 0.050, 8.0 / 255 },
+    { WHIT_F32, "*=f32", 0, 5, 0x1p-24, 0.012, 1.0 / 255 },
+    { WHIT_F16, NULL, 2, 2, 0x1p-11, 0.049, 1.0 / 255 },
+    { WHIT_BF16, "*=bf16", 1, 3, 0x1p-8, 0.050, 8.0 / 255 },
 };
+
+static void judge(const moved *m, size_t f, size_t i, const whit_scheme *scheme)
+{
+    const char *type = whit_dtype_name(files[f].type), *name = schemes[i].name;
+    const double share = (double)m->changed / (double)m->weights;
+    const int32_t most = m->most > m->most_tied ? m->most : m->most_tied;
+    printf("%s %s: %.4f %% of the weights move, by at most %d units, %.3g of the largest\n", type,
+           name, 100 * share, (int)most, m->step);
+    if (schemes[i].law == NESTED) {
+        CHECK(m->step <= 0.9 / 128 + 2 * files[f].u, "%s %s: %g", type, name, m->step);
+    } else if (!scheme->asym || schemes[i].law == WHOLE) {
+        const int32_t may = schemes[i].law == WHOLE ? files[f].whole : files[f].scale;
+        CHECK(most <= may, "%s %s: %d units", type, name, (int)most);
+    } else {
+        printf("    %llu of %llu rows tied; others move by at most %d units\n",
+               (unsigned long long)m->ties, (unsigned long long)m->rows, (int)m->most);
+        CHECK(m->most <= files[f].scale, "%s: %d units without a tie", type, (int)m->most);
+        CHECK(m->step <= 2.0 / ((1 << scheme->bits) - 1), "%s: more than a step: %g", type,
+              m->step);
+        CHECK((double)m->ties <= files[f].ties * (double)m->rows, "%s: %llu ties", type,
+              (unsigned long long)m->ties);
+        CHECK(share <= files[f].share, "%s %s: %g of the weights", type, name, share);
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -162,30 +205,13 @@ int main(int argc, char **argv)
     scratch_path(&s, "twice.safetensors", path[2]);
     for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
         if (fake(model, path[0], "keep", files[f].rule, 0) != WHIT_OK) break;
-        const char *type = whit_dtype_name(files[f].type);
         for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
             whit_scheme scheme;
-            whit_scheme_parse(&scheme, schemes[i], NULL);
-            const int minmax = scheme.asym && scheme.bits == 8; /* smaller ones search */
-            fake(path[0], path[1], schemes[i], NULL, 1);
-            fake(path[1], path[2], schemes[i], NULL, 1);
-            moved m = compare(path, files[f].type, (int)scheme.bits);
-            double share = (double)m.changed / (double)m.weights;
-            int32_t most = m.most > m.most_tied ? m.most : m.most_tied;
-            printf("%s %s: %.4f %% of the weights move, by at most %d units, %.3g of the largest\n",
-                   type, schemes[i], 100 * share, (int)most, m.step);
-            if (!minmax) {
-                CHECK(most <= files[f].most, "%s %s: %d units", type, schemes[i], (int)most);
-                continue;
-            }
-            printf("    %llu of %llu rows tied; others move by at most %d units\n",
-                   (unsigned long long)m.ties, (unsigned long long)m.rows, (int)m.most);
-            CHECK(m.most <= files[f].int8_asym, "%s: %d units without a tie", type, (int)m.most);
-            CHECK(m.step <= 2.0 / ((1 << scheme.bits) - 1), "%s: more than a step: %g", type,
-                  m.step);
-            CHECK((double)m.ties <= files[f].ties * (double)m.rows, "%s: %llu ties", type,
-                  (unsigned long long)m.ties);
-            CHECK(share <= files[f].share, "%s %s: %g of the weights", type, schemes[i], share);
+            whit_scheme_parse(&scheme, schemes[i].name, NULL);
+            fake(path[0], path[1], schemes[i].name, NULL, 1);
+            fake(path[1], path[2], schemes[i].name, NULL, 1);
+            const moved m = compare(path, files[f].type, (int)scheme.bits);
+            judge(&m, f, i, &scheme);
         }
     }
     scratch_remove(&s);
