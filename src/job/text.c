@@ -25,8 +25,13 @@
 typedef struct page {
     wh_buf text;
     int flags;
-    int name_width;
+    int name_width, scheme_width;
 } page;
+
+static page new_page(int flags)
+{
+    return (page){ .flags = flags, .name_width = 6, .scheme_width = 16 };
+}
 
 static void style(page *p, const char *code)
 {
@@ -57,6 +62,13 @@ static void widen(page *p, const char *name)
     size_t n = strlen(name);
     if (n >= WH_SHORT) n = WH_SHORT - 1;
     if ((int)n > p->name_width) p->name_width = (int)n;
+}
+
+static void widen_scheme(page *p, const whit_scheme *scheme)
+{
+    char text[WHIT_SCHEME_TEXT];
+    int n = (int)strlen(whit_scheme_print(scheme, text));
+    if (n > p->scheme_width) p->scheme_width = n;
 }
 
 static const char *shape_text(const whit_tensor *t, char buf[200])
@@ -107,8 +119,8 @@ static void entry_columns(page *p, const whit_plan_entry *e)
 {
     char shape[200], scheme[WHIT_SCHEME_TEXT + 24];
     put_name(p, e->source->tensor.name);
-    wh_buf_putf(&p->text, "  %14s  %-16s %7.3f", shape_text(&e->source->tensor, shape),
-                scheme_text(e, scheme), per_weight(e->bytes_out, e->weights));
+    wh_buf_putf(&p->text, "  %14s  %-*s %7.3f", shape_text(&e->source->tensor, shape),
+                p->scheme_width, scheme_text(e, scheme), per_weight(e->bytes_out, e->weights));
 }
 
 static void put_totals(page *p, const whit_plan *plan)
@@ -160,9 +172,12 @@ static int shown(const page *p, const whit_plan_entry *e)
 
 static page plan_page(const whit_plan *plan, int flags)
 {
-    page p = { .flags = flags, .name_width = 6 };
-    for (size_t i = 0; i < plan->count; i++)
-        if (shown(&p, &plan->entry[i])) widen(&p, plan->entry[i].source->tensor.name);
+    page p = new_page(flags);
+    for (size_t i = 0; i < plan->count; i++) {
+        if (!shown(&p, &plan->entry[i])) continue;
+        widen(&p, plan->entry[i].source->tensor.name);
+        widen_scheme(&p, &plan->entry[i].scheme);
+    }
     return p;
 }
 
@@ -171,8 +186,8 @@ void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
     page p = plan_page(plan, flags);
     char a[32];
     style(&p, BOLD);
-    wh_buf_putf(&p.text, "%-*s  %14s  %-16s %7s %14s\n", p.name_width, "tensor", "shape", "scheme",
-                "bpw", "bytes");
+    wh_buf_putf(&p.text, "%-*s  %14s  %-*s %7s %14s\n", p.name_width, "tensor", "shape",
+                p.scheme_width, "scheme", "bpw", "bytes");
     style(&p, PLAIN);
     for (size_t i = 0; i < plan->count; i++) {
         const whit_plan_entry *e = &plan->entry[i];
@@ -203,8 +218,8 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
     page p = plan_page(plan, flags);
     char a[32], db[16];
     style(&p, BOLD);
-    wh_buf_putf(&p.text, "%-*s  %14s  %-16s %7s %8s %10s\n", p.name_width, "tensor", "shape",
-                "scheme", "bpw", "sqnr dB", "max|e|");
+    wh_buf_putf(&p.text, "%-*s  %14s  %-*s %7s %8s %10s\n", p.name_width, "tensor", "shape",
+                p.scheme_width, "scheme", "bpw", "sqnr dB", "max|e|");
     style(&p, PLAIN);
     for (size_t i = 0; i < report->count; i++) {
         const whit_report_row *r = &report->row[i];
@@ -244,22 +259,25 @@ static void compare_line(page *p, const whit_compare_row *r, const char *scheme)
     put_name(p, r->name);
     if (r->differs) {
         style(p, RED);
-        wh_buf_putf(&p->text, "  %-16s the bytes differ\n", scheme);
+        wh_buf_putf(&p->text, "  %-*s the bytes differ\n", p->scheme_width, scheme);
         style(p, PLAIN);
         return;
     }
-    wh_buf_putf(&p->text, "  %-16s %8s %8.5f %10.3g %6.1f%%\n", scheme, db_text(r->sqnr_db, db),
-                r->cosine, r->max_abs_error, 100.0 * r->share);
+    wh_buf_putf(&p->text, "  %-*s %8s %8.5f %10.3g %6.1f%%\n", p->scheme_width, scheme,
+                db_text(r->sqnr_db, db), r->cosine, r->max_abs_error, 100.0 * r->share);
 }
 
 void whit_comparison_write_text(const whit_comparison *comparison, size_t top, int flags, FILE *out)
 {
-    page p = { .flags = flags, .name_width = 6 };
+    page p = new_page(flags);
     size_t n = top && top < comparison->count ? top : comparison->count;
-    for (size_t i = 0; i < n; i++) widen(&p, comparison->row[i].name);
+    for (size_t i = 0; i < n; i++) {
+        widen(&p, comparison->row[i].name);
+        widen_scheme(&p, &comparison->row[i].scheme);
+    }
     style(&p, BOLD);
-    wh_buf_putf(&p.text, "%-*s  %-16s %8s %8s %10s %7s\n", p.name_width, "tensor", "scheme",
-                "sqnr dB", "cosine", "max|e|", "share");
+    wh_buf_putf(&p.text, "%-*s  %-*s %8s %8s %10s %7s\n", p.name_width, "tensor", p.scheme_width,
+                "scheme", "sqnr dB", "cosine", "max|e|", "share");
     style(&p, PLAIN);
     for (size_t i = 0; i < n; i++) {
         char scheme[WHIT_SCHEME_TEXT];
@@ -296,8 +314,9 @@ static void put_kinds(page *p, const whit_source *source)
         if (earlier) continue;
         const char *name = x->scheme.kind == WHIT_KEEP ? whit_dtype_name(x->stored)
                                                        : whit_scheme_print(&x->scheme, text);
-        wh_buf_putf(&p->text, "  %-16s %6" PRIu64 " tensors %16s weights %16s bytes %7.3f bpw\n",
-                    name, count, spaced(weights, a), spaced(bytes, b), per_weight(bytes, weights));
+        wh_buf_putf(&p->text, "  %-*s %6" PRIu64 " tensors %16s weights %16s bytes %7.3f bpw\n",
+                    p->scheme_width, name, count, spaced(weights, a), spaced(bytes, b),
+                    per_weight(bytes, weights));
     }
 }
 
@@ -334,15 +353,15 @@ static void put_tensors(page *p, const whit_source *source)
     size_t n = whit_source_count(source);
     for (size_t i = 0; i < n; i++) widen(p, whit_source_at(source, i)->tensor.name);
     style(p, BOLD);
-    wh_buf_putf(&p->text, "%-*s  %-11s %14s  %-16s %7s %14s\n", p->name_width, "tensor", "dtype",
-                "shape", "scheme", "bpw", "bytes");
+    wh_buf_putf(&p->text, "%-*s  %-11s %14s  %-*s %7s %14s\n", p->name_width, "tensor", "dtype",
+                "shape", p->scheme_width, "scheme", "bpw", "bytes");
     style(p, PLAIN);
     for (size_t i = 0; i < n; i++) {
         const whit_source_tensor *t = whit_source_at(source, i);
         put_name(p, t->tensor.name);
-        wh_buf_putf(&p->text, "  %-11s %14s  %-16s %7.3f %14" PRIu64 "\n",
+        wh_buf_putf(&p->text, "  %-11s %14s  %-*s %7.3f %14" PRIu64 "\n",
                     whit_dtype_name(t->tensor.dtype), shape_text(&t->tensor, shape),
-                    whit_scheme_print(&t->scheme, text),
+                    p->scheme_width, whit_scheme_print(&t->scheme, text),
                     per_weight(t->tensor.bytes, t->tensor.elements), t->tensor.bytes);
     }
 }
@@ -376,13 +395,14 @@ static void put_check(page *p, const whit_check *check)
 void whit_source_write_text(const whit_source *source, const whit_check *check,
                             const whit_stats *stats, int flags, FILE *out)
 {
-    page p = { .flags = flags, .name_width = 6 };
+    page p = new_page(flags);
     const whit_file *file = whit_source_file(source);
     uint64_t weights = 0, bytes = 0, size = 0;
     char a[32], b[32], c[32];
     for (size_t i = 0; i < whit_source_count(source); i++) {
         weights += whit_source_at(source, i)->tensor.elements;
         bytes += whit_source_at(source, i)->tensor.bytes;
+        widen_scheme(&p, &whit_source_at(source, i)->scheme);
     }
     for (size_t k = 0; k < whit_file_shards(file); k++) size += whit_file_shard_bytes(file, k);
     wh_buf_putf(&p.text, "format    %s, %zu file%s, %s bytes\n", whit_source_format(source),

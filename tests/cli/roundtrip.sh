@@ -106,4 +106,19 @@ refused 1 'max-memory' quantize "$model" -o low.safetensors --max-memory 1
 smallest=$(sed 's/.*--max-memory //' "$err")
 run 0 quantize "$model" -o low.safetensors --max-memory "$smallest" -q
 check 'the output under a low ceiling differs' cmp -s t1.safetensors low.safetensors
+# straight COUNT - the last so many lines of $out are equally long: columns keep to their places.
+straight() {
+    check "columns of $1 lines" [ "$(tail -n "$1" "$out" | awk '{ print length }' | sort -u | wc -l)" -eq 1 ]
+}
+for scheme in int8 fp8_e5m2-block128x128 int4-channel-asym-sbf16; do
+    run 0 quantize "$model" -o wide.safetensors --scheme "$scheme" --force -q
+    run 0 compare "$model" wide.safetensors
+    straight 49
+    run 0 inspect wide.safetensors --tensors
+    straight 48
+    run 0 plan "$model" --scheme "$scheme"
+    head -36 "$out" >"$scratch/log/rows" && cp "$scratch/log/rows" "$out"
+    straight 36
+done
+
 finish
