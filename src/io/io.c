@@ -138,8 +138,8 @@ static whit_status find_format(wh_shard *s, const unsigned char *head, whit_erro
                        (unsigned)s->bytes);
     if (!s->format)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: not a model file of a format known here; try: a safetensors file, or "
-                       "the folder of a model",
+                       "%s: not a model file of a format known here; try: a safetensors, GGUF or "
+                       "NPY file, the folder of a model, or --shape R,C for a raw array",
                        label);
     if (!s->format->list)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",

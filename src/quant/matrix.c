@@ -18,7 +18,8 @@ whit_status wh_tile_not_finite(const wh_tile *t, whit_error *err)
             float v = t->w[r * t->cols + c];
             if (!isfinite(v))
                 return wh_fail(err, WHIT_ERR_NUMERIC,
-                               "row %" PRIu64 ", column %" PRIu64 " is %s; try: --rule 'NAME=keep'",
+                               "row %" PRIu64 ", column %" PRIu64
+                               " is %s; try: --nonfinite zero, or --rule 'NAME=keep'",
                                t->row0 + r, t->col0 + c, isnan(v) ? "NaN" : "infinite");
         }
     return WHIT_OK;

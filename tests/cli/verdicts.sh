@@ -58,6 +58,6 @@ run 0 inspect "$odd" --check
 out_has 'NaN'
 run 0 quantize "$odd" -o kept.safetensors -q
 refused 4 "w" quantize "$odd" -o nan.safetensors --rule 'w=int8'
-err_has 'row ' 'column '
+err_has 'row ' 'column ' 'try: --nonfinite zero, or --rule'
 only empty text.safetensors x.gguf short.safetensors z.safetensors zq.safetensors kept.safetensors
 finish
