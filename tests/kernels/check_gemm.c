@@ -1,0 +1,205 @@
+/* tests/kernels/check_gemm.c - integer codes times int8 activations: every variant has the bits of
+ * [0], and [0] lies within its derived bound of the sum in double.
+ *
+ * The bound: (steps + 3) u S with S = sum over steps of |i| sw sx, for one conversion, one product
+ * of scales and one fused multiply-add a step; where the product of the scales is subnormal its
+ * rounding is absolute: 2^-150 |i|, and 2^-150 for each sum.
+ * SPDX-License-Identifier: MIT */
+#include "kernels/parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/acts.h"
+#include "kernels/planes.h"
+
+typedef struct gemm_room {
+    planes_room planes;
+    guard codes, scale, sum, y, expected;
+} gemm_room;
+
+typedef struct gemm_case {
+    planes p;
+    int_block b;
+    size_t p0, p1, ldy, y_count;
+} gemm_case;
+
+static void room_open(gemm_room *room)
+{
+    planes_room_open(&room->planes);
+    guard_open(&room->codes, (size_t)2 << 20);
+    guard_open(&room->scale, (size_t)1 << 20);
+    guard_open(&room->sum, (size_t)1 << 20);
+    guard_open(&room->y, (size_t)1 << 20);
+    guard_open(&room->expected, (size_t)1 << 20);
+}
+
+static void room_close(gemm_room *room)
+{
+    planes_room_close(&room->planes);
+    guard_close(&room->codes);
+    guard_close(&room->scale);
+    guard_close(&room->sum);
+    guard_close(&room->y);
+    guard_close(&room->expected);
+}
+
+/* Token j, row r: exact but for double; S and what may underflow besides. */
+static double in_double(const gemm_case *c, size_t j, size_t r, double *S, double *tiny)
+{
+    const int_block *b = &c->b;
+    double sum = *S = *tiny = 0;
+    for (size_t k0 = 0, at = j; k0 < b->cols; k0 += b->step, at += b->tokens) {
+        const size_t end = b->cols - k0 < b->step ? b->cols : k0 + b->step;
+        int64_t i = 0;
+        for (size_t k = k0; k < end; k++)
+            i += (int64_t)planes_value(&c->p, r, k) * b->plain[j * b->cols + k];
+        CHECK(i >= INT32_MIN && i <= INT32_MAX, "%s: a sum beyond int32", guard_case_name());
+        const double term = (double)i * planes_scale(&c->p, r, k0) * (double)b->scale[at];
+        sum += term;
+        *S += fabs(term);
+        *tiny += (fabs((double)i) + 1) * 0x1p-150;
+    }
+    return sum;
+}
+
+static void check_oracle(const gemm_case *c, const float *y)
+{
+    for (size_t j = 0; j < c->b.tokens; j++)
+        for (size_t r = c->p0 * 16; r < c->p1 * 16 && r < c->p.w.rows; r++) {
+            double S, tiny;
+            const double want = in_double(c, j, r, &S, &tiny);
+            const double got = (double)y[j * c->ldy + r];
+            const double bound = (double)(c->b.steps + 3) * 0x1p-24 * S + tiny;
+            CHECK(isnan(want) ? isnan(got) : fabs(got - want) <= bound,
+                  "%s: token %zu row %zu: %a, not %a +- %a", guard_case_name(), j, r, got, want,
+                  bound);
+        }
+}
+
+/* Every element that the call may write is that of `expected`, every other one as it was. */
+static void check_bits(const gemm_case *c, const float *y, const float *expected)
+{
+    const size_t rows = c->p.w.rows;
+    for (size_t at = 0; at < c->y_count; at++) {
+        const size_t r = at % c->ldy;
+        const int written = r >= c->p0 * 16 && r < c->p1 * 16 && r < rows;
+        if (written ? acts_same(y[at], expected[at]) : wh_f32_bits(y[at]) == UINT32_MAX) continue;
+        CHECK(0, "%s: token %zu row %zu: %a, not %a", guard_case_name(), at / c->ldy, r,
+              (double)y[at], written ? (double)expected[at] : (double)NAN);
+        return;
+    }
+    CHECK(1, "all");
+}
+
+static void run(const wh_op_row *op, uint32_t allowed, gemm_case *c, const gemm_room *room)
+{
+    const size_t bytes = c->y_count * sizeof(float);
+    float *expected = guard_place(&room->expected, bytes, 4, GUARD_END);
+    char what[160];
+    snprintf(what, sizeof what, "%s", guard_case_name());
+    for (guard_side side = GUARD_END; side < GUARD_SIDES; side++) {
+        planes_place(&c->p, &room->planes, side);
+        wh_gemm_args a = {
+            .w = &c->p.w, .tokens = c->b.tokens, .p0 = c->p0, .p1 = c->p1, .ldy = c->ldy
+        };
+        a.codes = guard_put(&room->codes, c->b.codes, c->b.codes_bytes, 64, side);
+        a.scale = guard_put(&room->scale, c->b.scale, c->b.scale_bytes, 4, side);
+        a.sum = guard_put(&room->sum, c->b.sum, c->b.sum_bytes, 4, side);
+        for (size_t v = 0; v < op->count; v++) {
+            if (op->variants[v].needs & ~allowed) continue;
+            const int first = v == 0 && side == GUARD_END;
+            a.y = guard_place(&room->y, bytes, 4, side);
+            guard_case("%s_%s %s", op->name, op->variants[v].isa, what);
+            op->variants[v].gemm(&a);
+            if (first) memcpy(expected, a.y, bytes);
+            if (first) check_oracle(c, expected);
+            check_bits(c, a.y, expected);
+            CHECK(guard_intact(&room->y, a.y, bytes), "%s: beside y", guard_case_name());
+        }
+    }
+}
+
+static void one_case(const wh_op_row *op, uint32_t allowed, const planes_spec *s, size_t tokens,
+                     int_fill fill, const gemm_room *room, check_rng *rng)
+{
+    gemm_case c;
+    planes_make(&c.p, s, rng);
+    acts_block(&c.b, s->cols, c.p.w.int_step, tokens, fill, rng);
+    c.p0 = 0;
+    c.p1 = c.p.w.panels;
+    if (check_below(rng, 3) == 0) { /* some of the panels */
+        c.p0 = check_below(rng, c.p.w.panels);
+        c.p1 = c.p0 + 1 + check_below(rng, c.p.w.panels - c.p0);
+    }
+    c.ldy = s->rows + check_below(rng, 3);
+    c.y_count = (tokens - 1) * c.ldy + s->rows;
+    guard_case("%zux%zu group %zu step %zu tokens %zu%s%s codes %d scales %d acts %d", s->rows,
+               s->cols, s->group, c.p.w.int_step, tokens, s->zeros ? " zeros" : "",
+               s->scale_f16 ? " f16" : "", (int)s->codes, (int)s->scales, (int)fill);
+    run(op, allowed, &c, room);
+    planes_free(&c.p);
+    acts_block_free(&c.b);
+}
+
+/* Every pair of fills, where a tail and two panels meet. */
+static void check_fills(wh_form form, uint32_t allowed, const gemm_room *room, check_rng *rng)
+{
+    const wh_op_row *op = &wh_op_table()[wh_gemm_op(form)];
+    for (int codes = 0; codes < CODE_FILLS; codes++)
+        for (int fill = 0; fill < INT_FILLS; fill++)
+            for (int zeros = 0; zeros < 2; zeros++) {
+                planes_spec s = { form, 33, 321, 160, 0, 0, fill % 2, zeros, 8, 0, 0, 0 };
+                s.step = 32;
+                s.centre = form == WH_FORM_Q8 ? 128 : 8;
+                s.codes = (code_fill)codes;
+                one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
+                         rng);
+                s.group = s.step = 0;
+                s.whole_token = form == WH_FORM_Q8;
+                one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
+                         rng);
+            }
+}
+
+static void check_cases(wh_form form, uint32_t allowed, const gemm_room *room, check_rng *rng)
+{
+    const wh_op_row *op = &wh_op_table()[wh_gemm_op(form)];
+    planes_spec s;
+    for (size_t n = 0; planes_case(&s, form, n, rng); n++)
+        one_case(op, allowed, &s, 1 + n % WH_TOKENS,
+                 check_below(rng, 2) ? INTS_UNIFORM : (int_fill)check_below(rng, INT_FILLS), room,
+                 rng);
+}
+
+/* Rows as long as one sum of 32 bits may be, and one step longer: nothing may wrap or saturate. */
+static void check_long(uint32_t allowed, const gemm_room *room, check_rng *rng)
+{
+    const wh_op_row *op = &wh_op_table()[WH_GEMM_Q8_Q8];
+    static const size_t cols[] = { WH_LONG_STEP - 32, WH_LONG_STEP, WH_LONG_STEP + 32,
+                                   WH_LONG_STEP + 1 };
+    static const int_fill acts[] = { INTS_HIGHEST, INTS_LOWEST, INTS_UNIFORM };
+    for (size_t n = 0; n < COUNT(cols) * COUNT(acts); n++)
+        for (int zeros = 0; zeros < 2; zeros++) {
+            planes_spec s = { WH_FORM_Q8, 1, 0, 0, 0, 1, 0, zeros, 128, CODES_HIGHEST, 0, 0 };
+            s.cols = cols[n % COUNT(cols)];
+            if (n % 2) s.codes = CODES_LOWEST;
+            one_case(op, allowed, &s, n == 0 ? 5 : 1, acts[n / COUNT(cols)], room, rng);
+        }
+}
+
+int check_gemm(uint32_t allowed)
+{
+    gemm_room room;
+    check_rng rng = { 42 };
+    room_open(&room);
+    for (int form = WH_FORM_Q4; form <= WH_FORM_Q8; form++) {
+        check_cases((wh_form)form, allowed, &room, &rng);
+        check_fills((wh_form)form, allowed, &room, &rng);
+    }
+    check_long(allowed, &room, &rng);
+    room_close(&room);
+    printf("gemm: ");
+    return check_result();
+}

@@ -1,0 +1,17 @@
+/* tests/kernels/parts.h - the parts of check_kernels; each returns whether a check failed.
+ *
+ * `allowed` is the mask of instruction sets that may run. Each part walks the variants of its
+ * operations, [0] included, so that a new one is checked by being in the table.
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_TESTS_PARTS_H
+#define WHIT_TESTS_PARTS_H
+
+#include <stdint.h>
+
+int check_qact(uint32_t allowed);
+int check_gemm(uint32_t allowed);
+int check_gemv(uint32_t allowed);
+int check_decode(uint32_t allowed);
+int check_tile(uint32_t allowed);
+
+#endif

@@ -1,0 +1,86 @@
+/* tests/kernels/planes.h - weights for the checks of the kernels: plain matrices, and their planes.
+ *
+ * The planes are packed here, apart from src/kernels/repack.c, one code at a time from the layout
+ * that src/kernels/kernels.h describes; the plain matrices are what a result is judged by.
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_TESTS_PLANES_H
+#define WHIT_TESTS_PLANES_H
+
+#include "kernels/kernels.h"
+
+#include "check.h"
+#include "kernels/guard.h"
+
+typedef enum code_fill {
+    CODES_UNIFORM,
+    CODES_LOWEST,      /* with the highest zero point, where there is one */
+    CODES_HIGHEST,     /* with zero point 0 */
+    CODES_ALTERNATING, /* lowest, highest */
+    CODES_OUTLIER,     /* each row: one code that is not the zero point */
+    CODES_ZERO_GROUPS, /* every second group is all zero point */
+    CODE_FILLS
+} code_fill;
+
+typedef enum scale_fill {
+    SCALES_USUAL,
+    SCALES_SOME_ZERO,
+    SCALES_SUBNORMAL,
+    SCALES_HUGE,
+    SCALE_FILLS
+} scale_fill;
+
+typedef struct planes_spec {
+    wh_form form;
+    size_t rows, cols;
+    size_t group; /* 0: one scale a row */
+    size_t step;  /* 0: the longest that the form allows */
+    int whole_token;
+    int scale_f16, zeros, centre;
+    code_fill codes; /* codes only */
+    scale_fill scales;
+    int wild; /* floats: any bit pattern, NaN and infinity too */
+} planes_spec;
+
+typedef struct planes {
+    whit_weight w;   /* its planes are NULL until planes_place */
+    uint8_t *code;   /* [rows][cols] of codes */
+    uint32_t *bits;  /* [rows][cols] of floats: the stored bits */
+    uint32_t *scale; /* [rows][groups]: the stored bits */
+    uint8_t *zero;   /* [rows][groups] or NULL */
+    uint8_t *data_plane, *scale_plane, *zero_plane;
+    size_t data_bytes, scale_bytes, zero_bytes;
+} planes;
+
+void planes_make(planes *p, const planes_spec *spec, check_rng *rng);
+void planes_free(planes *p);
+
+/* Guarded memory for the planes of any case. */
+typedef struct planes_room {
+    guard data, scale, zero;
+} planes_room;
+
+void planes_room_open(planes_room *room);
+void planes_room_close(planes_room *room);
+/* Copies the planes next to the guards and points p->w at them. */
+void planes_place(planes *p, const planes_room *room, guard_side side);
+
+/* What row r, input k stands for without its scale; and the scale and zero point of input k.
+ * Exact, from the plain matrices. */
+double planes_value(const planes *p, size_t r, size_t k);
+double planes_scale(const planes *p, size_t r, size_t k);
+int planes_zero(const planes *p, size_t r, size_t k);
+
+/* The value of the bits of a float16, a bfloat16. */
+double planes_f16(uint32_t bits);
+double planes_bf16(uint32_t bits);
+double planes_f32(uint32_t bits);
+
+/* Case n of a walk through every group size, with each length of a row and each kind of plane;
+ * rows, fills and the step change from case to case. 0: no such case. */
+int planes_case(planes_spec *spec, wh_form form, size_t n, check_rng *rng);
+/* The same for the forms of floats: every length. */
+int planes_float_case(planes_spec *spec, wh_form form, size_t n, check_rng *rng);
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+#endif
