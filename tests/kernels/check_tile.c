@@ -156,8 +156,8 @@ static void check_variant(const wh_op_row *op, const wh_variant *v, tile_case *c
                 c->n = lengths[i];
                 c->step = in_steps ? steps[check_below(rng, COUNT(steps))] : 0;
                 c->blocks = in_steps ? (c->n + c->step - 1) / c->step : 0;
-                fill(c, turn % 5 ? FLOATS_NORMAL : (float_fill)check_below(rng, FLOAT_FILLS),
-                     turn % 3 ? FLOATS_NORMAL : (float_fill)check_below(rng, FLOAT_FILLS), rng);
+                const float_fill odd = (float_fill)check_below(rng, FLOAT_FILLS);
+                fill(c, turn % 5 ? FLOATS_NORMAL : odd, turn % 3 ? FLOATS_NORMAL : odd, rng);
                 guard_case("%s n %zu step %zu", op->name, c->n, c->step);
                 expect(&op->variants[0], c);
                 check_oracle(c);

@@ -86,7 +86,7 @@ void *guard_place(const guard *g, size_t bytes, size_t align, guard_side side)
     return at;
 }
 
-const void *guard_put(const guard *g, const void *data, size_t bytes, size_t align, guard_side side)
+void *guard_put(const guard *g, const void *data, size_t bytes, size_t align, guard_side side)
 {
     return data ? memcpy(guard_place(g, bytes, align, side), data, bytes) : NULL;
 }

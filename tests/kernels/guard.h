@@ -24,8 +24,7 @@ void guard_open(guard *g, size_t bytes);
 void guard_close(guard *g);
 void *guard_place(const guard *g, size_t bytes, size_t align, guard_side side);
 /* guard_place with a copy of the octets; NULL for NULL. */
-const void *guard_put(const guard *g, const void *data, size_t bytes, size_t align,
-                      guard_side side);
+void *guard_put(const guard *g, const void *data, size_t bytes, size_t align, guard_side side);
 /* Whether the octets next to the block are still as guard_place left them. */
 int guard_intact(const guard *g, const void *block, size_t bytes);
 

@@ -205,7 +205,6 @@ static void pack_scales(planes *p)
     if (p->zero) {
         p->zero_bytes = w->panels * w->groups * 16;
         p->zero_plane = need(p->zero_bytes, 1);
-        memset(p->zero_plane, w->centre, p->zero_bytes);
     }
     for (size_t row = 0; row < w->rows; row++)
         for (size_t g = 0; g < w->groups; g++) {
@@ -254,7 +253,7 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
     w->cols = s->cols;
     w->panels = (s->rows + 15) / 16;
     w->panel_bytes = panel_bytes(s->form, s->cols);
-    w->centre = s->centre;
+    w->centre = s->zeros ? 0 : s->centre;
     p->data_bytes = w->panels * w->panel_bytes;
     p->data_plane = need(p->data_bytes, 1);
     if (!coded) {
@@ -263,9 +262,9 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
         return;
     }
     w->scale_f16 = s->scale_f16;
-    w->group = s->group ? s->group : s->cols;
+    w->group = s->group && s->group < s->cols ? s->group : s->cols;
     w->groups = (s->cols + w->group - 1) / w->group;
-    w->step = s->step ? s->step : w->group < WH_STEP ? w->group : WH_STEP;
+    w->step = s->step ? s->step : WH_STEP;
     w->whole_token = s->whole_token;
     w->int_step = w->step;
     if (s->whole_token) w->int_step = s->cols < WH_LONG_STEP ? s->cols : WH_LONG_STEP;
@@ -339,8 +338,8 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
               : length == COUNT(lengths) ? g
                                          : (length == COUNT(lengths) + 1 ? 2 * g : 4096 + g);
     s->rows = s->cols > 256 ? 1 + check_below(rng, 33) : some_rows(n);
-    if (s->group) s->step = some_step(s->group, rng);
-    s->whole_token = form == WH_FORM_Q8 && s->group == 0;
+    s->step = some_step(s->group && s->group < s->cols ? s->group : WH_STEP, rng);
+    s->whole_token = form == WH_FORM_Q8 && (s->group == 0 || s->group >= s->cols);
     s->scale_f16 = kind % 2 == 0;
     s->zeros = kind >= 2;
     static const int centres[] = { 8, 8, 4, 2 }; /* 4, 3 and 2 bits */

@@ -33,7 +33,7 @@ typedef struct planes_spec {
     wh_form form;
     size_t rows, cols;
     size_t group; /* 0: one scale a row */
-    size_t step;  /* 0: the longest that the form allows */
+    size_t step;  /* 0: the longest there is */
     int whole_token;
     int scale_f16, zeros, centre;
     code_fill codes; /* codes only */
