@@ -72,6 +72,7 @@ int main(void)
     check_select(wh_op_table());
     printf("tables: ");
     int failed = check_result();
+    failed |= check_repack(allowed);
     failed |= check_qact(allowed);
     failed |= check_gemm(allowed);
     failed |= check_gemv(allowed);

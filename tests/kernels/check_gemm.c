@@ -150,9 +150,8 @@ static void check_fills(wh_form form, uint32_t allowed, const gemm_room *room, c
     for (int codes = 0; codes < CODE_FILLS; codes++)
         for (int fill = 0; fill < INT_FILLS; fill++)
             for (int zeros = 0; zeros < 2; zeros++) {
-                planes_spec s = { form, 33, 321, 160, 0, 0, fill % 2, zeros, 8, 0, 0, 0 };
+                planes_spec s = { form, 33, 321, 160, 0, 0, fill % 2, zeros, 0, 0, 0, 0 };
                 s.step = 32;
-                s.centre = form == WH_FORM_Q8 ? 128 : 8;
                 s.codes = (code_fill)codes;
                 one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
                          rng);
@@ -182,7 +181,7 @@ static void check_long(uint32_t allowed, const gemm_room *room, check_rng *rng)
     static const int_fill acts[] = { INTS_HIGHEST, INTS_LOWEST, INTS_UNIFORM };
     for (size_t n = 0; n < COUNT(cols) * COUNT(acts); n++)
         for (int zeros = 0; zeros < 2; zeros++) {
-            planes_spec s = { WH_FORM_Q8, 1, 0, 0, 0, 1, 0, zeros, 128, CODES_HIGHEST, 0, 0 };
+            planes_spec s = { WH_FORM_Q8, 1, 0, 0, 0, 1, 0, zeros, 0, CODES_HIGHEST, 0, 0 };
             s.cols = cols[n % COUNT(cols)];
             if (n % 2) s.codes = CODES_LOWEST;
             one_case(op, allowed, &s, n == 0 ? 5 : 1, acts[n / COUNT(cols)], room, rng);

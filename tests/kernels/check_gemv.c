@@ -143,8 +143,7 @@ static void check_fills(wh_form form, uint32_t allowed, const gemv_room *room, c
     for (int code = 0; code < codes; code++)
         for (int fill = 0; fill < FLOAT_FILLS; fill++)
             for (int zeros = 0; zeros < (form < WH_FORM_T4 ? 2 : 1); zeros++) {
-                planes_spec s = { form, 33, 323, 160, 32, 0, 0, zeros, 8, (code_fill)code, 0, 0 };
-                s.centre = form == WH_FORM_Q8 ? 128 : 8;
+                planes_spec s = { form, 33, 323, 160, 32, 0, 0, zeros, 0, (code_fill)code, 0, 0 };
                 s.scale_f16 = fill % 2;
                 one_case(allowed, &s, (float_fill)fill, room, rng);
                 s.group = s.step = 0;

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+int check_repack(uint32_t allowed);
 int check_qact(uint32_t allowed);
 int check_gemm(uint32_t allowed);
 int check_gemv(uint32_t allowed);

@@ -46,9 +46,26 @@ static void *need(size_t count, size_t size)
     return data;
 }
 
-static int highest(wh_form form)
+static int bits_of(const planes_spec *s)
 {
-    return form == WH_FORM_Q8 ? 255 : 15;
+    return s->bits ? s->bits : s->form == WH_FORM_Q8 ? 8 : 4;
+}
+
+/* The zero point of codes that have none of their own. */
+static int centre_of(const planes_spec *s)
+{
+    if (s->zeros || s->form >= WH_FORM_T4) return 0;
+    return s->form == WH_FORM_Q8 ? 128 : 1 << (bits_of(s) - 1);
+}
+
+static int lowest(const planes_spec *s)
+{
+    return s->zeros || s->form == WH_FORM_T4 ? 0 : centre_of(s) - (1 << (bits_of(s) - 1));
+}
+
+static int highest(const planes_spec *s)
+{
+    return lowest(s) + (1 << bits_of(s)) - 1;
 }
 
 static uint32_t one_scale(const planes_spec *s, check_rng *rng)
@@ -71,7 +88,7 @@ static uint32_t one_scale(const planes_spec *s, check_rng *rng)
 
 static int one_zero(const planes_spec *s, check_rng *rng)
 {
-    const int top = highest(s->form);
+    const int top = highest(s);
     if (s->codes == CODES_LOWEST) return top;
     if (s->codes == CODES_HIGHEST) return 0;
     return (int)check_below(rng, (uint64_t)top + 1);
@@ -79,15 +96,15 @@ static int one_zero(const planes_spec *s, check_rng *rng)
 
 static int one_code(const planes_spec *s, size_t group, size_t k, int zero, check_rng *rng)
 {
-    const int top = highest(s->form);
-    const int any = (int)check_below(rng, (uint64_t)top + 1);
+    const int bottom = lowest(s), top = highest(s);
+    const int any = bottom + (int)check_below(rng, (uint64_t)(top - bottom) + 1);
     switch (s->codes) {
     case CODES_LOWEST:
-        return 0;
+        return bottom;
     case CODES_HIGHEST:
         return top;
     case CODES_ALTERNATING:
-        return k % 2 ? top : 0;
+        return k % 2 ? top : bottom;
     case CODES_OUTLIER:
         return k == s->cols / 2 ? top : zero;
     case CODES_ZERO_GROUPS:
@@ -253,7 +270,7 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
     w->cols = s->cols;
     w->panels = (s->rows + 15) / 16;
     w->panel_bytes = panel_bytes(s->form, s->cols);
-    w->centre = s->zeros ? 0 : s->centre;
+    w->centre = centre_of(s);
     p->data_bytes = w->panels * w->panel_bytes;
     p->data_plane = need(p->data_bytes, 1);
     if (!coded) {
@@ -342,8 +359,8 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->whole_token = form == WH_FORM_Q8 && (s->group == 0 || s->group >= s->cols);
     s->scale_f16 = kind % 2 == 0;
     s->zeros = kind >= 2;
-    static const int centres[] = { 8, 8, 4, 2 }; /* 4, 3 and 2 bits */
-    s->centre = form == WH_FORM_Q8 ? 128 : centres[check_below(rng, COUNT(centres))];
+    const int most = form == WH_FORM_Q8 ? 8 : 4, fewer = (int)check_below(rng, 9) - 5;
+    if (form != WH_FORM_T4 && fewer > 0) s->bits = most - (fewer < most - 1 ? fewer : most - 2);
     s->codes = (code_fill)check_below(rng, CODE_FILLS);
     s->scales = check_below(rng, 2) ? SCALES_USUAL : (scale_fill)check_below(rng, SCALE_FILLS);
     return 1;

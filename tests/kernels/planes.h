@@ -35,7 +35,8 @@ typedef struct planes_spec {
     size_t group; /* 0: one scale a row */
     size_t step;  /* 0: the longest there is */
     int whole_token;
-    int scale_f16, zeros, centre;
+    int scale_f16, zeros;
+    int bits;        /* of a code, 0: 4 or 8; symmetric codes lie about the centre of the form */
     code_fill codes; /* codes only */
     scale_fill scales;
     int wild; /* floats: any bit pattern, NaN and infinity too */

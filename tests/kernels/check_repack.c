@@ -1,0 +1,133 @@
+/* tests/kernels/check_repack.c - the planes that the library packs are those packed here, octet by
+ * octet, padding included; and the rest of what a kernel is told of a weight.
+ * SPDX-License-Identifier: MIT */
+#include "kernels/parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/acts.h"
+#include "kernels/planes.h"
+
+static void *need(size_t bytes)
+{
+    void *data = malloc(bytes);
+    if (!data) abort();
+    return data;
+}
+
+static whit_scheme scheme_of(const planes_spec *s)
+{
+    const int most = s->form == WH_FORM_Q8 ? 8 : 4;
+    whit_scheme scheme = { .kind = WHIT_INT, .bits = (unsigned)(s->bits ? s->bits : most) };
+    if (s->form == WH_FORM_T4) scheme.kind = WHIT_NF4;
+    scheme.asym = s->zeros;
+    scheme.gran = s->group ? WHIT_GRAN_GROUP : WHIT_GRAN_CHANNEL;
+    scheme.group = (uint32_t)s->group;
+    scheme.scale_type = s->scale_f16 ? WHIT_F16 : WHIT_F32;
+    return scheme;
+}
+
+/* The codes as whit_quantize gives them: symmetric ones about half of their own range. The bits
+ * beyond those of the scheme are set, for they are to be dropped. */
+static whit_status prepare(whit_weight **w, whit_context *context, const planes *p,
+                           const planes_spec *s, whit_error *err)
+{
+    const whit_scheme scheme = scheme_of(s);
+    const size_t count = s->rows * s->cols, scales = s->rows * p->w.groups;
+    const int lift = s->form == WH_FORM_Q8 && !s->zeros ? 128 - (1 << (scheme.bits - 1)) : 0;
+    uint8_t *codes = need(count);
+    float *scale = need(scales * sizeof *scale);
+    for (size_t i = 0; i < count; i++)
+        codes[i] = (uint8_t)((p->code[i] - lift) | (int)(0xffffffff << scheme.bits & 0xff));
+    for (size_t i = 0; i < scales; i++)
+        scale[i] = (float)(s->scale_f16 ? planes_f16(p->scale[i]) : planes_f32(p->scale[i]));
+    const whit_status st =
+        whit_weight_from_codes(w, context, &scheme, s->rows, s->cols, codes, scale, p->zero, err);
+    free(codes);
+    free(scale);
+    return st;
+}
+
+static whit_status prepare_floats(whit_weight **w, whit_context *context, const planes *p,
+                                  const planes_spec *s, whit_error *err)
+{
+    const size_t count = s->rows * s->cols;
+    const whit_dtype type = s->form == WH_FORM_F32   ? WHIT_F32
+                            : s->form == WH_FORM_F16 ? WHIT_F16
+                                                     : WHIT_BF16;
+    uint16_t *halves = need(count * sizeof *halves);
+    for (size_t i = 0; i < count; i++) halves[i] = (uint16_t)p->bits[i];
+    const whit_status st = whit_weight_from_floats(
+        w, context, type, s->rows, s->cols, type == WHIT_F32 ? (const void *)p->bits : halves, err);
+    free(halves);
+    return st;
+}
+
+static void check_scales(const planes *p, const whit_weight *w)
+{
+    size_t wrong = 0;
+    for (size_t at = 0; at < w->panels * w->groups * 16; at++) {
+        const uint8_t *mine = p->scale_plane + at * (p->w.scale_f16 ? 2 : 4);
+        uint32_t bits = 0;
+        memcpy(&bits, mine, p->w.scale_f16 ? 2 : 4);
+        const double want = p->w.scale_f16 ? planes_f16(bits) : planes_f32(bits);
+        wrong += !acts_same(wh_weight_scale(w, at), (float)want);
+    }
+    CHECK(wrong == 0, "%s: %zu scales", guard_case_name(), wrong);
+    CHECK(!p->w.scale_f16 || w->scale_f16, "%s: scales held as float32", guard_case_name());
+    CHECK((w->zero != NULL) == (p->zero_plane != NULL), "%s: zero points", guard_case_name());
+    if (w->zero && p->zero_plane)
+        CHECK(memcmp(w->zero, p->zero_plane, p->zero_bytes) == 0, "%s: zero points",
+              guard_case_name());
+}
+
+static void one_case(whit_context *context, const planes_spec *s, check_rng *rng)
+{
+    planes p;
+    whit_weight *w = NULL;
+    whit_error err = { WHIT_OK, "" };
+    planes_make(&p, s, rng);
+    guard_case("repack form %d bits %d %zux%zu group %zu%s", (int)s->form, s->bits, s->rows,
+               s->cols, s->group, s->zeros ? " zeros" : "");
+    const whit_status st =
+        p.code ? prepare(&w, context, &p, s, &err) : prepare_floats(&w, context, &p, s, &err);
+    CHECK(st == WHIT_OK, "%s: %s", guard_case_name(), err.msg);
+    if (st == WHIT_OK) {
+        const whit_weight *m = &p.w;
+        CHECK(w->form == m->form && w->panels == m->panels && w->panel_bytes == m->panel_bytes &&
+                  w->group == m->group && w->groups == m->groups && w->centre == m->centre &&
+                  w->whole_token == m->whole_token,
+              "%s: its numbers", guard_case_name());
+        CHECK(!p.code || (w->step <= WH_STEP && w->step % 32 == 0 &&
+                          (w->group == w->cols || w->group % w->step == 0)),
+              "%s: a step of %zu", guard_case_name(), w->step);
+        CHECK(!p.code || w->int_step == (w->whole_token ? m->int_step : w->step),
+              "%s: a step of %zu", guard_case_name(), w->int_step);
+        CHECK(memcmp(w->data, p.data_plane, p.data_bytes) == 0, "%s: codes", guard_case_name());
+        if (p.code) check_scales(&p, w);
+    }
+    whit_weight_free(w);
+    planes_free(&p);
+}
+
+int check_repack(uint32_t allowed)
+{
+    static const unsigned threads[] = { 1, 3 };
+    (void)allowed; /* WHIT_ISA does it */
+    check_rng rng = { 47 };
+    planes_spec s;
+    for (size_t t = 0; t < COUNT(threads); t++) {
+        const whit_context_options options = { sizeof options, threads[t], 0 };
+        whit_context *context = NULL;
+        CHECK(whit_context_open(&context, &options, NULL) == WHIT_OK, "no context");
+        for (int form = 0; form < WH_FORMS && context; form++)
+            for (size_t n = 0; form <= WH_FORM_T4 ? planes_case(&s, (wh_form)form, n, &rng)
+                                                  : planes_float_case(&s, (wh_form)form, n, &rng);
+                 n++)
+                if (s.cols <= 300 || n % 4 == 0) one_case(context, &s, &rng);
+        whit_context_close(context);
+    }
+    printf("repack: ");
+    return check_result();
+}
