@@ -14,6 +14,13 @@ static const struct {
     uint32_t needs;
 } used[] = {
     { "scalar", 0 },
+#ifdef WH_BUILD_X86
+    { "avx2", WH_ISA_AVX2 },
+    { "avx512", WH_ISA_AVX512 },
+#endif
+#ifdef WH_BUILD_ARM64
+    { "neon", WH_ISA_NEON },
+#endif
 };
 
 whit_status whit_isa(const char **name, whit_error *err)

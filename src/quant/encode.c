@@ -3,10 +3,37 @@
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
 
+#include <stdlib.h>
+
+#include "base/cpu.h"
+
 /* Slowest first; [0] is the reference and always there. */
-static const wh_encode_ops *const variants[] = { &wh_encode_scalar };
+static const wh_encode_ops *const variants[] = {
+    &wh_encode_scalar,
+#ifdef WH_BUILD_X86
+    &wh_encode_avx2,
+    &wh_encode_avx512,
+#endif
+#ifdef WH_BUILD_ARM64
+    &wh_encode_neon,
+#endif
+};
+
+#define COUNT (sizeof variants / sizeof variants[0])
+
+const wh_encode_ops *const *wh_encode_variants(size_t *count)
+{
+    *count = COUNT;
+    return variants;
+}
 
 const wh_encode_ops *wh_encode_select(void)
 {
-    return variants[sizeof variants / sizeof variants[0] - 1];
+    const wh_encode_ops *best = variants[0];
+    uint32_t allowed;
+    if (wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, NULL) != WHIT_OK)
+        return best;
+    for (size_t i = 0; i < COUNT; i++)
+        if (!(variants[i]->needs & ~allowed)) best = variants[i];
+    return best;
 }

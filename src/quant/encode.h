@@ -18,7 +18,7 @@
 #define WH_BLOCK 64
 
 typedef struct wh_range {
-    float min, max; /* of the elements; both 0 for an empty range */
+    float min, max; /* of the elements, never -0; both 0 for an empty range */
     int finite;     /* 0: a NaN or an infinity is among them, min and max mean nothing */
 } wh_range;
 
@@ -42,11 +42,21 @@ typedef struct wh_encode_ops {
     double (*error)(const float *y, size_t n, const wh_grid *g, double limit);
     /* The codes; returns the sum above, raises *max_abs to the largest |y - grid(y)|. */
     double (*encode)(const float *y, size_t n, const wh_grid *g, uint8_t *codes, float *max_abs);
-    /* a = sum y*v, b = sum v^2 over the grid's entries v: scale a/b fits best. */
-    void (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
+    /* a = sum y*v, b = sum v^2 over the grid's entries v: scale a/b fits best. Returns the error.
+     */
+    double (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
 } wh_encode_ops;
 
 extern const wh_encode_ops wh_encode_scalar;
+#ifdef WH_BUILD_X86
+extern const wh_encode_ops wh_encode_avx2, wh_encode_avx512;
+#endif
+#ifdef WH_BUILD_ARM64
+extern const wh_encode_ops wh_encode_neon;
+#endif
+
+/* Every variant of this build, slowest first; the first is the reference. */
+const wh_encode_ops *const *wh_encode_variants(size_t *count);
 
 /* The best variant that this process may use; the caller has checked WHIT_ISA. */
 const wh_encode_ops *wh_encode_select(void);

@@ -147,6 +147,8 @@ static void range_scalar(const float *x, size_t n, wh_range *out)
         out->max = mx[l] > out->max ? mx[l] : out->max;
         any |= odd[l];
     }
+    out->min += 0.0f; /* which of two zeros came first depends on the order: -0 becomes 0 */
+    out->max += 0.0f;
     out->finite = any == 0;
 }
 
@@ -215,24 +217,30 @@ static double encode_scalar(const float *y, size_t n, const wh_grid *g, uint8_t 
     return sum;
 }
 
-static void fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, double *b)
+static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, double *b)
 {
+    double sum = 0;
     *a = *b = 0;
     for (size_t begin = 0; begin < n; begin += WH_BLOCK) {
-        float yt[WH_LANES] = { 0 }, tt[WH_LANES] = { 0 }, t[WH_LANES], pad[WH_LANES];
+        float yt[WH_LANES] = { 0 }, tt[WH_LANES] = { 0 }, acc[WH_LANES] = { 0 };
+        float t[WH_LANES], pad[WH_LANES];
         const size_t end = block_end(begin, n);
         for (size_t i = begin; i < end; i += WH_LANES) {
             const float *v = lanes_at(y + i, n - i, 0.0f, pad);
             values(v, g, t);
             EACH_LANE
             {
+                const float d = v[l] - g->scale * t[l];
                 yt[l] += v[l] * t[l];
                 tt[l] += t[l] * t[l];
+                acc[l] += d * d;
             }
         }
         *a += (double)add_lanes(yt);
         *b += (double)add_lanes(tt);
+        sum += (double)add_lanes(acc);
     }
+    return sum;
 }
 
 const wh_encode_ops wh_encode_scalar = {

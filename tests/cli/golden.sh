@@ -1,7 +1,12 @@
 # tests/cli/golden.sh - the bytes of every scheme: checksums of written files, at 1, 2 and 8 threads
-# (or those of WHIT_GOLDEN_THREADS).
+# (or those of WHIT_GOLDEN_THREADS), at the level of WHIT_GOLDEN_ISA if that is set.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
+
+if [ -n "${WHIT_GOLDEN_ISA:-}" ]; then
+    export WHIT_ISA="$WHIT_GOLDEN_ISA"
+    "$whit" inspect "$model" >"$out" 2>"$err" || skip_all "$(cat "$err")"
+fi
 
 golden=$tests/golden/native/checksums.txt
 if [ "${WHIT_GOLDEN:-}" = write ]; then
