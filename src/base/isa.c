@@ -16,7 +16,8 @@ static const struct {
     { "scalar", 0 },
 #ifdef WH_BUILD_X86
     { "avx2", WH_ISA_AVX2 },
-    { "avx512", WH_ISA_AVX512 },
+    { "avx512", WH_ISA_AVX2 | WH_ISA_AVX512 },
+    { "avx512vnni", WH_ISA_AVX2 | WH_ISA_AVX512 | WH_ISA_AVX512VNNI },
 #endif
 #ifdef WH_BUILD_ARM64
     { "neon", WH_ISA_NEON },

@@ -9,15 +9,24 @@
 #include "kernels/gemm.h"
 #include "kernels/qact.h"
 
+#define AVX512 (WH_ISA_AVX2 | WH_ISA_AVX512)
+#define AVX512VNNI (AVX512 | WH_ISA_AVX512VNNI)
+
 /* Each table: slowest first, [0] is the reference. */
 static const wh_variant qact_q8[] = {
     { .isa = "scalar", .qact = wh_qact_q8_scalar },
 };
 static const wh_variant gemm_q4_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q4_q8_scalar, .panels = 1 },
+#ifdef WH_BUILD_X86
+    { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q4_q8_avx512vnni, .panels = 2 },
+#endif
 };
 static const wh_variant gemm_q8_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q8_q8_scalar, .panels = 1 },
+#ifdef WH_BUILD_X86
+    { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q8_q8_avx512vnni, .panels = 2 },
+#endif
 };
 static const wh_variant gemv_q4[] = {
     { .isa = "scalar", .gemv = wh_gemv_q4_scalar },
