@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <whit/tensor.h>
 #include "quant/codebook.h"
 
 #define WH_LANES 16
@@ -32,6 +33,23 @@ typedef struct wh_grid {
     const wh_minifloat *minifloat;
 } wh_grid;
 
+/* For finding the nearest of a table's values fast: the axis is cut into WH_BINS parts of the same
+ * width, number i (from -16) around i / inverse_width, the outer two endless. In none are there
+ * more than two values that are the nearest of anything; they are kept with their signs turned, at
+ * index i mod WH_BINS. */
+#define WH_BINS 32
+typedef struct wh_bins {
+    float inverse_width;
+    float minus_low[WH_BINS], minus_high[WH_BINS];
+} wh_bins;
+
+/* Sixteen scales of one kind of grid, for a survey. */
+typedef struct wh_rungs {
+    const float *scale;   /* [WH_LANES], 0: no such scale */
+    const float *lo, *hi; /* [WH_LANES] of integers */
+    const wh_bins *bins;  /* NULL: integers */
+} wh_rungs;
+
 typedef struct wh_encode_ops {
     const char *isa;
     uint32_t needs; /* WH_ISA_* */
@@ -45,6 +63,14 @@ typedef struct wh_encode_ops {
     /* a = sum y*v, b = sum v^2 over the grid's entries v: scale a/b fits best. Returns the error.
      */
     double (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
+    /* out = factor * (x / divisor) rounded to the type (F32, F16 or BF16); 0 where that is not
+     * finite, or below 0 without any_sign. n is a multiple of 16. */
+    void (*scales)(const float *divisor, const float *factor, size_t n, float x, whit_dtype type,
+                   int any_sign, float *out);
+    /* Roughly the errors of sixteen scales at once, infinite where there is none; returns the
+     * least. Once all have passed limit they may be partial sums. How rough is said in search.c;
+     * the only answer in which the bits of variants differ. */
+    float (*survey)(const float *y, size_t n, const wh_rungs *r, float limit, float *rough);
 } wh_encode_ops;
 
 extern const wh_encode_ops wh_encode_scalar;

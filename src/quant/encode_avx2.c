@@ -178,6 +178,30 @@ static inline float v_most(v16 v)
     return _mm_cvtss_f32(_mm_max_ss(b, _mm_movehdup_ps(b)));
 }
 
+static inline int v_any_upto(v16 v, float f)
+{
+    const __m256 most = _mm256_set1_ps(f);
+    const __m256 a = _mm256_cmp_ps(v.a, most, _CMP_LE_OQ), b = _mm256_cmp_ps(v.b, most, _CMP_LE_OQ);
+    return _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0;
+}
+
+static inline __m256 half(__m256 v)
+{
+    return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline v16 v_half(v16 v)
+{
+    return (v16){ half(v.a), half(v.b) };
+}
+
+static inline v16 v_nearer(v16 x, v16 y)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return v_min((v16){ _mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b) },
+                 (v16){ _mm256_andnot_ps(sign, y.a), _mm256_andnot_ps(sign, y.b) });
+}
+
 static inline b16 w_octets(w16 w)
 {
     const __m256i low = _mm256_set1_epi32(0xff); /* packing saturates */
@@ -232,6 +256,26 @@ static inline __m256 lookup(v16 table, __m256i entry)
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(entry, 28)));
 }
 
+typedef struct v_bins {
+    v16 a, b;
+} v_bins;
+
+static inline v_bins v_bins_open(const float *p)
+{
+    return (v_bins){ v_load(p), v_load(p + 16) };
+}
+
+static inline __m256 bin(const v_bins *bins, __m256i at)
+{
+    const __m256 low = lookup(bins->a, at), high = lookup(bins->b, at);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(at, 27)));
+}
+
+static inline v16 v_bin(const v_bins *bins, w16 at)
+{
+    return (v16){ bin(bins, at.a), bin(bins, at.b) };
+}
+
 static inline v16 v_table_value(const v_table *t, w16 entry)
 {
     return (v16){ lookup(t->value, entry.a), lookup(t->value, entry.b) };
@@ -244,5 +288,6 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 
 #include "quant/encode_loops.h"
 
-const wh_encode_ops wh_encode_avx2 = { "avx2",     WH_ISA_AVX2, range_loop, normalise_loop,
-                                       error_loop, encode_loop, fit_loop };
+const wh_encode_ops wh_encode_avx2 = { "avx2",         WH_ISA_AVX2, range_loop,
+                                       normalise_loop, error_loop,  encode_loop,
+                                       fit_loop,       scales_loop, survey_loop };

@@ -5,8 +5,9 @@
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
 
-#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__)
-#error "this file needs -mavx512f -mavx512bw -mavx512vl"
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__) ||                   \
+    !defined(__AVX512DQ__)
+#error "this file needs -mavx512f -mavx512bw -mavx512vl -mavx512dq"
 #endif
 
 #include <immintrin.h>
@@ -160,6 +161,35 @@ static inline float v_most(v16 v)
     return _mm512_reduce_max_ps(v);
 }
 
+static inline int v_any_upto(v16 v, float f)
+{
+    return _mm512_cmp_ps_mask(v, v_set(f), _CMP_LE_OQ) != 0;
+}
+
+static inline v16 v_half(v16 v)
+{
+    return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+static inline v16 v_nearer(v16 a, v16 b)
+{
+    return _mm512_range_ps(a, b, 10); /* the smaller magnitude, without its sign */
+}
+
+typedef struct v_bins {
+    v16 a, b;
+} v_bins;
+
+static inline v_bins v_bins_open(const float *p)
+{
+    return (v_bins){ v_load(p), v_load(p + 16) };
+}
+
+static inline v16 v_bin(const v_bins *bins, w16 at)
+{
+    return _mm512_permutex2var_ps(bins->a, at, bins->b);
+}
+
 static inline b16 w_octets(w16 w)
 {
     return _mm512_cvtepi32_epi8(w);
@@ -209,5 +239,6 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 
 #include "quant/encode_loops.h"
 
-const wh_encode_ops wh_encode_avx512 = { "avx512",   WH_ISA_AVX512, range_loop, normalise_loop,
-                                         error_loop, encode_loop,   fit_loop };
+const wh_encode_ops wh_encode_avx512 = { "avx512",       WH_ISA_AVX512, range_loop,
+                                         normalise_loop, error_loop,    encode_loop,
+                                         fit_loop,       scales_loop,   survey_loop };

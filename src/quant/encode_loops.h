@@ -17,6 +17,12 @@
  *   v_sum(v)                        as the tree of encode.h
  *   w_octets(w)                     the low eight bits of each
  *   b_store(p, b)  b_store_n
+ *   v_least(v)  v_most(v)           of no NaN; either zero where there are both
+ *   v_any_upto(v, f)                whether one is at most f
+ *   v_half(v)                       rounded to F16; no NaN
+ *   v_nearer(a, b)                  the smaller magnitude
+ *   v_bins, v_bins_open(array)      32 floats in registers
+ *   v_bin(&bins, w)                 that of number w mod 32
  *   v_table, v_table_open(book)     a table in registers
  *   v_table_entry(&table, q)        how many thresholds lie below
  *   v_table_value, v_table_code(&table, entry)
@@ -265,6 +271,91 @@ static double fit_loop(const float *y, size_t n, const wh_grid *g, double *a, do
     if (g->book) return fit_of(TABLE, y, n, g, a, b);
     if (g->minifloat) return fit_of(SMALL, y, n, g, a, b);
     return fit_of(STEPS, y, n, g, a, b);
+}
+
+static ALWAYS_INLINE v16 v_brain(v16 v)
+{
+    const w16 u = v_bits(v), odd = w_and(w_shift(u, 16), w_set(1));
+    return w_float(w_and(w_add(u, w_add(odd, w_set(0x7fff))), w_set(-0x10000)));
+}
+
+static void scales_loop(const float *divisor, const float *factor, size_t n, float x,
+                        whit_dtype type, int any_sign, float *out)
+{
+    const v16 xs = v_set(x), zero = v_set(0.0f);
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        v16 s = v_mul(v_load(factor + i), v_div(xs, v_load(divisor + i)));
+        if (type == WHIT_F16) s = v_half(s);
+        if (type == WHIT_BF16) s = v_brain(s);
+        w16 u = w_less(v_abs(s), v_set(INFINITY), v_bits(s), w_set(0));
+        if (!any_sign) u = w_less(zero, s, u, w_set(0));
+        v_store(out + i, w_float(u));
+    }
+}
+
+/* The grids of a survey; ends of integers lie MAGIC higher. */
+typedef struct rungs16 {
+    v16 inverse, lo, hi, inverse_width;
+    v_bins low, high;
+} rungs16;
+
+static ALWAYS_INLINE rungs16 rungs_open(kind k, const wh_rungs *r)
+{
+    rungs16 s;
+    s.inverse = v_div(v_set(1.0f), v_load(r->scale));
+    if (k == TABLE) {
+        s.inverse_width = v_mul(s.inverse, v_set(r->bins->inverse_width));
+        s.lo = v_set(MAGIC - 16.0f);
+        s.hi = v_set(MAGIC + 15.0f);
+        s.low = v_bins_open(r->bins->minus_low);
+        s.high = v_bins_open(r->bins->minus_high);
+    } else {
+        s.inverse_width = s.inverse;
+        s.lo = v_add(v_load(r->lo), v_set(MAGIC));
+        s.hi = v_add(v_load(r->hi), v_set(MAGIC));
+    }
+    return s;
+}
+
+/* How far one element is off, on each of sixteen grids in units of its scale. */
+static ALWAYS_INLINE v16 rungs_off(kind k, const rungs16 *r, float y)
+{
+    const v16 v = v_set(y);
+    const v16 m = v_min(r->hi, v_max(r->lo, v_fma(v, r->inverse_width, v_set(MAGIC))));
+    if (k == STEPS) return v_fma(v, r->inverse, v_sub(v_set(MAGIC), m));
+    return v_nearer(v_fma(v, r->inverse, v_bin(&r->low, v_bits(m))),
+                    v_fma(v, r->inverse, v_bin(&r->high, v_bits(m))));
+}
+
+static ALWAYS_INLINE float survey_of(kind k, const float *y, size_t n, const wh_rungs *rungs,
+                                     float limit, float *rough)
+{
+    const rungs16 r = rungs_open(k, rungs);
+    const v16 scale = v_load(rungs->scale), zero = v_set(0.0f);
+    v16 acc = zero, acc2 = zero, all = zero;
+    for (size_t i = 0; i < n;) {
+        const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
+        for (; i + 2 <= end; i += 2) { /* two chains */
+            const v16 d = rungs_off(k, &r, y[i]), d2 = rungs_off(k, &r, y[i + 1]);
+            acc = v_fma(d, d, acc);
+            acc2 = v_fma(d2, d2, acc2);
+        }
+        if (i < end) {
+            const v16 d = rungs_off(k, &r, y[i++]);
+            acc = v_fma(d, d, acc);
+        }
+        all = v_mul(v_mul(v_add(acc, acc2), scale), scale);
+        all = w_float(w_less(zero, v_abs(scale), v_bits(all), v_bits(v_set(INFINITY))));
+        if (!v_any_upto(all, limit)) break;
+    }
+    v_store(rough, all);
+    return v_least(all);
+}
+
+static float survey_loop(const float *y, size_t n, const wh_rungs *r, float limit, float *rough)
+{
+    return r->bins ? survey_of(TABLE, y, n, r, limit, rough)
+                   : survey_of(STEPS, y, n, r, limit, rough);
 }
 
 #endif

@@ -197,6 +197,25 @@ static inline float v_most(v16 v)
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(v.q[0], v.q[1]), vmaxq_f32(v.q[2], v.q[3])));
 }
 
+static inline int v_any_upto(v16 v, float f)
+{
+    return v_least(v) <= f;
+}
+
+static inline v16 v_half(v16 v)
+{
+    v16 r;
+    EACH r.q[i] = vcvt_f32_f16(vcvt_f16_f32(v.q[i]));
+    return r;
+}
+
+static inline v16 v_nearer(v16 x, v16 y)
+{
+    v16 r;
+    EACH r.q[i] = vminq_f32(vabsq_f32(x.q[i]), vabsq_f32(y.q[i]));
+    return r;
+}
+
 static inline b16 w_octets(w16 w)
 {
     const int16x8_t low = vcombine_s16(vmovn_s32(w.q[0]), vmovn_s32(w.q[1]));
@@ -240,14 +259,40 @@ static inline w16 v_table_entry(const v_table *t, v16 q)
     return k;
 }
 
+/* The octets of entry e: 4e, 4e + 1, 4e + 2, 4e + 3. */
+static inline uint8x16_t octets_of(int32x4_t entry)
+{
+    return vreinterpretq_u8_s32(vmlaq_n_s32(vdupq_n_s32(0x03020100), entry, 0x04040404));
+}
+
 static inline v16 v_table_value(const v_table *t, w16 entry)
+{
+    v16 r;
+    EACH r.q[i] = vreinterpretq_f32_u8(vqtbl4q_u8(t->value, octets_of(entry.q[i])));
+    return r;
+}
+
+typedef struct v_bins {
+    uint8x16x4_t a, b;
+} v_bins;
+
+static inline v_bins v_bins_open(const float *p)
+{
+    v_bins r;
+    EACH r.a.val[i] = vreinterpretq_u8_f32(vld1q_f32(p + 4 * i));
+    EACH r.b.val[i] = vreinterpretq_u8_f32(vld1q_f32(p + 16 + 4 * i));
+    return r;
+}
+
+/* An index past the end gives 0 in the first table and leaves what is there in the second. */
+static inline v16 v_bin(const v_bins *bins, w16 at)
 {
     v16 r;
     EACH
     {
-        /* octets 4e, 4e + 1, 4e + 2, 4e + 3 */
-        const int32x4_t at = vmlaq_n_s32(vdupq_n_s32(0x03020100), entry.q[i], 0x04040404);
-        r.q[i] = vreinterpretq_f32_u8(vqtbl4q_u8(t->value, vreinterpretq_u8_s32(at)));
+        const uint8x16_t o = octets_of(vandq_s32(at.q[i], vdupq_n_s32(31)));
+        const uint8x16_t low = vqtbl4q_u8(bins->a, o);
+        r.q[i] = vreinterpretq_f32_u8(vqtbx4q_u8(low, bins->b, vsubq_u8(o, vdupq_n_u8(64))));
     }
     return r;
 }
@@ -259,5 +304,6 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 
 #include "quant/encode_loops.h"
 
-const wh_encode_ops wh_encode_neon = { "neon",     WH_ISA_NEON, range_loop, normalise_loop,
-                                       error_loop, encode_loop, fit_loop };
+const wh_encode_ops wh_encode_neon = { "neon",         WH_ISA_NEON, range_loop,
+                                       normalise_loop, error_loop,  encode_loop,
+                                       fit_loop,       scales_loop, survey_loop };

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -243,6 +244,70 @@ static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, 
     return sum;
 }
 
+static void scales_scalar(const float *divisor, const float *factor, size_t n, float x,
+                          whit_dtype type, int any_sign, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float s = factor[i] * (x / divisor[i]);
+        if (type == WHIT_F16) s = wh_f16_to_f32(wh_f32_to_f16(s));
+        if (type == WHIT_BF16) s = wh_bf16_to_f32(wh_f32_to_bf16(s));
+        const int finite = (wh_f32_bits(s) & 0x7fffffffu) < 0x7f800000u;
+        out[i] = finite && (any_sign || s > 0.0f) ? s : 0.0f;
+    }
+}
+
+/* One element on sixteen grids, in units of their scales: the square of how far off it is. */
+static inline void survey_steps(float v, const wh_rungs *r, const float inverse[WH_LANES],
+                                float acc[WH_LANES])
+{
+    EACH_LANE
+    {
+        const float q = v * inverse[l];
+        float t = (q + MAGIC) - MAGIC;
+        t = t < r->lo[l] ? r->lo[l] : t;
+        t = t > r->hi[l] ? r->hi[l] : t;
+        acc[l] += (q - t) * (q - t);
+    }
+}
+
+static inline void survey_bins(float v, const wh_rungs *r, const float inverse[WH_LANES],
+                               float acc[WH_LANES])
+{
+    for (size_t l = 0; l < WH_LANES; l++) {
+        const float q = v * inverse[l];
+        float bin = (q * r->bins->inverse_width + MAGIC) - MAGIC;
+        bin = bin < -16.0f ? -16.0f : bin;
+        bin = bin > 15.0f ? 15.0f : bin;
+        const unsigned at = (unsigned)(int)bin % WH_BINS;
+        const float a = q + r->bins->minus_low[at], b = q + r->bins->minus_high[at];
+        acc[l] += a * a < b * b ? a * a : b * b;
+    }
+}
+
+static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float limit, float *rough)
+{
+    float inverse[WH_LANES], acc[WH_LANES] = { 0 }, least = INFINITY;
+    EACH_LANE inverse[l] = 1.0f / r->scale[l];
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
+        for (size_t j = i; j < end; j++) {
+            if (r->bins)
+                survey_bins(y[j], r, inverse, acc);
+            else
+                survey_steps(y[j], r, inverse, acc);
+        }
+        least = INFINITY;
+        for (size_t l = 0; l < WH_LANES; l++) {
+            const float s = r->scale[l];
+            rough[l] = s != 0.0f ? acc[l] * s * s : INFINITY;
+            least = rough[l] < least ? rough[l] : least;
+        }
+        if (least > limit) break;
+    }
+    return least;
+}
+
 const wh_encode_ops wh_encode_scalar = {
-    "scalar", 0, range_scalar, normalise_scalar, error_scalar, encode_scalar, fit_scalar
+    "scalar",      0,          range_scalar,  normalise_scalar, error_scalar,
+    encode_scalar, fit_scalar, scales_scalar, survey_scalar
 };

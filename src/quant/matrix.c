@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "quant/search.h"
 
 whit_status wh_tile_not_finite(const wh_tile *t, whit_error *err)
 {
@@ -32,34 +33,6 @@ whit_status wh_scale_overflow(const wh_quantizer *q, uint64_t row, whit_error *e
                    whit_dtype_name(q->scheme.scale_type));
 }
 
-/* The best candidate for y (normalised by k). */
-static wh_candidate search(const wh_quantizer *q, const wh_range *range, const wh_candidate *cand,
-                           size_t count, const float *y, size_t n, float k, size_t *which)
-{
-    double best = INFINITY;
-    *which = 0;
-    for (size_t i = 0; i < count; i++) {
-        wh_grid g = wh_candidate_grid(q, &cand[i], k);
-        double e = q->ops->error(y, n, &g, best);
-        if (e < best) {
-            best = e;
-            *which = i;
-        }
-    }
-    wh_candidate fit, winner = cand[*which];
-    wh_grid g = wh_candidate_grid(q, &winner, k);
-    double a, b;
-    q->ops->fit(y, n, &g, &a, &b);
-    if (wh_candidate_fit(q, range, a, b, k, &winner, &fit)) {
-        g = wh_candidate_grid(q, &fit, k);
-        if (q->ops->error(y, n, &g, best) < best) {
-            winner = fit;
-            *which = count;
-        }
-    }
-    return winner;
-}
-
 static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *scale, uint8_t *zero)
 {
     memset(codes, (int)whit_scheme_zero_code(&q->scheme), n);
@@ -67,19 +40,51 @@ static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *s
     if (zero) *zero = 0;
 }
 
-/* Encode y, which is the weights times k with the sum of squares w2, on the candidate's grid. */
-static void put(const wh_quantizer *q, const wh_candidate *c, float k, const float *y, double w2,
-                size_t n, uint8_t *codes, float *scale, uint8_t *zero, whit_quant_stats *stats)
+/* A region as encoded: y, which is the weights times k. */
+typedef struct coded {
+    const float *y;
+    size_t n;
+    float k;
+    double w2, e2; /* sums of squares of y and of the errors */
+    float worst;
+} coded;
+
+/* Encode y on the candidate's grid. */
+static void put(const wh_quantizer *q, const wh_candidate *c, coded *r, uint8_t *codes)
 {
-    wh_grid g = wh_candidate_grid(q, c, k);
-    float worst = 0.0f;
-    double e2 = q->ops->encode(y, n, &g, codes, &worst), unit = 1.0 / (double)k;
+    const wh_grid g = wh_candidate_grid(q, c, r->k);
+    r->worst = 0.0f;
+    r->e2 = q->ops->encode(r->y, r->n, &g, codes, &r->worst);
+}
+
+static void settle(const wh_candidate *c, const coded *r, float *scale, uint8_t *zero,
+                   whit_quant_stats *stats)
+{
+    const double unit = 1.0 / (double)r->k;
     *scale = c->stored;
     if (zero) *zero = (uint8_t)c->zero;
-    stats->weights += n;
-    stats->sum_w2 += w2 * unit * unit;
-    stats->sum_err2 += e2 * unit * unit;
-    if ((double)worst * unit > stats->max_abs_err) stats->max_abs_err = (double)worst * unit;
+    stats->weights += r->n;
+    stats->sum_w2 += r->w2 * unit * unit;
+    stats->sum_err2 += r->e2 * unit * unit;
+    if ((double)r->worst * unit > stats->max_abs_err) stats->max_abs_err = (double)r->worst * unit;
+}
+
+/* Search and encode; *plain stays 1 if minmax is the best. */
+static wh_candidate put_best(const wh_quantizer *q, const wh_range *range,
+                             const wh_candidate *first, coded *r, uint8_t *codes, int *plain)
+{
+    wh_found found;
+    wh_search(q, range, first, r->y, r->n, r->k, &found);
+    *plain = found.plain;
+    if (found.fits) { /* the error comes with the codes */
+        put(q, &found.fit, r, codes);
+        if (r->e2 < found.error) {
+            *plain = 0;
+            return found.fit;
+        }
+    }
+    put(q, &found.best, r, codes);
+    return found.best;
 }
 
 uint64_t wh_clean(const float *x, size_t n, whit_nonfinite mode, float limit, float *out)
@@ -149,15 +154,17 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
         size_t rank = (size_t)wh_percentile_rank(q->percentile, n);
         wh_range_clip(&range, nth_magnitude(w, n, rank, t->scratch));
     }
-    wh_candidate cand[WH_MAX_CANDIDATES], best;
-    int raised;
-    size_t which = 0, count = wh_candidates(q, &range, cand, &raised);
-    if (count == 0) return wh_scale_overflow(q, row, err);
-    float k = wh_range_normaliser(&range);
-    double w2 = q->ops->normalise(w, n, k, t->scratch);
-    best = q->search ? search(q, &range, cand, count, t->scratch, n, k, &which) : cand[0];
-    put(q, &best, k, t->scratch, w2, n, codes, scale, zero, t->stats);
-    if (raised && which == 0) {
+    wh_candidate best;
+    int raised, plain = 1;
+    if (!wh_minmax(q, &range, &best, &raised)) return wh_scale_overflow(q, row, err);
+    coded r = { .y = t->scratch, .n = n, .k = wh_range_normaliser(&range) };
+    r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
+    if (q->search)
+        best = put_best(q, &range, &best, &r, codes, &plain);
+    else
+        put(q, &best, &r, codes);
+    settle(&best, &r, scale, zero, t->stats);
+    if (raised && plain) {
         t->stats->scales_raised++;
         if (wh_candidate_vanishes(q, &range, &best)) {
             t->stats->groups_zeroed++;
@@ -180,8 +187,10 @@ static void encode_fixed(const wh_quantizer *q, const wh_tile *t, const float *w
         t->stats->weights += n;
         return;
     }
-    double w2 = q->ops->normalise(w, n, f->k, t->scratch);
-    put(q, &f->best, f->k, t->scratch, w2, n, codes, scale, zero, t->stats);
+    coded r = { .y = t->scratch, .n = n, .k = f->k };
+    r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
+    put(q, &f->best, &r, codes);
+    settle(&f->best, &r, scale, zero, t->stats);
     if (f->vanishes) *scale = 1.0f;
 }
 
@@ -200,19 +209,21 @@ static whit_status encode_given(const wh_quantizer *q, const wh_tile *t, const f
     }
     q->ops->range(w, n, &range);
     if (!range.finite) return wh_tile_not_finite(t, err);
-    float k = wh_range_is_zero(&range) ? 1.0f : wh_range_normaliser(&range);
-    double w2 = q->ops->normalise(w, n, k, t->scratch);
+    coded r = { .y = t->scratch, .n = n };
+    r.k = wh_range_is_zero(&range) ? 1.0f : wh_range_normaliser(&range);
+    r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
     wh_candidate c = { given, given, 0 };
-    if (!wh_range_is_zero(&range) && given * k != 0.0f) {
-        put(q, &c, k, t->scratch, w2, n, codes, scale, NULL, t->stats);
+    if (!wh_range_is_zero(&range) && given * r.k != 0.0f) {
+        put(q, &c, &r, codes);
+        settle(&c, &r, scale, NULL, t->stats);
         return WHIT_OK;
     }
     /* Nothing to tell apart: the code whose value is 0, whatever the scale. */
     memset(codes, (int)whit_scheme_zero_code(&q->scheme), n);
-    double unit = 1.0 / (double)k;
+    double unit = 1.0 / (double)r.k;
     t->stats->weights += n;
-    t->stats->sum_w2 += w2 * unit * unit;
-    t->stats->sum_err2 += w2 * unit * unit;
+    t->stats->sum_w2 += r.w2 * unit * unit;
+    t->stats->sum_err2 += r.w2 * unit * unit;
     t->stats->groups_zeroed += (uint64_t)!wh_range_is_zero(&range);
     t->stats->max_abs_err = fmax(t->stats->max_abs_err, (double)fmaxf(-range.min, range.max));
     return WHIT_OK;

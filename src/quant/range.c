@@ -2,7 +2,7 @@
  *
  * Arithmetic: methods.md-style affine maps in binary32 without contraction (Jacob et al. 2018,
  * arXiv:1712.05877); scales of both signs as ggml's signed-max quantizers have them; the list of
- * candidates is ours, measured against the exact breakpoint sweep in tests/test_search.c.
+ * candidates is ours (ladder.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/range.h"
@@ -13,10 +13,6 @@
 #include "base/bytes.h"
 #include "base/half.h"
 
-/* Of x'/lo and x'/hi: from a light trim of the tails to what 2-bit codes of long groups need. */
-static const float shrinks[] = {
-    0.95f, 0.9f, 0.85f, 0.8f, 0.72f, 0.64f, 0.55f, 0.45f, 0.35f, 0.25f
-};
 /* Of the lower and the upper end of asymmetric ranges. */
 static const float ends[] = { 1.0f, 0.92f, 0.84f, 0.74f, 0.6f };
 
@@ -74,6 +70,13 @@ whit_status wh_quantizer_init(wh_quantizer *q, const whit_quant_spec *spec, whit
         q->lo = s->bits < 8 && q->search ? -q->hi - 1 : -q->hi;
     }
     q->any_sign = s->bits < 8 && !s->asym && !s->dq && !is_block(s->kind) && !spec->positive_scale;
+    if (!q->search || is_block(s->kind) || s->asym) return WHIT_OK;
+    if (q->book)
+        wh_ladder_table(&q->ladder, s, q->book);
+    else if (q->minifloat)
+        wh_ladder_minifloat(&q->ladder, q->minifloat);
+    else
+        wh_ladder_steps(&q->ladder, s, q->lo, q->hi, q->any_sign);
     return WHIT_OK;
 }
 
@@ -103,6 +106,11 @@ static float lower_scale(whit_dtype type, float s)
 static float largest(const wh_range *r)
 {
     return r->max >= -r->min ? r->max : r->min;
+}
+
+float wh_ladder_end(const wh_quantizer *q, const wh_range *r)
+{
+    return q->minifloat ? fabsf(largest(r)) : largest(r);
 }
 
 static float clampf(float v, float lo, float hi)
@@ -172,7 +180,7 @@ static float power_scale(float amax)
 }
 
 /* The plain scale of the range. 0 when it overflows its type. */
-static int minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, int *raised)
+int wh_minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, int *raised)
 {
     whit_dtype type = q->scheme.scale_type;
     float min = r->min < 0.0f ? r->min : 0.0f, max = r->max > 0.0f ? r->max : 0.0f;
@@ -196,46 +204,17 @@ static int minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, i
     return 1;
 }
 
-static void search_symmetric(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
+static void search_ladder(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
 {
-    float x = largest(r);
-    for (int k = q->lo < -q->hi ? (int)-q->lo : (int)q->hi; k >= 1; k--) {
-        add_exact(q, r, x / (float)-k, 0.0f, out, n);
-        if (k <= (int)q->hi) add_exact(q, r, x / (float)k, 0.0f, out, n);
+    const wh_ladder *l = &q->ladder;
+    const float x = wh_ladder_end(q, r);
+    for (size_t i = 0; i < l->count; i++) {
+        const size_t p = l->place[i];
+        if (i < l->exact)
+            add_exact(q, r, x / l->divisor[p], 0.0f, out, n);
+        else
+            add(q, r, l->factor[p] * (x / l->divisor[p]), 0.0f, out, n);
     }
-    for (size_t i = 0; i < COUNT(shrinks); i++) {
-        add(q, r, shrinks[i] * (x / q->lo), 0.0f, out, n);
-        add(q, r, shrinks[i] * (x / q->hi), 0.0f, out, n);
-    }
-}
-
-static void search_table(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
-{
-    float x = largest(r);
-    for (unsigned i = 0; i < 16; i++) { /* from both ends inwards */
-        float v = q->book->value[i % 2 ? 15 - i / 2 : i / 2];
-        if (v != 0.0f) add_exact(q, r, x / v, 0.0f, out, n);
-    }
-    for (size_t i = 0; i < COUNT(shrinks); i++) {
-        add(q, r, shrinks[i] * (x / q->hi), 0.0f, out, n);
-        add(q, r, shrinks[i] * (-x / q->hi), 0.0f, out, n);
-    }
-}
-
-static void search_minifloat(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
-{
-    float x = fabsf(largest(r));
-    for (float v = q->hi; v > 0.0f;) {
-        add_exact(q, r, x / v, 0.0f, out, n);
-        int e;
-        frexpf(v, &e);
-        float step = ldexpf(1.0f, e - 1 - q->minifloat->mantissa);
-        float least = ldexpf(q->minifloat->smallest, -q->minifloat->mantissa);
-        /* below a power of two the steps are half as wide */
-        if (v == ldexpf(1.0f, e - 1) && step > least) step *= 0.5f;
-        v -= step > least ? step : least;
-    }
-    for (size_t i = 0; i < COUNT(shrinks); i++) add(q, r, shrinks[i] * (x / q->hi), 0.0f, out, n);
 }
 
 static void search_asym(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
@@ -262,18 +241,25 @@ size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
                      wh_candidate out[WH_MAX_CANDIDATES], int *raised)
 {
     size_t n = 1;
-    if (!minmax(q, range, &out[0], raised)) return 0;
+    if (!wh_minmax(q, range, &out[0], raised)) return 0;
     if (!q->search) return n;
     if (is_block(q->scheme.kind))
         search_block(q, range, out, &n);
     else if (q->scheme.asym)
         search_asym(q, range, out, &n);
-    else if (q->book)
-        search_table(q, range, out, &n);
-    else if (q->minifloat)
-        search_minifloat(q, range, out, &n);
     else
-        search_symmetric(q, range, out, &n);
+        search_ladder(q, range, out, &n);
+    return n;
+}
+
+size_t wh_candidate_at(const wh_quantizer *q, const wh_range *range, size_t rung, float stored,
+                       wh_candidate *out)
+{
+    size_t n = 0;
+    if (rung < q->ladder.exact)
+        add_exact(q, range, stored, 0.0f, out, &n);
+    else
+        add(q, range, stored, 0.0f, out, &n);
     return n;
 }
 
@@ -323,10 +309,10 @@ uint64_t wh_percentile_rank(double percentile, uint64_t n)
 
 float wh_range_normaliser(const wh_range *range)
 {
-    int e = 0;
-    frexpf(largest(range), &e); /* magnitude in [2^(e-1), 2^e) */
+    /* magnitude in [2^(e-1), 2^e); frexpf and ldexpf without the calls */
+    int e = (int)(wh_f32_bits(largest(range)) >> 23 & 0xff) - 126;
     e = e < -125 ? -125 : e > 127 ? 127 : e;
-    return ldexpf(1.0f, 1 - e);
+    return wh_bits_f32((uint32_t)(128 - e) << 23);
 }
 
 wh_grid wh_candidate_grid(const wh_quantizer *q, const wh_candidate *c, float k)

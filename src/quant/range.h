@@ -30,6 +30,7 @@
 #include "base/error.h"
 #include "quant/codebook.h"
 #include "quant/encode.h"
+#include "quant/ladder.h"
 
 /* A quantizer: a checked spec with what follows from it. */
 typedef struct wh_quantizer {
@@ -43,7 +44,8 @@ typedef struct wh_quantizer {
     double percentile; /* of the magnitudes, 0: all of them */
     int any_sign;      /* 1: the scale may be negative */
     whit_nonfinite nonfinite;
-    float unit; /* what a stored scale is multiplied with: nvfp4's scale2, else 1 */
+    float unit;       /* what a stored scale is multiplied with: nvfp4's scale2, else 1 */
+    wh_ladder ladder; /* of a search, but for asym and the block floats */
 } wh_quantizer;
 
 whit_status wh_quantizer_init(wh_quantizer *q, const whit_quant_spec *spec, whit_error *err);
@@ -56,11 +58,19 @@ typedef struct wh_candidate {
 
 #define WH_MAX_CANDIDATES 832 /* 8 bits asym: 1 + 3 * 255 + 24 + least squares */
 
+/* The plain scale of the range, *raised: it had rounded to 0. 0 when it overflows its type. */
+int wh_minmax(const wh_quantizer *q, const wh_range *range, wh_candidate *out, int *raised);
+
 /* All candidates but the last (least squares); [0] is minmax, without search the only one.
- * The region must hold something other than 0. *raised: minmax had rounded to 0.
- * Returns how many; 0 when the scale overflows its type. */
+ * The region must hold something other than 0. Returns how many; 0 as wh_minmax, and raised. */
 size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
                      wh_candidate out[WH_MAX_CANDIDATES], int *raised);
+
+/* What the rungs of the ladder divide. */
+float wh_ladder_end(const wh_quantizer *q, const wh_range *range);
+/* Those of wh_candidates that come from one rung, whose scale is given as stored: 0 to 3. */
+size_t wh_candidate_at(const wh_quantizer *q, const wh_range *range, size_t rung, float stored,
+                       wh_candidate *out);
 
 /* The least-squares candidate from the sums of ops->fit (normalised by k, see below) and the best
  * so far. 1 if there is one. */

@@ -1,0 +1,102 @@
+/* src/quant/search.c - the scale of least squared error for one region, among those of range.h.
+ *
+ * Where there are many, a survey finds the few that can be the best: it takes the distance of every
+ * element to the nearest value of every grid, sixteen scales at a time, in another order than the
+ * error that counts and with a multiplication where that divides. Let u = 2^-24, M the largest
+ * magnitude of the region and D the exact distances as a vector. An entry chosen by a quotient with
+ * a few roundings is no further off than 16uM beyond the nearest, with the roundings of the
+ * difference (0 is on every grid, so no distance passes M); table thresholds that are not in the
+ * middle add twice their share of M. So both kinds of error are (|D| +- 16uM sqrt n)^2 but for the
+ * roundings of a sum of n terms, and a candidate whose rough error passes the least one by more
+ * than twice that cannot win. Those left are tried exactly, in their order. `slack` in the ladder
+ * is the factor of uM sqrt n for both together.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "quant/search.h"
+
+#include <float.h>
+#include <math.h>
+
+#define UNIT 0x1p-24
+
+enum { LONGEST = 1 << 16 }; /* elements, for the roundings of the sum to stay small */
+
+/* The rough error that a candidate must not pass. */
+static float cut(float least, double reach, double rounding)
+{
+    const double root = (sqrt((double)least) * (1.0 + rounding) + reach) / (1.0 - rounding);
+    return (float)(root * root * (1.0 + 4 * UNIT));
+}
+
+/* The places that are left, by rung. */
+static size_t sift(const wh_ladder *l, const float *rough, float most, uint16_t *left)
+{
+    size_t count = 0;
+    for (size_t p = 1; p < l->places; p++) {
+        if (rough[p] > most) continue;
+        size_t at = count++;
+        for (; at > 0 && l->rung[left[at - 1]] > l->rung[p]; at--) left[at] = left[at - 1];
+        left[at] = (uint16_t)p;
+    }
+    return count;
+}
+
+/* The candidates that can be the best, in their order. *plain: the first is minmax. */
+static size_t survey(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
+                     const float *y, size_t n, float k, wh_candidate *out, int *plain)
+{
+    const wh_ladder *l = &q->ladder;
+    const size_t whole = (l->places + WH_LANES - 1) / WH_LANES * WH_LANES;
+    const float x = wh_ladder_end(q, range);
+    const double reach = (double)l->slack * UNIT * sqrt((double)n) * fabs((double)x * (double)k);
+    const double rounding = (double)(n + 64) * UNIT;
+    float stored[WH_MAX_RUNGS], scale[WH_MAX_RUNGS], rough[WH_MAX_RUNGS];
+    float least = INFINITY, most = INFINITY;
+    uint16_t left[WH_MAX_RUNGS];
+    q->ops->scales(l->divisor, l->factor, whole, x, q->scheme.scale_type, q->any_sign, stored);
+    stored[0] = first->scale;
+    for (size_t p = 0; p < whole; p++) scale[p] = stored[p] * k;
+    for (size_t p = 0; p < whole; p += WH_LANES) {
+        const wh_rungs rungs = { scale + p, l->lo, l->hi, q->book ? &l->bins : NULL };
+        const float e = q->ops->survey(y, n, &rungs, most, rough + p);
+        if (!(e < least)) continue;
+        least = e;
+        most = cut(least, reach, rounding);
+    }
+    *plain = rough[0] <= most;
+    size_t count = 0, places = sift(l, rough, most, left);
+    if (*plain) out[count++] = *first;
+    for (size_t i = 0; i < places; i++)
+        count += wh_candidate_at(q, range, l->rung[left[i]], stored[left[i]], out + count);
+    return count;
+}
+
+static int surveyed(const wh_quantizer *q, const wh_range *range, size_t n)
+{
+    const float magnitude = fabsf(wh_ladder_end(q, range));
+    return q->ladder.places > 0 && n <= LONGEST && magnitude >= q->ladder.least &&
+           magnitude < FLT_MAX / 4;
+}
+
+void wh_search(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
+               const float *y, size_t n, float k, wh_found *out)
+{
+    wh_candidate cand[WH_MAX_CANDIDATES];
+    int plain = 1, raised;
+    size_t which = 0, count = surveyed(q, range, n) ? survey(q, range, first, y, n, k, cand, &plain)
+                                                    : wh_candidates(q, range, cand, &raised);
+    double best = INFINITY, a, b;
+    for (size_t i = 0; count > 1 && i < count; i++) {
+        wh_grid g = wh_candidate_grid(q, &cand[i], k);
+        const double e = q->ops->error(y, n, &g, best);
+        if (e < best) {
+            best = e;
+            which = i;
+        }
+    }
+    out->best = cand[which];
+    out->plain = plain && which == 0;
+    wh_grid g = wh_candidate_grid(q, &out->best, k);
+    out->error = q->ops->fit(y, n, &g, &a, &b);
+    out->fits = wh_candidate_fit(q, range, a, b, k, &out->best, &out->fit);
+}
