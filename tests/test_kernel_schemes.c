@@ -1,0 +1,318 @@
+/* tests/test_kernel_schemes.c - whit_matmul with every scheme that the library decodes, against
+ * whit_dequantize and sums in double.
+ *
+ * Bounds, u = 2^-24, S = sum |w x|, w the decoded float32 (one rounding from the code's value):
+ *   held as floats        cols u S
+ *   codes, float acts     (ceil(step/4) + 4 + steps + 1) u S
+ *   codes, int8 acts      (steps + 3 + 1) u S' + sum over steps of 1/2 sx sum |w|, with
+ *                         S' = sum |w| (|x| + sx/2)
+ * Nothing here is near what float32 cannot hold.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include <whit/whit.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "jobs.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+static void *need(size_t count, size_t size)
+{
+    void *data = calloc(count ? count : 1, size);
+    if (!data) scratch_die("memory");
+    return data;
+}
+
+/* ---- a product against sums in double ---- */
+
+typedef struct product {
+    const char *what;
+    const whit_weight *w;
+    whit_weight_info info;
+    const float *decoded; /* [rows][cols] */
+    const float *x;
+    size_t tokens;
+} product;
+
+/* Inputs in a step, as kernels.h has it: the largest multiple of 32 up to 128 that divides the
+ * group; 128 where the row has one scale. */
+static size_t step_of(const whit_weight_info *info)
+{
+    const size_t group = info->scheme.group;
+    if (group == 0 || group >= info->cols) return 128;
+    size_t step = 128;
+    while (group % step != 0) step -= 32;
+    return step;
+}
+
+static int is_floats(const whit_weight_info *info)
+{
+    return strcmp(info->form, "f32") == 0 || strcmp(info->form, "f16") == 0 ||
+           strcmp(info->form, "bf16") == 0;
+}
+
+/* Token j's int8 step of input k has this scale; *n inputs. */
+static double act_scale(const product *p, size_t j, size_t k, size_t *n)
+{
+    const size_t cols = (size_t)p->info.cols;
+    const size_t step = strcmp(p->info.form, "q8c") == 0 ? 65536 : step_of(&p->info);
+    const float *x = p->x + j * cols;
+    double most = 0;
+    *n = cols - k < step ? cols - k : step;
+    for (size_t i = k; i < k + *n; i++) most = fmax(most, fabs((double)x[i]));
+    return most / 127.0;
+}
+
+static double bound_q8(const product *p, size_t j, size_t r)
+{
+    const size_t cols = (size_t)p->info.cols;
+    const float *w = p->decoded + r * cols, *x = p->x + j * cols;
+    double S = 0, half = 0, steps = 0;
+    for (size_t k = 0, n; k < cols; k += n, steps++) {
+        const double sx = act_scale(p, j, k, &n);
+        for (size_t i = k; i < k + n; i++) {
+            S += fabs((double)w[i]) * (fabs((double)x[i]) + sx / 2);
+            half += fabs((double)w[i]) * sx / 2;
+        }
+    }
+    return (steps + 4) * 0x1p-24 * S + half;
+}
+
+static double bound_f32(const product *p, double S)
+{
+    const double cols = (double)p->info.cols;
+    if (is_floats(&p->info)) return cols * 0x1p-24 * S;
+    const double step = (double)step_of(&p->info);
+    return (step / 4 + 5 + ceil(cols / step)) * 0x1p-24 * S;
+}
+
+static void check_product(whit_context *context, const product *p, whit_acts acts)
+{
+    const size_t rows = (size_t)p->info.rows, cols = (size_t)p->info.cols;
+    float *y = need(p->tokens * rows, sizeof *y);
+    whit_error err = { WHIT_OK, "" };
+    const whit_status st = whit_matmul(context, p->w, acts, p->x, p->tokens, y, &err);
+    CHECK(st == WHIT_OK, "%s: %s", p->what, err.msg);
+    size_t wrong = 0;
+    for (size_t j = 0; j < p->tokens; j++)
+        for (size_t r = 0; r < rows; r++) {
+            double sum = 0, S = 0;
+            for (size_t k = 0; k < cols; k++) {
+                const double term = (double)p->decoded[r * cols + k] * (double)p->x[j * cols + k];
+                sum += term;
+                S += fabs(term);
+            }
+            const double bound = acts == WHIT_ACTS_Q8 ? bound_q8(p, j, r) : bound_f32(p, S);
+            wrong += !(fabs((double)y[j * rows + r] - sum) <= bound);
+        }
+    CHECK(wrong == 0, "%s (%s, acts %d), %zu tokens: %zu of %zu beyond the bound", p->what,
+          p->info.form, (int)acts, p->tokens, wrong, p->tokens * rows);
+    free(y);
+}
+
+static void check_weight(whit_context *context, product *p)
+{
+    static const size_t tokens[] = { 1, 5, 33 };
+    check_rng rng = { 7 };
+    float *x = need(33 * (size_t)p->info.cols, sizeof *x);
+    for (size_t i = 0; i < 33 * (size_t)p->info.cols; i++) x[i] = check_normal(&rng);
+    p->x = x;
+    for (size_t t = 0; t < COUNT(tokens); t++) {
+        p->tokens = tokens[t];
+        check_product(context, p, WHIT_ACTS_F32);
+        if (p->info.acts_q8) check_product(context, p, WHIT_ACTS_Q8);
+    }
+    free(x);
+}
+
+/* ---- weights from arrays ---- */
+
+typedef struct quantized {
+    uint8_t *codes, *zero;
+    float *scale, *decoded;
+} quantized;
+
+static void quantized_free(quantized *q)
+{
+    free(q->codes);
+    free(q->zero);
+    free(q->scale);
+    free(q->decoded);
+}
+
+static void quantize(quantized *q, const whit_scheme *scheme, size_t rows, size_t cols)
+{
+    uint64_t scale_rows, scale_cols;
+    check_rng rng = { rows * 31 + cols };
+    whit_error err = { WHIT_OK, "" };
+    float *w = need(rows * cols, sizeof *w), most = 0;
+    for (size_t i = 0; i < rows * cols; i++) {
+        w[i] = check_normal(&rng) * 0.1f;
+        most = fmaxf(most, fabsf(w[i]));
+    }
+    whit_scheme_scales(scheme, rows, cols, &scale_rows, &scale_cols);
+    const size_t scales = (size_t)(scale_rows * scale_cols);
+    q->codes = need(rows * cols, 1);
+    q->zero = scheme->asym ? need(scales, 1) : NULL;
+    q->scale = need(scales, sizeof *q->scale);
+    q->decoded = need(rows * cols, sizeof *q->decoded);
+    whit_quant_spec spec = { .struct_size = sizeof spec, .scheme = *scheme };
+    spec.scale2 = whit_nvfp4_scale2(most);
+    whit_status st = whit_quantize(w, rows, cols, &spec, q->codes, q->scale, q->zero, NULL, &err);
+    for (size_t i = 0; i < scales && scheme->kind == WHIT_NVFP4; i++) q->scale[i] *= spec.scale2;
+    if (st == WHIT_OK)
+        st = whit_dequantize(q->codes, q->scale, q->zero, rows, cols, scheme, q->decoded, &err);
+    CHECK(st == WHIT_OK, "%s", err.msg);
+    free(w);
+}
+
+static void check_scheme(whit_context *context, const char *text, size_t rows, size_t cols)
+{
+    char what[100];
+    quantized q;
+    whit_scheme scheme;
+    whit_weight *w = NULL;
+    whit_error err = { WHIT_OK, "" };
+    CHECK(whit_scheme_parse(&scheme, text, &err) == WHIT_OK, "%s", err.msg);
+    quantize(&q, &scheme, rows, cols);
+    snprintf(what, sizeof what, "%s %zux%zu", text, rows, cols);
+    CHECK(whit_weight_from_codes(&w, context, &scheme, rows, cols, q.codes, q.scale, q.zero,
+                                 &err) == WHIT_OK,
+          "%s: %s", what, err.msg);
+    if (w) {
+        product p = { .what = what, .w = w, .decoded = q.decoded };
+        whit_weight_describe(w, &p.info);
+        check_weight(context, &p);
+    }
+    whit_weight_free(w);
+    quantized_free(&q);
+}
+
+/* Every kind, every number of bits, every granularity, with lengths that end amid a group. */
+static void test_schemes(whit_context *context)
+{
+    static const char *const grans[] = { "tensor", "channel", "g32", "g64", "g96",  "g128",
+                                         "g160",   "g256",    "g48", "g2",  "g4096" };
+    static const char *const others[] = {
+        "nf4-g64",
+        "nf4-channel",
+        "nf4-tensor",
+        "nf4-g48",
+        "nf4-g128-dq",
+        "fp4-g32",
+        "fp4-g64-sf32",
+        "fp4bnb-g64",
+        "fp4bnb-g64-dq",
+        "mxfp4",
+        "nvfp4",
+        "fp8_e4m3",
+        "fp8_e5m2",
+        "fp8_e4m3-g32",
+        "fp8_e5m2-tensor",
+        "fp8_e4m3-block16x32",
+        "fp8_e5m2-block32x8",
+    };
+    static const struct {
+        size_t rows, cols;
+    } shapes[] = { { 33, 160 }, { 17, 331 } };
+    for (size_t s = 0; s < COUNT(shapes); s++) {
+        for (int bits = 2; bits <= 8; bits++)
+            for (size_t g = 0; g < COUNT(grans); g++)
+                for (int asym = 0; asym < 2; asym++) {
+                    char text[WHIT_SCHEME_TEXT];
+                    snprintf(text, sizeof text, "int%d-%s%s%s", bits, grans[g], asym ? "-asym" : "",
+                             g % 3 == 2 ? "-sf32" : "");
+                    check_scheme(context, text, shapes[s].rows, shapes[s].cols);
+                }
+        for (size_t i = 0; i < COUNT(others); i++)
+            check_scheme(context, others[i], shapes[s].rows, shapes[s].cols);
+    }
+}
+
+/* ---- weights of a model ---- */
+
+static size_t check_model(whit_context *context, const char *path, const char *scheme)
+{
+    whit_source *source = job_open(path);
+    size_t count = 0;
+    for (size_t i = 0; i < whit_source_count(source) && count < 6; i++) {
+        const whit_source_tensor *t = whit_source_at(source, i);
+        char what[200];
+        whit_weight *w = NULL;
+        whit_error err = { WHIT_OK, "" };
+        if (t->tensor.rank < 2) continue;
+        snprintf(what, sizeof what, "%s: %s", scheme, t->tensor.name);
+        const whit_status st = whit_weight_load(&w, context, source, i, &err);
+        CHECK(st == WHIT_OK, "%s: %s", what, err.msg);
+        if (st != WHIT_OK) break;
+        float *decoded = job_values(source, t->tensor.name);
+        product p = { .what = what, .w = w, .decoded = decoded };
+        whit_weight_describe(w, &p.info);
+        CHECK(p.info.rows == t->rows && p.info.cols == t->cols, "%s: its shape", what);
+        check_weight(context, &p);
+        free(decoded);
+        whit_weight_free(w);
+        count++;
+    }
+    whit_source_close(source);
+    return count;
+}
+
+static void test_models(whit_context *context, const char *data)
+{
+    static const char *const schemes[] = {
+        "keep",
+        "f32",
+        "bf16",
+        "int8",
+        "int8-tensor",
+        "int8-g32-asym",
+        "int6-g96",
+        "int5-g32",
+        "int4-g32",
+        "int4-channel",
+        "int4-g48",
+        "int4-g128-asym",
+        "int3-g64-sf32",
+        "int2-g32-asym",
+        "nf4-g64",
+        "nf4-g64-dq",
+        "fp4bnb-g64-dq",
+        "fp4-g32",
+        "mxfp4",
+        "nvfp4",
+        "fp8_e4m3",
+        "fp8_e5m2-g32",
+        "fp8_e4m3-block32x32",
+    };
+    scratch s;
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    scratch_make(&s);
+    snprintf(in, sizeof in, "%s/stories260K", data);
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        char name[WHIT_SCHEME_TEXT + 16];
+        snprintf(name, sizeof name, "%s.safetensors", schemes[i]);
+        scratch_path(&s, name, out);
+        const job_ask ask = { .scheme = schemes[i] };
+        job_quantize(in, out, &ask);
+        CHECK(check_model(context, out, schemes[i]) == 6, "%s: too few tensors", schemes[i]);
+    }
+    scratch_remove(&s);
+}
+
+int main(int argc, char **argv)
+{
+    whit_error err = { WHIT_OK, "" };
+    whit_context *context = NULL;
+    const whit_context_options options = { sizeof options, 2, 0 };
+    CHECK(whit_context_open(&context, &options, &err) == WHIT_OK, "%s", err.msg);
+    if (!context) return check_result();
+    test_schemes(context);
+    if (argc > 1) test_models(context, argv[1]);
+    whit_context_close(context);
+    return check_result();
+}
