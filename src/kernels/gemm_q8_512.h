@@ -27,10 +27,10 @@
 #endif
 
 enum {
-    TILE = 8,    /* tokens: 2 panels of sums take half of the registers */
-    UNIT = 32,   /* inputs of one call of `products`; steps are multiples of it, or end the row */
-    BLOCK = 512, /* inputs; a power of two, so that it divides WH_LONG_STEP */
-    LINE = 64    /* octets */
+    TILE = 8,  /* tokens: 2 panels of sums take half of the registers */
+    UNIT = 32, /* inputs of one call of `products`; steps are multiples of it, or end the row */
+    LINE = 64, /* octets */
+    BLOCK = 64 /* lines; a power of two, so that it divides WH_LONG_STEP */
 };
 
 /* Adds to sum[panel][token] the products of `lines` lines of each panel, at most UNIT inputs, with
@@ -60,50 +60,58 @@ INLINE void fetch(const uint8_t *from, size_t ahead)
     _mm_prefetch((const char *)((uintptr_t)from + ahead), _MM_HINT_T0);
 }
 
-INLINE __m512 scales(const whit_weight *w, size_t at)
+/* Where a tile is in its block. A local of run_tile: what the stores of sums could change would be
+ * loaded again after each. */
+typedef struct gemm_spot {
+    const uint8_t *line[2];  /* of the unit */
+    const uint8_t *scale[2]; /* of the group: of one row of 16 scales */
+    const uint8_t *zero[2];  /* NULL without zero points */
+    size_t scale_bytes;
+    int start; /* offset - centre */
+    const float *sx;
+    const int32_t *xsum; /* of the step, from the tile's first token on */
+    float (*acc)[2][WH_PANEL];
+} gemm_spot;
+
+INLINE __m512 scales(const uint8_t *scale, size_t bytes)
 {
-    if (!w->scale_f16) return _mm512_loadu_ps((const float *)w->scale + at);
-    const uint16_t *half = (const uint16_t *)w->scale + at;
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)half));
+    return bytes == 2 ? _mm512_cvtph_ps(_mm256_loadu_si256((const void *)scale))
+                      : _mm512_loadu_ps(scale);
 }
 
-INLINE void fetch_scales(const whit_weight *w, const size_t at[2], size_t ahead)
+INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
 {
-    const size_t bytes = w->scale_f16 ? 2 : 4;
-    fetch((const uint8_t *)w->scale + at[0] * bytes, ahead * bytes);
-    fetch((const uint8_t *)w->scale + at[1] * bytes, ahead * bytes);
+    const __m128i octets = _mm_loadu_si128((const void *)zero);
+    return _mm512_sub_epi32(_mm512_set1_epi32(offset), _mm512_cvtepu8_epi32(octets));
 }
 
-/* What a step starts with, for each unit of the sum of its activations. */
-INLINE __m512i starts(const whit_weight *w, size_t at, int offset)
+INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, unsigned tokens)
 {
-    if (!w->zero) return _mm512_set1_epi32(offset - w->centre);
-    const __m128i zero = _mm_loadu_si128((const void *)(w->zero + at));
-    return _mm512_sub_epi32(_mm512_set1_epi32(offset), _mm512_cvtepu8_epi32(zero));
-}
-
-INLINE void open_step(__m512i sum[2][TILE], const gemm_block *s, const size_t at[2], size_t b,
-                      size_t j0, int offset, unsigned tokens)
-{
-    const int32_t *total = s->a->sum + b * s->a->tokens + j0;
-    const __m512i start[2] = { starts(s->a->w, at[0], offset), starts(s->a->w, at[1], offset) };
+    if (!at->zero[0]) { /* the same for both panels */
+        const __m512i start = _mm512_set1_epi32(at->start);
+        UNROLL
+        for (unsigned j = 0; j < tokens; j++)
+            sum[0][j] = sum[1][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
+        return;
+    }
+    const __m512i start0 = minus_zeros(at->zero[0], offset);
+    const __m512i start1 = minus_zeros(at->zero[1], offset);
     UNROLL
     for (unsigned j = 0; j < tokens; j++) {
-        sum[0][j] = _mm512_mullo_epi32(start[0], _mm512_set1_epi32(total[j]));
-        sum[1][j] = _mm512_mullo_epi32(start[1], _mm512_set1_epi32(total[j]));
+        sum[0][j] = _mm512_mullo_epi32(start0, _mm512_set1_epi32(at->xsum[j]));
+        sum[1][j] = _mm512_mullo_epi32(start1, _mm512_set1_epi32(at->xsum[j]));
     }
 }
 
-INLINE void close_step(const __m512i sum[2][TILE], gemm_block *s, const size_t at[2], size_t b,
-                       size_t j0, unsigned tokens)
+INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned tokens)
 {
-    const float *scale = s->a->scale + b * s->a->tokens + j0;
-    const __m512 sw[2] = { scales(s->a->w, at[0]), scales(s->a->w, at[1]) };
+    const __m512 sw0 = scales(at->scale[0], at->scale_bytes);
+    const __m512 sw1 = scales(at->scale[1], at->scale_bytes);
     UNROLL
     for (unsigned j = 0; j < tokens; j++) {
-        float(*acc)[WH_PANEL] = s->acc[j0 + j];
-        const __m512 sx = _mm512_set1_ps(scale[j]);
-        const __m512 s0 = _mm512_mul_ps(sw[0], sx), s1 = _mm512_mul_ps(sw[1], sx);
+        float(*acc)[WH_PANEL] = at->acc[j];
+        const __m512 sx = _mm512_set1_ps(at->sx[j]);
+        const __m512 s0 = _mm512_mul_ps(sw0, sx), s1 = _mm512_mul_ps(sw1, sx);
         const __m512 i0 = _mm512_cvtepi32_ps(sum[0][j]), i1 = _mm512_cvtepi32_ps(sum[1][j]);
         _mm512_storeu_ps(acc[0], _mm512_fmadd_ps(i0, s0, _mm512_loadu_ps(acc[0])));
         _mm512_storeu_ps(acc[1], _mm512_fmadd_ps(i1, s1, _mm512_loadu_ps(acc[1])));
@@ -111,38 +119,65 @@ INLINE void close_step(const __m512i sum[2][TILE], gemm_block *s, const size_t a
 }
 
 /* Sums of a step that goes on in the next block. */
-INLINE void keep_step(const __m512i sum[2][TILE], gemm_block *s, size_t j0, unsigned tokens)
+INLINE void keep_step(const __m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsigned tokens)
 {
     UNROLL
-    for (unsigned j = 0; j < tokens; j++)
-        for (int i = 0; i < 2; i++) _mm512_storeu_si512(s->sum[j0 + j][i], sum[i][j]);
+    for (unsigned j = 0; j < tokens; j++) {
+        _mm512_storeu_si512(kept[j][0], sum[0][j]);
+        _mm512_storeu_si512(kept[j][1], sum[1][j]);
+    }
 }
 
-INLINE void resume_step(__m512i sum[2][TILE], const gemm_block *s, size_t j0, unsigned tokens)
+INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsigned tokens)
 {
     UNROLL
-    for (unsigned j = 0; j < tokens; j++)
-        for (int i = 0; i < 2; i++) sum[i][j] = _mm512_loadu_si512(s->sum[j0 + j][i]);
+    for (unsigned j = 0; j < tokens; j++) {
+        sum[0][j] = _mm512_loadu_si512(kept[j][0]);
+        sum[1][j] = _mm512_loadu_si512(kept[j][1]);
+    }
 }
 
-/* Inputs [k, end) of one step. */
-INLINE void run_step(__m512i sum[2][TILE], const gemm_block *s, const gemm_form *f, size_t k,
-                     size_t end, size_t j0, unsigned tokens)
+/* n inputs of one step. */
+INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t n,
+                     size_t ahead, const int8_t *x, size_t k, size_t chunk, unsigned tokens)
 {
-    const whit_weight *w = s->a->w;
-    const uint8_t *data[2] = { w->data + s->panel[0] * w->panel_bytes,
-                               w->data + s->panel[1] * w->panel_bytes };
-    for (; k < end; k += UNIT) {
-        const size_t most = UNIT / f->line_inputs, rest = (end - k - 1) / f->line_inputs + 1;
-        const int8_t *x = s->a->codes + (k / 64 * s->a->tokens + j0) * 64 + k % 64;
-        const uint8_t *line[2] = { data[0] + k / f->line_inputs * LINE,
-                                   data[1] + k / f->line_inputs * LINE };
+    const size_t most = UNIT / f->line_inputs;
+    for (size_t i = 0; i < n; i += UNIT, k += UNIT) {
+        const size_t rest = (n - i + f->line_inputs - 1) / f->line_inputs;
         UNROLL
         for (size_t t = 0; t < most; t++) {
-            fetch(line[0] + t * LINE, s->ahead);
-            fetch(line[1] + t * LINE, s->ahead);
+            fetch(at->line[0] + t * LINE, ahead);
+            fetch(at->line[1] + t * LINE, ahead);
         }
-        f->products(sum, line, rest < most ? rest : most, x, tokens);
+        f->products(sum, at->line, rest < most ? rest : most, x + k / 64 * chunk + k % 64, tokens);
+        at->line[0] += most * LINE;
+        at->line[1] += most * LINE;
+    }
+}
+
+INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
+{
+    const whit_weight *w = s->a->w;
+    const size_t step = s->k0 / w->int_step * s->a->tokens + j0, g = s->k0 / w->group;
+    gemm_spot at = { .scale_bytes = w->scale_f16 ? 2 : 4,
+                     .start = f->offset - w->centre,
+                     .sx = s->a->scale + step,
+                     .xsum = s->a->sum + step,
+                     .acc = s->acc + j0 };
+    for (int i = 0; i < 2; i++) {
+        const size_t scale = (s->panel[i] * w->groups + g) * WH_PANEL;
+        at.line[i] = w->data + s->panel[i] * w->panel_bytes + s->k0 / f->line_inputs * LINE;
+        at.scale[i] = (const uint8_t *)w->scale + scale * at.scale_bytes;
+        at.zero[i] = w->zero ? w->zero + scale : NULL;
+    }
+    return at;
+}
+
+INLINE void next_group(gemm_spot *at)
+{
+    for (int i = 0; i < 2; i++) {
+        at->scale[i] += WH_PANEL * at->scale_bytes;
+        if (at->zero[i]) at->zero[i] += WH_PANEL;
     }
 }
 
@@ -150,25 +185,36 @@ INLINE void run_step(__m512i sum[2][TILE], const gemm_block *s, const gemm_form 
 INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned tokens)
 {
     const whit_weight *w = s->a->w;
-    const size_t step = w->int_step;
-    size_t g = s->k0 / w->group;
-    for (size_t k = s->k0, b = k / step; k < s->k1; b++) {
-        const size_t end = (b + 1) * step < s->k1 ? (b + 1) * step : s->k1;
-        const size_t at[2] = { (s->panel[0] * w->groups + g) * WH_PANEL,
-                               (s->panel[1] * w->groups + g) * WH_PANEL };
+    const size_t step = w->int_step, group = w->group, cols = w->cols, k1 = s->k1;
+    const size_t stride = s->a->tokens, ahead = s->ahead, ahead_scale = s->ahead_scale;
+    const int8_t *x = s->a->codes + j0 * 64;
+    gemm_spot at = first_spot(s, f, j0);
+    size_t k = s->k0, next = k / step * step + step, change = k / group * group + group;
+    int open = k + step != next; /* by the block before */
+    while (k < k1) {
+        const size_t end = next < k1 ? next : k1;
         __m512i sum[2][TILE];
-        fetch_scales(w, at, s->ahead_scale);
-        if (k == b * step)
-            open_step(sum, s, at, b, j0, f->offset, tokens);
+        fetch(at.scale[0], ahead_scale);
+        fetch(at.scale[1], ahead_scale);
+        if (open)
+            resume_step(sum, s->sum + j0, tokens);
         else
-            resume_step(sum, s, j0, tokens);
-        run_step(sum, s, f, k, end, j0, tokens);
-        if (end == (b + 1) * step || end == w->cols)
-            close_step(sum, s, at, b, j0, tokens);
-        else
-            keep_step(sum, s, j0, tokens);
+            open_step(sum, &at, f->offset, tokens);
+        run_step(sum, &at, f, end - k, ahead, x, k, stride * 64, tokens);
+        if (end < next && end < cols) {
+            keep_step(sum, s->sum + j0, tokens);
+            return;
+        }
+        close_step(sum, &at, tokens);
+        open = 0;
+        at.sx += stride;
+        at.xsum += stride;
         k = end;
-        if (end == (g + 1) * w->group) g++;
+        next += step;
+        if (k == change) {
+            next_group(&at);
+            change += group;
+        }
     }
 }
 
@@ -221,13 +267,15 @@ static void look_ahead(gemm_block *s, size_t line_inputs)
     const whit_weight *w = s->a->w;
     const size_t pair = s->k1 < w->cols ? 0 : 2, k = s->k1 < w->cols ? s->k1 : 0;
     s->ahead = pair * w->panel_bytes + k / line_inputs * LINE - s->k0 / line_inputs * LINE;
-    s->ahead_scale = (pair * w->groups + k / w->group - s->k0 / w->group) * WH_PANEL;
+    s->ahead_scale =
+        (pair * w->groups + k / w->group - s->k0 / w->group) * WH_PANEL * (w->scale_f16 ? 2 : 4);
 }
 
 static void run_pair(gemm_block *s, block_fn *run, size_t line_inputs)
 {
     const wh_gemm_args *a = s->a;
-    const size_t step = a->w->int_step, length = step < BLOCK ? BLOCK / step * step : BLOCK;
+    const size_t step = a->w->int_step, most = BLOCK * line_inputs;
+    const size_t length = step < most ? most / step * step : most;
     const size_t tiles = (a->tokens + TILE - 1) / TILE;
     memset(s->acc, 0, a->tokens * sizeof s->acc[0]);
     for (s->k0 = 0; s->k0 < a->w->cols; s->k0 = s->k1) {

@@ -15,6 +15,9 @@
 /* Each table: slowest first, [0] is the reference. */
 static const wh_variant qact_q8[] = {
     { .isa = "scalar", .qact = wh_qact_q8_scalar },
+#ifdef WH_BUILD_X86
+    { .isa = "avx512", .needs = AVX512, .qact = wh_qact_q8_avx512 },
+#endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .qact = wh_qact_q8_neon },
 #endif
@@ -22,6 +25,7 @@ static const wh_variant qact_q8[] = {
 static const wh_variant gemm_q4_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q4_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
+    { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q4_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q4_q8_avx512vnni, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -31,6 +35,7 @@ static const wh_variant gemm_q4_q8[] = {
 static const wh_variant gemm_q8_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q8_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
+    { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q8_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q8_q8_avx512vnni, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64

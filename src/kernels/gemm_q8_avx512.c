@@ -1,0 +1,110 @@
+/* src/kernels/gemm_q8_avx512.c - integer codes times int8 activations with AVX-512, without VNNI.
+ *
+ * vpmaddubsw multiplies unsigned octets with signed ones and adds neighbours in 16 bits, vpmaddwd
+ * with ones adds those to 32. Nothing saturates: a pair of 4-bit codes is at most 2 * 15 * 127 =
+ * 3810, and four are added before they widen; of 8 bits the signed code's magnitude is taken, at
+ * most 2 * 128 * 127 = 32512, and its sign given to the activation, which is at least -127. Loops
+ * and order in gemm_q8_512.h.
+ *
+ * SPDX-License-Identifier: MIT */
+#if !defined(__AVX512F__) || !defined(__AVX512BW__)
+#error "build this file with -mavx512f -mavx512bw"
+#endif
+#include "kernels/gemm_q8_512.h"
+
+#define PART 4 /* vectors of q4 codes whose products meet in 16 bits: two lines */
+
+INLINE __m512i broadcast(const int8_t *x)
+{
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t *x, unsigned tokens)
+{
+    const __m512i ones = _mm512_set1_epi16(1);
+    UNROLL
+    for (unsigned j = 0; j < tokens; j++) {
+        __m512i each = broadcast(x + 64 * j);
+        __m512i s0 = _mm512_maddubs_epi16(w[0][0], each);
+        __m512i s1 = _mm512_maddubs_epi16(w[1][0], each);
+        UNROLL
+        for (unsigned i = 1; i < PART; i++) {
+            each = broadcast(x + 64 * j + 4 * i);
+            s0 = _mm512_add_epi16(s0, _mm512_maddubs_epi16(w[0][i], each));
+            s1 = _mm512_add_epi16(s1, _mm512_maddubs_epi16(w[1][i], each));
+        }
+        sum[0][j] = _mm512_add_epi32(sum[0][j], _mm512_madd_epi16(s0, ones));
+        sum[1][j] = _mm512_add_epi32(sum[1][j], _mm512_madd_epi16(s1, ones));
+    }
+}
+
+/* Two lines at a time; a second one that is not there is not read and counts as zeros. */
+INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+                        const int8_t *x, unsigned tokens)
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    for (size_t t = 0; t < lines; t += 2) {
+        const __mmask16 second = t + 1 < lines ? 0xffff : 0;
+        __m512i w[2][PART];
+        UNROLL
+        for (int i = 0; i < 2; i++) {
+            const uint8_t *from = line[i] + t * LINE;
+            const __m512i v0 = _mm512_loadu_si512(from);
+            const __m512i v1 = _mm512_maskz_loadu_epi32(second, from + LINE);
+            w[i][0] = _mm512_and_si512(v0, low);
+            w[i][1] = _mm512_and_si512(_mm512_srli_epi16(v0, 4), low);
+            w[i][2] = _mm512_and_si512(v1, low);
+            w[i][3] = _mm512_and_si512(_mm512_srli_epi16(v1, 4), low);
+        }
+        dot_q4(sum, w, x + t * 8, tokens);
+    }
+}
+
+INLINE __m512i dot_q8(__m512i sum, __m512i magnitude, __mmask64 negative, __m512i each)
+{
+    const __m512i ones = _mm512_set1_epi16(1);
+    const __m512i x = _mm512_mask_sub_epi8(each, negative, _mm512_setzero_si512(), each);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(magnitude, x), ones));
+}
+
+INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+                        const int8_t *x, unsigned tokens)
+{
+    const __m512i offset = _mm512_set1_epi8(-128);
+    for (size_t t = 0; t < lines; t++) {
+        const __m512i w0 = _mm512_xor_si512(_mm512_loadu_si512(line[0] + t * LINE), offset);
+        const __m512i w1 = _mm512_xor_si512(_mm512_loadu_si512(line[1] + t * LINE), offset);
+        const __m512i m0 = _mm512_abs_epi8(w0), m1 = _mm512_abs_epi8(w1);
+        const __mmask64 n0 = _mm512_movepi8_mask(w0), n1 = _mm512_movepi8_mask(w1);
+        UNROLL
+        for (unsigned j = 0; j < tokens; j++) {
+            const __m512i each = broadcast(x + t * 4 + 64 * j);
+            sum[0][j] = dot_q8(sum[0][j], m0, n0, each);
+            sum[1][j] = dot_q8(sum[1][j], m1, n1, each);
+        }
+    }
+}
+
+static const gemm_form q4 = { products_q4, 8, 0 }, q8 = { products_q8, 4, 128 };
+
+static void block_q4(gemm_block *s, size_t j0, unsigned tokens)
+{
+    run_block(s, &q4, j0, tokens);
+}
+
+static void block_q8(gemm_block *s, size_t j0, unsigned tokens)
+{
+    run_block(s, &q8, j0, tokens);
+}
+
+void wh_gemm_q4_q8_avx512(const wh_gemm_args *a)
+{
+    gemm(a, block_q4, q4.line_inputs);
+}
+
+void wh_gemm_q8_q8_avx512(const wh_gemm_args *a)
+{
+    gemm(a, block_q8, q8.line_inputs);
+}

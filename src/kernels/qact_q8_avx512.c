@@ -1,0 +1,72 @@
+/* src/kernels/qact_q8_avx512.c - int8 activations with AVX-512: the ordinary steps.
+ *
+ * The rules are in kernels.h. A step that is all zeros, not finite or too small for 127 / m goes to
+ * wh_qact_span, as in plain C.
+ *
+ * SPDX-License-Identifier: MIT */
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512VL__)
+#error "build this file with -mavx512f -mavx512bw -mavx512vl"
+#endif
+#include "kernels/qact.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define LANES 16 /* a step is a multiple, or ends the row */
+#define TINY_BITS 0x0d800000u
+#define INF_BITS 0x7f800000u
+
+static inline __mmask16 lanes(size_t n)
+{
+    return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff;
+}
+
+/* The largest magnitude's bits. */
+static uint32_t largest(const float *x, size_t n)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    __m512i most = _mm512_setzero_si512();
+    for (size_t i = 0; i < n; i += LANES) {
+        const __m512i u = _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes(n - i), x + i));
+        most = _mm512_max_epu32(most, _mm512_and_si512(u, magnitude));
+    }
+    return _mm512_reduce_max_epu32(most);
+}
+
+/* Codes of n inputs from k on; returns their sum. Writes whole sixteens: their rest is padding. */
+static int32_t put_codes(const float *x, size_t n, size_t k, float inverse, int8_t *codes,
+                         size_t chunk)
+{
+    const __m512 factor = _mm512_set1_ps(inverse);
+    __m512i sum = _mm512_setzero_si512();
+    for (size_t i = 0; i < n; i += LANES, k += LANES) {
+        const __m512 v = _mm512_maskz_loadu_ps(lanes(n - i), x + i);
+        const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(v, factor));
+        sum = _mm512_add_epi32(sum, q);
+        _mm_storeu_si128((void *)(codes + k / 64 * chunk + k % 64), _mm512_cvtepi32_epi8(q));
+    }
+    return _mm512_reduce_add_epi32(sum);
+}
+
+static int32_t put_span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes,
+                        size_t chunk)
+{
+    if (most < TINY_BITS || most >= INF_BITS) return wh_qact_span(x, n, k, most, codes, chunk);
+    return put_codes(x, n, k, 127.0f / wh_bits_f32(most), codes, chunk);
+}
+
+void wh_qact_q8_avx512(const wh_qact_args *a)
+{
+    const size_t chunk = a->tokens * 64;
+    if (a->cols % 64) memset(a->codes + a->cols / 64 * chunk, 0, chunk); /* the padding */
+    for (size_t j = 0; j < a->tokens; j++) {
+        const float *x = a->x + j * a->stride;
+        const uint32_t whole = a->whole_token ? largest(x, a->cols) : 0;
+        for (size_t k = 0, b = 0; k < a->cols; k += a->step, b++) {
+            const size_t n = a->cols - k < a->step ? a->cols - k : a->step;
+            const uint32_t most = a->whole_token ? whole : largest(x + k, n);
+            a->scale[b * a->tokens + j] = wh_bits_f32(most) / 127.0f;
+            a->sum[b * a->tokens + j] = put_span(x + k, n, k, most, a->codes + j * 64, chunk);
+        }
+    }
+}
