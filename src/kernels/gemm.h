@@ -7,6 +7,7 @@
 
 wh_gemm_fn wh_gemm_q4_q8_scalar, wh_gemm_q8_q8_scalar;
 wh_gemm_fn wh_gemm_q4_q8_avx2, wh_gemm_q8_q8_avx2;
+wh_gemm_fn wh_gemm_q4_q8_avxvnni, wh_gemm_q8_q8_avxvnni;
 wh_gemm_fn wh_gemm_q4_q8_avx512, wh_gemm_q8_q8_avx512;
 wh_gemm_fn wh_gemm_q4_q8_avx512vnni, wh_gemm_q8_q8_avx512vnni;
 wh_gemm_fn wh_gemm_q4_q8_neon, wh_gemm_q8_q8_neon;

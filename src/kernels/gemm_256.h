@@ -185,13 +185,14 @@ INLINE void run_tile(const wh_gemm_args *a, const kind *c, const tile *t)
     store(a, t, acc);
 }
 
-/* All of a call: one half of a panel by 4 tokens at a time, then what is left of the tokens. */
-INLINE void run(const wh_gemm_args *a, const kind *c)
+/* All of a call: `halves` of a panel by 4 tokens at a time, then what is left of the tokens. */
+INLINE void run(const wh_gemm_args *a, const kind *c, size_t halves)
 {
     for (size_t row = a->p0 * WH_PANEL; row < a->p1 * WH_PANEL; row += WH_PANEL) {
         size_t j = 0;
         for (; a->tokens - j >= 4; j += 4)
-            for (size_t h = 0; h < WH_PANEL; h += ROWS) run_tile(a, c, &(tile){ row + h, 1, j, 4 });
+            for (size_t h = 0; h < WH_PANEL; h += halves * ROWS)
+                run_tile(a, c, &(tile){ row + h, halves, j, 4 });
         if (a->tokens - j >= 2) {
             run_tile(a, c, &(tile){ row, 2, j, 2 });
             j += 2;

@@ -35,5 +35,5 @@ INLINE void unit(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line
 void wh_gemm_q4_q8_avx2(const wh_gemm_args *a)
 {
     static const kind q4 = { unit, 4, 0 };
-    run(a, &q4);
+    run(a, &q4, 1);
 }

@@ -32,5 +32,5 @@ INLINE void unit(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line
 void wh_gemm_q8_q8_avx2(const wh_gemm_args *a)
 {
     static const kind q8 = { unit, 8, 128 };
-    run(a, &q8);
+    run(a, &q8, 1);
 }

@@ -26,6 +26,10 @@ static const wh_variant gemm_q4_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q4_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_q4_q8_avx2, .panels = 1 },
+    { .isa = "avxvnni",
+      .needs = WH_ISA_AVX2 | WH_ISA_AVXVNNI,
+      .gemm = wh_gemm_q4_q8_avxvnni,
+      .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q4_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q4_q8_avx512vnni, .panels = 2 },
 #endif
@@ -37,6 +41,10 @@ static const wh_variant gemm_q8_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q8_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_q8_q8_avx2, .panels = 1 },
+    { .isa = "avxvnni",
+      .needs = WH_ISA_AVX2 | WH_ISA_AVXVNNI,
+      .gemm = wh_gemm_q8_q8_avxvnni,
+      .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q8_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q8_q8_avx512vnni, .panels = 2 },
 #endif
