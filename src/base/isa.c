@@ -16,6 +16,7 @@ static const struct {
     { "scalar", 0 },
 #ifdef WH_BUILD_X86
     { "avx2", WH_ISA_AVX2 },
+    { "avxvnni", WH_ISA_AVX2 | WH_ISA_AVXVNNI },
     { "avx512", WH_ISA_AVX2 | WH_ISA_AVX512 },
     { "avx512vnni", WH_ISA_AVX2 | WH_ISA_AVX512 | WH_ISA_AVX512VNNI },
 #endif

@@ -5,16 +5,20 @@
 
 #include "kernels/kernels.h"
 
-wh_gemv_fn wh_gemv_q4_scalar, wh_gemv_q8_scalar, wh_gemv_t4_scalar;
-wh_gemv_fn wh_gemv_f32_scalar, wh_gemv_f16_scalar, wh_gemv_bf16_scalar;
-wh_decode_fn wh_decode_q4_scalar, wh_decode_q8_scalar, wh_decode_t4_scalar;
-wh_decode_fn wh_decode_f16_scalar, wh_decode_bf16_scalar;
+wh_decode_fn wh_decode_q4_scalar, wh_decode_q8_scalar, wh_decode_t4_scalar, wh_decode_f16_scalar,
+    wh_decode_bf16_scalar;
+wh_gemv_fn wh_gemv_q4_scalar, wh_gemv_q8_scalar, wh_gemv_t4_scalar, wh_gemv_f32_scalar,
+    wh_gemv_f16_scalar, wh_gemv_bf16_scalar;
 wh_tile_fn wh_tile_chain_scalar, wh_tile_steps_scalar;
-
-wh_gemv_fn wh_gemv_q4_neon, wh_gemv_q8_neon, wh_gemv_t4_neon;
-wh_gemv_fn wh_gemv_f32_neon, wh_gemv_f16_neon, wh_gemv_bf16_neon;
-wh_decode_fn wh_decode_q4_neon, wh_decode_q8_neon, wh_decode_t4_neon;
-wh_decode_fn wh_decode_f16_neon, wh_decode_bf16_neon;
+wh_decode_fn wh_decode_q4_avx512, wh_decode_q8_avx512, wh_decode_t4_avx512, wh_decode_f16_avx512,
+    wh_decode_bf16_avx512;
+wh_gemv_fn wh_gemv_q4_avx512, wh_gemv_q8_avx512, wh_gemv_t4_avx512, wh_gemv_f32_avx512,
+    wh_gemv_f16_avx512, wh_gemv_bf16_avx512;
+wh_tile_fn wh_tile_chain_avx512, wh_tile_steps_avx512;
+wh_decode_fn wh_decode_q4_neon, wh_decode_q8_neon, wh_decode_t4_neon, wh_decode_f16_neon,
+    wh_decode_bf16_neon;
+wh_gemv_fn wh_gemv_q4_neon, wh_gemv_q8_neon, wh_gemv_t4_neon, wh_gemv_f32_neon, wh_gemv_f16_neon,
+    wh_gemv_bf16_neon;
 wh_tile_fn wh_tile_chain_neon, wh_tile_steps_neon;
 
 #endif
