@@ -16,9 +16,12 @@
 #define TINY_BITS 0x0d800000u
 #define INF_BITS 0x7f800000u
 
-static inline __mmask16 lanes(size_t n)
+/* The next of n values; zeros beyond. The branch lets the loads run ahead: with masks throughout,
+ * clang's loop over values that are not in a cache took four times as long. */
+static inline __m512 take(const float *x, size_t n)
 {
-    return n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff;
+    if (n >= LANES) return _mm512_loadu_ps(x);
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), x);
 }
 
 /* The largest magnitude's bits. */
@@ -27,7 +30,7 @@ static uint32_t largest(const float *x, size_t n)
     const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
     __m512i most = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += LANES) {
-        const __m512i u = _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes(n - i), x + i));
+        const __m512i u = _mm512_castps_si512(take(x + i, n - i));
         most = _mm512_max_epu32(most, _mm512_and_si512(u, magnitude));
     }
     return _mm512_reduce_max_epu32(most);
@@ -40,7 +43,7 @@ static int32_t put_codes(const float *x, size_t n, size_t k, float inverse, int8
     const __m512 factor = _mm512_set1_ps(inverse);
     __m512i sum = _mm512_setzero_si512();
     for (size_t i = 0; i < n; i += LANES, k += LANES) {
-        const __m512 v = _mm512_maskz_loadu_ps(lanes(n - i), x + i);
+        const __m512 v = take(x + i, n - i);
         const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(v, factor));
         sum = _mm512_add_epi32(sum, q);
         _mm_storeu_si128((void *)(codes + k / 64 * chunk + k % 64), _mm512_cvtepi32_epi8(q));
