@@ -9,10 +9,8 @@
 #include "kernels/float.h"
 #include "kernels/panel_neon.h"
 
-#define ABREAST                                                                                    \
-    4          /* panels of floats at once: each sum is one chain, and fused adds take a while     \
-                */
-#define HALF 2 /* quarters of codes at once: with four sums a row, 8 chains */
+#define ABREAST 4 /* panels of floats at once: a sum is one chain, a fused add takes a while */
+#define HALF 2    /* quarters of codes at once: with four sums a row, 8 chains */
 
 /* ---- values of codes ---- */
 

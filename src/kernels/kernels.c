@@ -85,7 +85,7 @@ static const wh_variant gemv_f32[] = {
     { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_f32_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f32_neon },
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f32_neon, .panels = 4 },
 #endif
 };
 static const wh_variant gemv_f16[] = {
@@ -94,7 +94,7 @@ static const wh_variant gemv_f16[] = {
     { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_f16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f16_neon },
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f16_neon, .panels = 4 },
 #endif
 };
 static const wh_variant gemv_bf16[] = {
@@ -103,7 +103,7 @@ static const wh_variant gemv_bf16[] = {
     { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_bf16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_bf16_neon },
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_bf16_neon, .panels = 4 },
 #endif
 };
 static const wh_variant decode_q4[] = {

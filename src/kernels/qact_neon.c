@@ -19,7 +19,6 @@ static uint32_t largest(const float *x, size_t n)
 {
     const uint32x4_t magnitude = vdupq_n_u32(0x7fffffffu);
     uint32x4_t most[4];
-    uint32_t top = 0;
     size_t i = 0;
     for (size_t v = 0; v < 4; v++) most[v] = vdupq_n_u32(0);
     for (; n - i >= WIDE; i += WIDE)
@@ -28,7 +27,7 @@ static uint32_t largest(const float *x, size_t n)
             const uint32x4_t bits = vreinterpretq_u32_f32(vld1q_f32(x + i + 4 * v));
             most[v] = vmaxq_u32(most[v], vandq_u32(bits, magnitude));
         }
-    top = vmaxvq_u32(vmaxq_u32(vmaxq_u32(most[0], most[1]), vmaxq_u32(most[2], most[3])));
+    uint32_t top = vmaxvq_u32(vmaxq_u32(vmaxq_u32(most[0], most[1]), vmaxq_u32(most[2], most[3])));
     for (; i < n; i++) {
         const uint32_t u = wh_f32_bits(x[i]) & 0x7fffffffu;
         top = u > top ? u : top;
@@ -37,7 +36,7 @@ static uint32_t largest(const float *x, size_t n)
 }
 
 /* Codes of 16 inputs; their sum is added to *sum, lane by lane. */
-static inline void put_codes(const float *x, float inverse, int8_t *codes, int32x4_t *sum)
+INLINE void put_codes(const float *x, float inverse, int8_t *codes, int32x4_t *sum)
 {
     int32x4_t q[4];
 #pragma GCC unroll 4
