@@ -80,18 +80,17 @@ static void exhaust(const wh_quantizer *q, const wh_range *range, const float *y
 }
 
 /* What the survey says of each place, against the error of that scale. */
-static void check_rough(const wh_quantizer *q, const char *name, const wh_range *range,
+static void check_rough(const wh_quantizer *q, const char *name, const wh_range *range, float first,
                         const float *y, size_t n, float k)
 {
     const wh_ladder *l = &q->ladder;
     const float x = wh_ladder_end(q, range);
     const double reach = (double)l->slack / 2 * 0x1p-24 * sqrt((double)n) * fabs((double)(x * k));
-    float stored[WH_LANES], scale[WH_LANES], rough[WH_LANES];
+    float stored[WH_LANES], rough[WH_LANES];
     for (size_t p = 0; p < l->places; p += WH_LANES) {
         q->ops->scales(l->divisor + p, l->factor + p, WH_LANES, x, q->scheme.scale_type,
-                       q->any_sign, stored);
-        for (size_t i = 0; i < WH_LANES; i++) scale[i] = stored[i] * k;
-        const wh_rungs rungs = { scale, l->lo, l->hi, q->book ? &l->bins : NULL };
+                       q->any_sign, first, stored);
+        const wh_rungs rungs = { stored, k, x * k, l->lo, l->hi, q->book ? &l->bins : NULL };
         q->ops->survey(y, n, &rungs, INFINITY, rough);
         for (size_t i = 0; i < WH_LANES; i++) {
             const wh_candidate c = { stored[i], stored[i], 0 };
@@ -131,7 +130,8 @@ static void check_region(const wh_quantizer *q, const char *name, int how, size_
               (!want.fits || wh_f32_bits(want.fit.scale) == wh_f32_bits(got.fit.scale)),
           "%s, %s, fill %d, %zu elements: error %a or step %d, not %a, %d", q->ops->isa, name, how,
           n, got.error, got.fits, want.error, want.fits);
-    if (fabsf(wh_ladder_end(q, &range)) >= q->ladder.least) check_rough(q, name, &range, y, n, k);
+    if (fabsf(wh_ladder_end(q, &range)) >= q->ladder.least)
+        check_rough(q, name, &range, first.scale, y, n, k);
 }
 
 static void test_scheme(const wh_encode_ops *ops, const char *name)
@@ -168,8 +168,8 @@ static void test_scales(const wh_encode_ops *ops)
             factor[i] = i % 5 ? check_f32(&r) : (float)(i % 2);
         }
         for (int t = 0; t < 6; t++) {
-            wh_encode_scalar.scales(divisor, factor, N, x, types[t / 2], t % 2, want);
-            ops->scales(divisor, factor, N, x, types[t / 2], t % 2, got);
+            wh_encode_scalar.scales(divisor, factor, N, x, types[t / 2], t % 2, 0.3f, want);
+            ops->scales(divisor, factor, N, x, types[t / 2], t % 2, 0.3f, got);
             CHECK(memcmp(want, got, sizeof got) == 0, "%s: scales of %a as type %d", ops->isa,
                   (double)x, t / 2);
         }

@@ -45,8 +45,10 @@ typedef struct wh_bins {
 
 /* Sixteen scales of one kind of grid, for a survey. */
 typedef struct wh_rungs {
-    const float *scale;   /* [WH_LANES], 0: no such scale */
-    const float *lo, *hi; /* [WH_LANES] of integers */
+    const float *stored;  /* [WH_LANES], 0: no such scale */
+    float k;              /* what they are multiplied with */
+    float x;              /* the element of largest magnitude */
+    const float *lo, *hi; /* [WH_LANES]: ends of the grids */
     const wh_bins *bins;  /* NULL: integers */
 } wh_rungs;
 
@@ -64,12 +66,13 @@ typedef struct wh_encode_ops {
      */
     double (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
     /* out = factor * (x / divisor) rounded to the type (F32, F16 or BF16); 0 where that is not
-     * finite, or below 0 without any_sign. n is a multiple of 16. */
+     * finite, or below 0 without any_sign. out[0] = first. n is a multiple of 16. */
     void (*scales)(const float *divisor, const float *factor, size_t n, float x, whit_dtype type,
-                   int any_sign, float *out);
-    /* Roughly the errors of sixteen scales at once, infinite where there is none; returns the
-     * least. Once all have passed limit they may be partial sums. How rough is said in search.c;
-     * the only answer in which the bits of variants differ. */
+                   int any_sign, float first, float *out);
+    /* Roughly the errors of sixteen scales at once; returns the least. Infinite where there is no
+     * scale, or where x alone is further off its grid than limit. Once all have passed limit they
+     * may be partial sums. How rough is said in search.c; the only answer in which the bits of
+     * variants differ. */
     float (*survey)(const float *y, size_t n, const wh_rungs *r, float limit, float *rough);
 } wh_encode_ops;
 

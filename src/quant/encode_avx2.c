@@ -178,11 +178,15 @@ static inline float v_most(v16 v)
     return _mm_cvtss_f32(_mm_max_ss(b, _mm_movehdup_ps(b)));
 }
 
-static inline int v_any_upto(v16 v, float f)
+static inline int v_any_upto(v16 x, v16 y)
 {
-    const __m256 most = _mm256_set1_ps(f);
-    const __m256 a = _mm256_cmp_ps(v.a, most, _CMP_LE_OQ), b = _mm256_cmp_ps(v.b, most, _CMP_LE_OQ);
+    const __m256 a = _mm256_cmp_ps(x.a, y.a, _CMP_LE_OQ), b = _mm256_cmp_ps(x.b, y.b, _CMP_LE_OQ);
     return _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0;
+}
+
+static inline v16 v_first(v16 v, float f)
+{
+    return (v16){ _mm256_blend_ps(v.a, _mm256_set1_ps(f), 1), v.b };
 }
 
 static inline __m256 half(__m256 v)

@@ -161,9 +161,14 @@ static inline float v_most(v16 v)
     return _mm512_reduce_max_ps(v);
 }
 
-static inline int v_any_upto(v16 v, float f)
+static inline int v_any_upto(v16 a, v16 b)
 {
-    return _mm512_cmp_ps_mask(v, v_set(f), _CMP_LE_OQ) != 0;
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ) != 0;
+}
+
+static inline v16 v_first(v16 v, float f)
+{
+    return _mm512_mask_mov_ps(v, 1, v_set(f));
 }
 
 static inline v16 v_half(v16 v)

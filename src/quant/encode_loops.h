@@ -18,7 +18,8 @@
  *   w_octets(w)                     the low eight bits of each
  *   b_store(p, b)  b_store_n
  *   v_least(v)  v_most(v)           of no NaN; either zero where there are both
- *   v_any_upto(v, f)                whether one is at most f
+ *   v_any_upto(a, b)                whether one is at most the other; NaN is not
+ *   v_first(v, f)                   f in the place of the first
  *   v_half(v)                       rounded to F16; no NaN
  *   v_nearer(a, b)                  the smaller magnitude
  *   v_bins, v_bins_open(array)      32 floats in registers
@@ -88,6 +89,11 @@ static ALWAYS_INLINE w16 small_code(const wh_minifloat *m, v16 t)
     return w_or(code, w_less(t, v_set(0.0f), w_set(0x80), w_set(0)));
 }
 
+static ALWAYS_INLINE v16 v_abs(v16 v)
+{
+    return w_float(w_and(v_bits(v), w_set(0x7fffffff)));
+}
+
 /* The entries that v gets; their codes too where code is not NULL. */
 static ALWAYS_INLINE v16 grid_value(kind k, const grid16 *g, v16 v, b16 *code)
 {
@@ -111,11 +117,6 @@ static ALWAYS_INLINE v16 grid_value(kind k, const grid16 *g, v16 v, b16 *code)
 static ALWAYS_INLINE v16 v_at(const float *p, size_t left)
 {
     return left < WH_LANES ? v_load_n(p, left) : v_load(p);
-}
-
-static ALWAYS_INLINE v16 v_abs(v16 v)
-{
-    return w_float(w_and(v_bits(v), w_set(0x7fffffff)));
 }
 
 static ALWAYS_INLINE size_t block_end(size_t begin, size_t n)
@@ -280,7 +281,7 @@ static ALWAYS_INLINE v16 v_brain(v16 v)
 }
 
 static void scales_loop(const float *divisor, const float *factor, size_t n, float x,
-                        whit_dtype type, int any_sign, float *out)
+                        whit_dtype type, int any_sign, float first, float *out)
 {
     const v16 xs = v_set(x), zero = v_set(0.0f);
     for (size_t i = 0; i < n; i += WH_LANES) {
@@ -289,20 +290,22 @@ static void scales_loop(const float *divisor, const float *factor, size_t n, flo
         if (type == WHIT_BF16) s = v_brain(s);
         w16 u = w_less(v_abs(s), v_set(INFINITY), v_bits(s), w_set(0));
         if (!any_sign) u = w_less(zero, s, u, w_set(0));
-        v_store(out + i, w_float(u));
+        s = i == 0 ? v_first(w_float(u), first) : w_float(u);
+        v_store(out + i, s);
     }
 }
 
 /* The grids of a survey; ends of integers lie MAGIC higher. */
 typedef struct rungs16 {
-    v16 inverse, lo, hi, inverse_width;
+    v16 scale, inverse, lo, hi, inverse_width;
     v_bins low, high;
 } rungs16;
 
-static ALWAYS_INLINE rungs16 rungs_open(kind k, const wh_rungs *r)
+static ALWAYS_INLINE rungs16 rungs_open(kind k, const wh_rungs *r, v16 scale)
 {
     rungs16 s;
-    s.inverse = v_div(v_set(1.0f), v_load(r->scale));
+    s.scale = scale;
+    s.inverse = v_div(v_set(1.0f), scale);
     if (k == TABLE) {
         s.inverse_width = v_mul(s.inverse, v_set(r->bins->inverse_width));
         s.lo = v_set(MAGIC - 16.0f);
@@ -315,6 +318,15 @@ static ALWAYS_INLINE rungs16 rungs_open(kind k, const wh_rungs *r)
         s.hi = v_add(v_load(r->hi), v_set(MAGIC));
     }
     return s;
+}
+
+/* How far the largest element is beyond the end of the grid. */
+static ALWAYS_INLINE v16 beyond(const wh_rungs *r, v16 scale)
+{
+    const v16 a = v_mul(v_load(r->lo), scale), b = v_mul(v_load(r->hi), scale);
+    const v16 x = v_set(r->x);
+    const v16 gap = r->x > 0.0f ? v_sub(x, v_max(a, b)) : v_sub(v_min(a, b), x);
+    return v_max(gap, v_set(0.0f));
 }
 
 /* How far one element is off, on each of sixteen grids in units of its scale. */
@@ -330,24 +342,29 @@ static ALWAYS_INLINE v16 rungs_off(kind k, const rungs16 *r, float y)
 static ALWAYS_INLINE float survey_of(kind k, const float *y, size_t n, const wh_rungs *rungs,
                                      float limit, float *rough)
 {
-    const rungs16 r = rungs_open(k, rungs);
-    const v16 scale = v_load(rungs->scale), zero = v_set(0.0f);
-    v16 acc = zero, acc2 = zero, all = zero;
+    const v16 zero = v_set(0.0f), most = v_set(limit);
+    const v16 scale = v_mul(v_load(rungs->stored), v_set(rungs->k)), gap = beyond(rungs, scale);
+    const rungs16 r = rungs_open(k, rungs, scale);
+    v16 acc[4] = { zero, zero, zero, zero }, all = zero;
+    /* those without a scale start, and stay, at NaN */
+    acc[0] = w_float(w_less(most, v_mul(gap, gap), v_bits(v_set(NAN)), v_bits(zero)));
+    acc[0] = w_float(w_less(zero, v_abs(scale), v_bits(acc[0]), v_bits(v_set(NAN))));
     for (size_t i = 0; i < n;) {
         const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
-        for (; i + 2 <= end; i += 2) { /* two chains */
-            const v16 d = rungs_off(k, &r, y[i]), d2 = rungs_off(k, &r, y[i + 1]);
-            acc = v_fma(d, d, acc);
-            acc2 = v_fma(d2, d2, acc2);
+        for (; i + 4 <= end; i += 4) /* four chains */
+            for (size_t j = 0; j < 4; j++) {
+                const v16 d = rungs_off(k, &r, y[i + j]);
+                acc[j] = v_fma(d, d, acc[j]);
+            }
+        for (; i < end; i++) {
+            const v16 d = rungs_off(k, &r, y[i]);
+            acc[0] = v_fma(d, d, acc[0]);
         }
-        if (i < end) {
-            const v16 d = rungs_off(k, &r, y[i++]);
-            acc = v_fma(d, d, acc);
-        }
-        all = v_mul(v_mul(v_add(acc, acc2), scale), scale);
-        all = w_float(w_less(zero, v_abs(scale), v_bits(all), v_bits(v_set(INFINITY))));
-        if (!v_any_upto(all, limit)) break;
+        all = v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3]));
+        all = v_mul(v_mul(all, scale), scale);
+        if (!v_any_upto(all, most)) break;
     }
+    all = v_min(all, v_set(INFINITY)); /* the second where the first is NaN */
     v_store(rough, all);
     return v_least(all);
 }

@@ -197,9 +197,17 @@ static inline float v_most(v16 v)
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(v.q[0], v.q[1]), vmaxq_f32(v.q[2], v.q[3])));
 }
 
-static inline int v_any_upto(v16 v, float f)
+static inline int v_any_upto(v16 x, v16 y)
 {
-    return v_least(v) <= f;
+    const uint32x4_t a = vorrq_u32(vcleq_f32(x.q[0], y.q[0]), vcleq_f32(x.q[1], y.q[1]));
+    const uint32x4_t b = vorrq_u32(vcleq_f32(x.q[2], y.q[2]), vcleq_f32(x.q[3], y.q[3]));
+    return vmaxvq_u32(vorrq_u32(a, b)) != 0;
+}
+
+static inline v16 v_first(v16 v, float f)
+{
+    v.q[0] = vsetq_lane_f32(f, v.q[0], 0);
+    return v;
 }
 
 static inline v16 v_half(v16 v)

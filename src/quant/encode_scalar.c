@@ -245,7 +245,7 @@ static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, 
 }
 
 static void scales_scalar(const float *divisor, const float *factor, size_t n, float x,
-                          whit_dtype type, int any_sign, float *out)
+                          whit_dtype type, int any_sign, float first, float *out)
 {
     for (size_t i = 0; i < n; i++) {
         float s = factor[i] * (x / divisor[i]);
@@ -254,6 +254,7 @@ static void scales_scalar(const float *divisor, const float *factor, size_t n, f
         const int finite = (wh_f32_bits(s) & 0x7fffffffu) < 0x7f800000u;
         out[i] = finite && (any_sign || s > 0.0f) ? s : 0.0f;
     }
+    out[0] = first;
 }
 
 /* One element on sixteen grids, in units of their scales: the square of how far off it is. */
@@ -284,10 +285,23 @@ static inline void survey_bins(float v, const wh_rungs *r, const float inverse[W
     }
 }
 
+/* How far the largest element is beyond the end of the grid. */
+static inline float beyond(const wh_rungs *r, size_t l)
+{
+    const float a = r->lo[l] * (r->stored[l] * r->k), b = r->hi[l] * (r->stored[l] * r->k);
+    const float most = a > b ? a : b, least = a > b ? b : a;
+    const float gap = r->x > 0.0f ? r->x - most : least - r->x;
+    return gap > 0.0f ? gap : 0.0f;
+}
+
 static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float limit, float *rough)
 {
-    float inverse[WH_LANES], acc[WH_LANES] = { 0 }, least = INFINITY;
-    EACH_LANE inverse[l] = 1.0f / r->scale[l];
+    float inverse[WH_LANES], acc[WH_LANES] = { 0 }, weight[WH_LANES], least = INFINITY;
+    for (size_t l = 0; l < WH_LANES; l++) {
+        const float s = r->stored[l] * r->k, gap = beyond(r, l);
+        inverse[l] = 1.0f / s;
+        weight[l] = s != 0.0f && gap * gap <= limit ? s : 0.0f;
+    }
     for (size_t i = 0; i < n; i += WH_LANES) {
         const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
         for (size_t j = i; j < end; j++) {
@@ -298,8 +312,7 @@ static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float li
         }
         least = INFINITY;
         for (size_t l = 0; l < WH_LANES; l++) {
-            const float s = r->scale[l];
-            rough[l] = s != 0.0f ? acc[l] * s * s : INFINITY;
+            rough[l] = weight[l] != 0.0f ? acc[l] * weight[l] * weight[l] : INFINITY;
             least = rough[l] < least ? rough[l] : least;
         }
         if (least > limit) break;

@@ -30,7 +30,7 @@ static void append(list *s, float divisor, float factor)
 /* The best scale lies about there: below minmax, the further the fewer bits. */
 static void judge(list *s, float hi, unsigned bits)
 {
-    const float best = 1.0f - ldexpf(2.2f, -(int)bits);
+    const float best = 1.0f - ldexpf(1.6f, -(int)bits);
     for (size_t i = 0; i < s->count; i++) {
         float r = fabsf(s->factor[i] * hi / s->divisor[i]) / best;
         s->merit[i] = r < 1.0f ? 1.0f / r : r;
@@ -63,7 +63,8 @@ static float smallest_normal(whit_dtype type)
 /* Where both signs are allowed and no code is clamped, a scale and its negative give the same
  * errors, so the second need not be looked at: x'/k beside x'/-k for all k <= hi, and x'/-hi
  * beside minmax, unless neighbours of it count too. That holds as long as scales are rounded by
- * less than half a code: not where they are subnormal. */
+ * less than half a code: not where they are subnormal. Below `least` minmax may be raised from 0,
+ * too, and squares in units of such a scale vanish. */
 void wh_ladder_steps(wh_ladder *l, const whit_scheme *scheme, float lo, float hi, int any_sign)
 {
     list s = { 0 };
@@ -85,7 +86,7 @@ void wh_ladder_steps(wh_ladder *l, const whit_scheme *scheme, float lo, float hi
         l->lo[i] = lo;
         l->hi[i] = hi;
     }
-    l->least = any_sign ? ldexpf(smallest_normal(scheme->scale_type), (int)scheme->bits) : 0.0f;
+    l->least = ldexpf(smallest_normal(scheme->scale_type), (int)scheme->bits - (any_sign ? 0 : 10));
     l->slack = 32.0f;
 }
 
@@ -150,6 +151,11 @@ void wh_ladder_table(wh_ladder *l, const whit_scheme *scheme, const wh_codebook 
     arrange(l, &s, surveyed);
     if (!surveyed) return;
     l->bins = bins;
+    for (size_t i = 0; i < WH_LANES; i++) {
+        l->lo[i] = book->value[0];
+        l->hi[i] = book->value[15];
+    }
+    l->least = ldexpf(smallest_normal(scheme->scale_type), -10); /* as there */
     l->slack = 32.0f + (float)ldexp(4.0 * off_middle(book), 24);
 }
 

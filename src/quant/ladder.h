@@ -22,7 +22,7 @@ typedef struct wh_ladder {
     float divisor[WH_MAX_RUNGS], factor[WH_MAX_RUNGS]; /* by place */
     uint16_t place[WH_MAX_RUNGS];                      /* of a rung */
     uint16_t rung[WH_MAX_RUNGS];                       /* of a place */
-    float lo[WH_LANES], hi[WH_LANES];                  /* for wh_rungs */
+    float lo[WH_LANES], hi[WH_LANES];                  /* ends of the grid */
     wh_bins bins;
     float least; /* magnitude for which `places` holds */
     float slack; /* of a survey, in roundings (search.c) */

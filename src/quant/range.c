@@ -256,10 +256,9 @@ size_t wh_candidate_at(const wh_quantizer *q, const wh_range *range, size_t rung
                        wh_candidate *out)
 {
     size_t n = 0;
-    if (rung < q->ladder.exact)
-        add_exact(q, range, stored, 0.0f, out, &n);
-    else
-        add(q, range, stored, 0.0f, out, &n);
+    *out = (wh_candidate){ stored, stored, 0 };
+    if (q->scheme.scale_type != WHIT_F32 || rung >= q->ladder.exact) return 1;
+    add_exact(q, range, stored, 0.0f, out, &n);
     return n;
 }
 
@@ -267,7 +266,7 @@ int wh_candidate_fit(const wh_quantizer *q, const wh_range *range, double a, dou
                      const wh_candidate *best, wh_candidate *out)
 {
     if (!(b > 0.0) || is_block(q->scheme.kind)) return 0;
-    float s = round_scale(q->scheme.scale_type, (float)(a / b / (double)k));
+    float s = round_scale(q->scheme.scale_type, (float)(a / b * (1.0 / (double)k)));
     *out = (wh_candidate){ s, s, best->zero };
     return isfinite(s) && s != 0.0f && (s > 0.0f || q->any_sign) && s != best->scale &&
            decodes(q, range, out);

@@ -68,7 +68,8 @@ size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
 
 /* What the rungs of the ladder divide. */
 float wh_ladder_end(const wh_quantizer *q, const wh_range *range);
-/* Those of wh_candidates that come from one rung, whose scale is given as stored: 0 to 3. */
+/* Those of wh_candidates that come from one rung, of which ops->scales made that scale: 1 or 3, or
+ * fewer next to 0. Only where FLT_MAX is far. */
 size_t wh_candidate_at(const wh_quantizer *q, const wh_range *range, size_t rung, float stored,
                        wh_candidate *out);
 

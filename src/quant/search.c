@@ -19,12 +19,15 @@
 
 #define UNIT 0x1p-24
 
-enum { LONGEST = 1 << 16 }; /* elements, for the roundings of the sum to stay small */
+enum {
+    LONGEST = 1 << 16, /* elements, for the roundings of the sum to stay small */
+    SHORT = 48
+};
 
 /* The rough error that a candidate must not pass. */
 static float cut(float least, double reach, double rounding)
 {
-    const double root = (sqrt((double)least) * (1.0 + rounding) + reach) / (1.0 - rounding);
+    const double root = (sqrt((double)least) + reach) * (1.0 + 3 * rounding);
     return (float)(root * root * (1.0 + 4 * UNIT));
 }
 
@@ -32,13 +35,36 @@ static float cut(float least, double reach, double rounding)
 static size_t sift(const wh_ladder *l, const float *rough, float most, uint16_t *left)
 {
     size_t count = 0;
-    for (size_t p = 1; p < l->places; p++) {
-        if (rough[p] > most) continue;
-        size_t at = count++;
-        for (; at > 0 && l->rung[left[at - 1]] > l->rung[p]; at--) left[at] = left[at - 1];
-        left[at] = (uint16_t)p;
+    for (size_t p = 1; p < l->places; p++) { /* without a branch */
+        left[count] = (uint16_t)p;
+        count += (size_t)(rough[p] <= most);
     }
+    for (size_t i = 1; i < count; i++)
+        for (size_t at = i; at > 0 && l->rung[left[at - 1]] > l->rung[left[at]]; at--) {
+            const uint16_t p = left[at];
+            left[at] = left[at - 1];
+            left[at - 1] = p;
+        }
     return count;
+}
+
+/* Looks at all places; returns what a candidate must not pass. A branch that goes wrong costs more
+ * than the second half of a short region. */
+static float look(const wh_quantizer *q, const float *y, size_t n, float x, float k,
+                  const float *stored, float *rough)
+{
+    const wh_ladder *l = &q->ladder;
+    const double reach = (double)l->slack * UNIT * sqrt((double)n) * fabs((double)(x * k));
+    const double rounding = (double)(n + 64) * UNIT;
+    wh_rungs rungs = { stored, k, x * k, l->lo, l->hi, q->book ? &l->bins : NULL };
+    float least = INFINITY, most = INFINITY;
+    for (size_t p = 0; p < l->places; p += WH_LANES) {
+        rungs.stored = stored + p;
+        const float e = q->ops->survey(y, n, &rungs, most, rough + p);
+        least = e < least ? e : least;
+        if (n > SHORT || p > 0) most = cut(least, reach, rounding);
+    }
+    return n > SHORT || l->places > WH_LANES ? most : cut(least, reach, rounding);
 }
 
 /* The candidates that can be the best, in their order. *plain: the first is minmax. */
@@ -48,23 +74,13 @@ static size_t survey(const wh_quantizer *q, const wh_range *range, const wh_cand
     const wh_ladder *l = &q->ladder;
     const size_t whole = (l->places + WH_LANES - 1) / WH_LANES * WH_LANES;
     const float x = wh_ladder_end(q, range);
-    const double reach = (double)l->slack * UNIT * sqrt((double)n) * fabs((double)x * (double)k);
-    const double rounding = (double)(n + 64) * UNIT;
-    float stored[WH_MAX_RUNGS], scale[WH_MAX_RUNGS], rough[WH_MAX_RUNGS];
-    float least = INFINITY, most = INFINITY;
+    float stored[WH_MAX_RUNGS], rough[WH_MAX_RUNGS];
     uint16_t left[WH_MAX_RUNGS];
-    q->ops->scales(l->divisor, l->factor, whole, x, q->scheme.scale_type, q->any_sign, stored);
-    stored[0] = first->scale;
-    for (size_t p = 0; p < whole; p++) scale[p] = stored[p] * k;
-    for (size_t p = 0; p < whole; p += WH_LANES) {
-        const wh_rungs rungs = { scale + p, l->lo, l->hi, q->book ? &l->bins : NULL };
-        const float e = q->ops->survey(y, n, &rungs, most, rough + p);
-        if (!(e < least)) continue;
-        least = e;
-        most = cut(least, reach, rounding);
-    }
-    *plain = rough[0] <= most;
+    q->ops->scales(l->divisor, l->factor, whole, x, q->scheme.scale_type, q->any_sign, first->scale,
+                   stored);
+    const float most = look(q, y, n, x, k, stored, rough);
     size_t count = 0, places = sift(l, rough, most, left);
+    *plain = rough[0] <= most;
     if (*plain) out[count++] = *first;
     for (size_t i = 0; i < places; i++)
         count += wh_candidate_at(q, range, l->rung[left[i]], stored[left[i]], out + count);
