@@ -181,7 +181,7 @@ static void step_scales(const whit_weight *w, size_t panel, float *out)
 static void decoded_case(const wh_kernels *k, const planes_spec *s, const planes_room *room,
                          check_rng *rng)
 {
-    static float x[MOST_N], y[64], scale[MOST_N / 32 * 16 + 16];
+    static float x[MOST_N], y[128], scale[MOST_N / 32 * 16 + 16];
     static _Alignas(64) float value[MOST_N * 16];
     _Alignas(64) float sums[16];
     planes p;
@@ -220,7 +220,7 @@ static void check_decoded(uint32_t allowed, check_rng *rng)
         int (*next)(planes_spec *, wh_form, size_t, check_rng *) =
             form <= WH_FORM_T4 ? planes_case : planes_float_case;
         for (size_t n = 0; next(&s, (wh_form)form, n, rng); n++)
-            if (s.cols <= MOST_N && s.rows <= 33) decoded_case(&k, &s, &room, rng);
+            if (s.cols <= MOST_N && s.rows <= 128) decoded_case(&k, &s, &room, rng);
     }
     planes_room_close(&room);
 }

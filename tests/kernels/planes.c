@@ -327,7 +327,7 @@ void planes_place(planes *p, const planes_room *room, guard_side side)
 
 static size_t some_rows(size_t n)
 {
-    static const size_t rows[] = { 17, 1, 33, 15, 16 };
+    static const size_t rows[] = { 17, 1, 33, 15, 113, 16, 70 }; /* some with many panels */
     return n % 97 == 64 ? 4099 : rows[n % COUNT(rows)];
 }
 
@@ -354,7 +354,7 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->cols = length < COUNT(lengths)    ? lengths[length]
               : length == COUNT(lengths) ? g
                                          : (length == COUNT(lengths) + 1 ? 2 * g : 4096 + g);
-    s->rows = s->cols > 256 ? 1 + check_below(rng, 33) : some_rows(n);
+    s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);
     s->step = some_step(s->group && s->group < s->cols ? s->group : WH_STEP, rng);
     s->whole_token = form == WH_FORM_Q8 && (s->group == 0 || s->group >= s->cols);
     s->scale_f16 = kind % 2 == 0;
@@ -373,7 +373,7 @@ int planes_float_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     memset(s, 0, sizeof *s);
     s->form = form;
     s->cols = lengths[n % COUNT(lengths)];
-    s->rows = s->cols > 256 ? 1 + check_below(rng, 33) : some_rows(n / COUNT(lengths) + n);
+    s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n / COUNT(lengths) + n);
     s->wild = n / COUNT(lengths) == 4;
     return 1;
 }
