@@ -16,6 +16,7 @@
 static const wh_variant qact_q8[] = {
     { .isa = "scalar", .qact = wh_qact_q8_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .qact = wh_qact_q8_avx2 },
     { .isa = "avx512", .needs = AVX512, .qact = wh_qact_q8_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
