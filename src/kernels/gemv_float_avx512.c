@@ -22,7 +22,8 @@ static WH_INLINE size_t ahead(const whit_weight *w, size_t at, unsigned panels)
 
 static WH_INLINE void fetch(const void *base, size_t octets)
 {
-    _mm_prefetch((const char *)base + octets, _MM_HINT_T0);
+    /* may lie beyond the planes, where no pointer may point and no fetch does harm */
+    _mm_prefetch((const char *)((uintptr_t)base + octets), _MM_HINT_T0);
 }
 
 static WH_INLINE void store_rows(const wh_gemv_args *a, size_t p, __m512 acc)

@@ -56,7 +56,7 @@ static const wh_variant gemm_q8_q8[] = {
 static const wh_variant gemv_q4[] = {
     { .isa = "scalar", .gemv = wh_gemv_q4_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_q4_avx512, .panels = 2 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q4_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_q4_neon },
@@ -65,7 +65,7 @@ static const wh_variant gemv_q4[] = {
 static const wh_variant gemv_q8[] = {
     { .isa = "scalar", .gemv = wh_gemv_q8_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_q8_avx512, .panels = 2 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q8_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_q8_neon },
@@ -74,7 +74,7 @@ static const wh_variant gemv_q8[] = {
 static const wh_variant gemv_t4[] = {
     { .isa = "scalar", .gemv = wh_gemv_t4_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_t4_avx512, .panels = 2 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_t4_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_t4_neon },
@@ -83,7 +83,7 @@ static const wh_variant gemv_t4[] = {
 static const wh_variant gemv_f32[] = {
     { .isa = "scalar", .gemv = wh_gemv_f32_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_f32_avx512, .panels = 4 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_f32_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f32_neon, .panels = 4 },
@@ -92,7 +92,7 @@ static const wh_variant gemv_f32[] = {
 static const wh_variant gemv_f16[] = {
     { .isa = "scalar", .gemv = wh_gemv_f16_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_f16_avx512, .panels = 4 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_f16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_f16_neon, .panels = 4 },
@@ -101,7 +101,7 @@ static const wh_variant gemv_f16[] = {
 static const wh_variant gemv_bf16[] = {
     { .isa = "scalar", .gemv = wh_gemv_bf16_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .gemv = wh_gemv_bf16_avx512, .panels = 4 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_bf16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_bf16_neon, .panels = 4 },
@@ -110,7 +110,7 @@ static const wh_variant gemv_bf16[] = {
 static const wh_variant decode_q4[] = {
     { .isa = "scalar", .decode = wh_decode_q4_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .decode = wh_decode_q4_avx512 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q4_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_q4_neon },
@@ -119,7 +119,7 @@ static const wh_variant decode_q4[] = {
 static const wh_variant decode_q8[] = {
     { .isa = "scalar", .decode = wh_decode_q8_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .decode = wh_decode_q8_avx512 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q8_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_q8_neon },
@@ -128,7 +128,7 @@ static const wh_variant decode_q8[] = {
 static const wh_variant decode_t4[] = {
     { .isa = "scalar", .decode = wh_decode_t4_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .decode = wh_decode_t4_avx512 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_t4_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_t4_neon },
@@ -137,7 +137,7 @@ static const wh_variant decode_t4[] = {
 static const wh_variant decode_f16[] = {
     { .isa = "scalar", .decode = wh_decode_f16_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .decode = wh_decode_f16_avx512 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_f16_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_f16_neon },
@@ -146,7 +146,7 @@ static const wh_variant decode_f16[] = {
 static const wh_variant decode_bf16[] = {
     { .isa = "scalar", .decode = wh_decode_bf16_scalar },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512", .needs = WH_ISA_AVX512, .decode = wh_decode_bf16_avx512 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_bf16_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_bf16_neon },
@@ -155,11 +155,7 @@ static const wh_variant decode_bf16[] = {
 static const wh_variant tile_chain[] = {
     { .isa = "scalar", .tile = wh_tile_chain_scalar, .tokens = 4, .panels = 1 },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512",
-      .needs = WH_ISA_AVX512,
-      .tile = wh_tile_chain_avx512,
-      .tokens = 12,
-      .panels = 2 },
+    { .isa = "avx512", .needs = AVX512, .tile = wh_tile_chain_avx512, .tokens = 12, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .tile = wh_tile_chain_neon, .tokens = 4, .panels = 1 },
@@ -168,11 +164,7 @@ static const wh_variant tile_chain[] = {
 static const wh_variant tile_steps[] = {
     { .isa = "scalar", .tile = wh_tile_steps_scalar, .tokens = 4, .panels = 1 },
 #ifdef WH_BUILD_X86
-    { .isa = "avx512",
-      .needs = WH_ISA_AVX512,
-      .tile = wh_tile_steps_avx512,
-      .tokens = 12,
-      .panels = 2 },
+    { .isa = "avx512", .needs = AVX512, .tile = wh_tile_steps_avx512, .tokens = 12, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .tile = wh_tile_steps_neon, .tokens = 4, .panels = 1 },
