@@ -1,0 +1,48 @@
+/* src/kernels/probe_avx512.c - reading and fused multiply-adds with AVX-512.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef __AVX512F__
+#error "needs the flags of its instruction set"
+#endif
+#include "kernels/probe.h"
+
+#include <immintrin.h>
+
+static __m512i at(const char *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static uint64_t digest(__m512i v)
+{
+    return (uint64_t)_mm512_reduce_add_epi64(v);
+}
+
+uint64_t wh_probe_read_avx512(const void *data, size_t bytes)
+{
+    const char *p = data;
+    const size_t slice = bytes / 4;
+    __m512i sum[4] = { _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                       _mm512_setzero_si512() };
+    for (size_t i = 0; i < slice; i += 128)
+        for (size_t s = 0; s < 4; s++) {
+            const char *line = p + s * slice + i;
+            sum[s] = _mm512_xor_si512(sum[s], _mm512_xor_si512(at(line), at(line + 64)));
+        }
+    return digest(sum[0]) + digest(sum[1]) + digest(sum[2]) + digest(sum[3]);
+}
+
+uint64_t wh_probe_fma_avx512(size_t rounds)
+{
+    __m512 sum[12], x = _mm512_set1_ps(0.5f), y = _mm512_set1_ps(0.25f);
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; j++) sum[j] = _mm512_set1_ps((float)j);
+    __asm__ volatile("" : "+v"(x)); /* unknown to the compiler */
+    for (size_t i = 0; i < rounds; i++) {
+#pragma GCC unroll 12
+        for (int j = 0; j < 12; j++) sum[j] = _mm512_fmadd_ps(sum[j], x, y);
+    }
+#pragma GCC unroll 12
+    for (int j = 1; j < 12; j++) sum[0] = _mm512_add_ps(sum[0], sum[j]);
+    return digest(_mm512_castps_si512(sum[0]));
+}
