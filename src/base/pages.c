@@ -34,6 +34,12 @@ static void *map_huge(size_t bytes)
     return map + before;
 }
 
+static void forbid_huge(void *data, size_t bytes)
+{
+    const size_t size = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    (void)madvise(data, size, MADV_NOHUGEPAGE);
+}
+
 static void unmap_huge(void *data, size_t bytes)
 {
     munmap(data, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
@@ -76,6 +82,12 @@ static void *map_huge(size_t bytes)
     return data ? memset(data, 0, bytes) : NULL;
 }
 
+static void forbid_huge(void *data, size_t bytes)
+{
+    (void)data;
+    (void)bytes;
+}
+
 static void unmap_huge(void *data, size_t bytes)
 {
     (void)bytes;
@@ -96,6 +108,13 @@ void *wh_pages_alloc(size_t bytes)
     if (bytes >= BIG) return map_huge(bytes);
     void *data = wh_alloc_aligned(bytes, 1);
     return data ? memset(data, 0, bytes) : NULL;
+}
+
+void *wh_pages_alloc_small(size_t bytes)
+{
+    void *data = wh_pages_alloc(bytes);
+    if (data && bytes >= BIG) forbid_huge(data, bytes); /* before the first touch */
+    return data;
 }
 
 void wh_pages_free(void *data, size_t bytes)

@@ -30,6 +30,9 @@ typedef struct wh_rows {
 } wh_rows;
 void wh_weight_put(whit_weight *w, const wh_rows *rows);
 
+/* Another weight with the same planes, in memory of its own. Errors: WHIT_ERR_NOMEM. */
+whit_status wh_weight_copy(whit_weight **out, const whit_weight *weight, whit_error *err);
+
 /* One panel of it (repack.c). */
 void wh_repack_panel(whit_weight *w, size_t p, const wh_rows *rows);
 
