@@ -13,5 +13,6 @@
 #include <whit/source.h>
 #include <whit/job.h>
 #include <whit/kernel.h>
+#include <whit/bench.h>
 
 #endif

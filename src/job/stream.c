@@ -67,11 +67,16 @@ static uint64_t default_memory(void)
     return quarter < most ? quarter : most;
 }
 
+uint64_t wh_stream_limit(const whit_job_options *job)
+{
+    return job->max_memory ? job->max_memory : default_memory();
+}
+
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
                               uint64_t worker_bytes, unsigned *threads, uint64_t *memory,
                               whit_error *err)
 {
-    uint64_t limit = job->max_memory ? job->max_memory : default_memory();
+    uint64_t limit = wh_stream_limit(job);
     uint64_t least = fixed_bytes + worker_bytes;
     unsigned n = job->threads ? job->threads : wh_thread_cores();
     if (n > WH_THREADS_MOST) n = WH_THREADS_MOST; /* no buffers for those that would not run */

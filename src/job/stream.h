@@ -29,6 +29,9 @@ typedef struct wh_meter {
     double start;
 } wh_meter;
 
+/* The ceiling of the options in octets: the default where they name none. */
+uint64_t wh_stream_limit(const whit_job_options *job);
+
 /* As many threads as asked for, as can run and as the ceiling allows; WHIT_ERR_NOMEM if not even
  * one. */
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,

@@ -1,0 +1,171 @@
+/* src/job/bench_text.c - a bench as tables for people.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "job/bench.h"
+
+static void put_size(wh_buf *b, uint64_t bytes)
+{
+    if (bytes < (uint64_t)1 << 20)
+        wh_buf_putf(b, "%4" PRIu64 " KiB", bytes >> 10);
+    else if (bytes < (uint64_t)1 << 30)
+        wh_buf_putf(b, "%4" PRIu64 " MiB", bytes >> 20);
+    else
+        wh_buf_putf(b, "%4" PRIu64 " GiB", bytes >> 30);
+}
+
+static void put_machine(wh_buf *b, const whit_bench *bench)
+{
+    const whit_bench_machine *m = &bench->machine;
+    const wh_probes *p = &bench->probes;
+    wh_buf_putf(b, "cpu       %s, %s, %u thread%s, pages of %s\n", m->cpu, m->isa, m->threads,
+                m->threads == 1 ? "" : "s", m->pages[0] == '2' ? "2 MiB" : "4 KiB");
+    wh_buf_putf(b, "read      %.1f GB/s at best (one thread %.1f); usually, probe by probe, ",
+                m->read_gbps, m->read_gbps_one);
+    wh_buf_putf(b, "%.1f to %.1f; over %" PRIu64 " MiB\n", m->read_gbps_low, m->read_gbps_high,
+                m->probe_bytes >> 20);
+    for (size_t i = p->readers; i < p->count; i++)
+        wh_buf_putf(b, "%s%s %.4g Gop/s%s", i == p->readers ? "peak      " : ", ",
+                    p->value[i].probe->name, p->value[i].all, i + 1 == p->count ? "\n" : "");
+    wh_buf_putf(b, "threads   %.2f us to hand out nothing and wait for it\n", m->fork_join_us);
+    wh_buf_putf(b, "others    %.1f %% of the processors' time, %.1f %% taken by the host%s\n",
+                100 * m->foreign, 100 * m->stolen, m->noisy ? ": noisy" : "");
+    if (m->rotation_bytes)
+        wh_buf_putf(b, "cold      the same octets again after %" PRIu64 " MiB of others\n",
+                    m->rotation_bytes >> 20);
+}
+
+/* ---- products ---- */
+
+static int same_group(const whit_bench_row *a, const whit_bench_row *b)
+{
+    return a->rows == b->rows && a->cols == b->cols && a->tokens == b->tokens;
+}
+
+static void put_times(wh_buf *b, double value)
+{
+    if (value > 0)
+        wh_buf_putf(b, " %6.2fx", value);
+    else
+        wh_buf_puts(b, "       -");
+}
+
+static void put_shares(wh_buf *b, const whit_bench_row *r)
+{
+    wh_buf_putf(b, " %4s %10.1f %10.1f %6.1f %8.1f %5.0f %% %-7s", r->acts ? "q8" : "f32",
+                r->us_min, r->us_median, r->gbps, r->gflops, r->pct_bound, r->bound);
+}
+
+#define SHARES "acts     us min     median   GB/s  GFLOP/s  of bound    "
+
+static void put_products(wh_buf *b, const whit_bench *bench, int color)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const whit_bench_row *r = &bench->row[i];
+        if (i == 0 || !same_group(r, r - 1))
+            wh_buf_putf(b,
+                        "\n%" PRIu64 "x%" PRIu64 ", %" PRIu64 " token%s, %s\n%s%-16s " SHARES
+                        " over f32     f16  level%s\n",
+                        r->rows, r->cols, r->tokens, r->tokens == 1 ? "" : "s",
+                        r->cold ? "cold" : "warm", color ? "\x1b[1m" : "", "type",
+                        color ? "\x1b[0m" : "");
+        wh_buf_putf(b, "%-16s", r->type);
+        put_shares(b, r);
+        put_times(b, r->over_f32);
+        put_times(b, r->over_f16);
+        wh_buf_putf(b, "  %s\n", r->isa);
+    }
+}
+
+/* Sums of the rows with so many tokens. */
+static void put_sum(wh_buf *b, const whit_bench *bench, uint64_t tokens)
+{
+    double least = 0, median = 0, bytes = 0;
+    for (size_t i = 0; i < bench->count; i++) {
+        const whit_bench_row *r = &bench->row[i];
+        if (r->tokens != tokens) continue;
+        least += (double)r->count * r->us_min;
+        median += (double)r->count * r->us_median;
+        bytes += (double)r->count * (double)r->bytes;
+    }
+    wh_buf_putf(b,
+                "all %.2f MB, %" PRIu64 " token%s: %.3f ms (median %.3f), %.1f tokens a second in "
+                "products alone\n",
+                bytes * 1e-6, tokens, tokens == 1 ? "" : "s", least * 1e-3, median * 1e-3,
+                (double)tokens * 1e6 / least);
+}
+
+static void put_model(wh_buf *b, const whit_bench *bench, int color)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const whit_bench_row *r = &bench->row[i];
+        char shape[48];
+        if (i == 0 || r->tokens != r[-1].tokens)
+            wh_buf_putf(b, "\n%" PRIu64 " token%s, %s\n%s%5s %-14s %-16s " SHARES " level%s\n",
+                        r->tokens, r->tokens == 1 ? "" : "s", r->cold ? "cold" : "warm",
+                        color ? "\x1b[1m" : "", "count", "shape", "type", color ? "\x1b[0m" : "");
+        snprintf(shape, sizeof shape, "%" PRIu64 "x%" PRIu64, r->rows, r->cols);
+        wh_buf_putf(b, "%5" PRIu64 " %-14s %-16s", r->count, shape, r->type);
+        put_shares(b, r);
+        wh_buf_putf(b, "  %s\n", r->isa);
+        if (i + 1 == bench->count || r[1].tokens != r->tokens) put_sum(b, bench, r->tokens);
+    }
+    if (bench->left_out.count) wh_buf_puts(b, "\nleft out\n");
+    for (size_t i = 0; i < bench->left_out.count; i++)
+        wh_buf_putf(b, "  %s\n", bench->left_out.line[i]);
+}
+
+/* ---- encoders, memory ---- */
+
+static void put_encoders(wh_buf *b, const whit_bench *bench, int color)
+{
+    static const char *const clips[] = { "", "minmax", "mse", "percentile" };
+    for (size_t i = 0; i < bench->count; i++) {
+        const whit_bench_row *r = &bench->row[i];
+        if (i == 0 || !same_group(r, r - 1))
+            wh_buf_putf(b,
+                        "\n%" PRIu64 "x%" PRIu64 " from f32\n%s%-16s %-10s     us min     median  "
+                        "Mweights/s core   GB/s  of read  level%s\n",
+                        r->rows, r->cols, color ? "\x1b[1m" : "", "type", "clip",
+                        color ? "\x1b[0m" : "");
+        wh_buf_putf(b, "%-16s %-10s %10.0f %10.0f %16.1f %6.2f %6.1f %%  %s\n", r->type,
+                    clips[r->clip], r->us_min, r->us_median, r->mweights, r->gbps, r->pct_bw,
+                    r->isa);
+    }
+}
+
+/* Rows of huge pages come first, then as many of ordinary ones. */
+static void put_ladder(wh_buf *b, const whit_bench *bench, int color)
+{
+    const size_t n = bench->count / 2;
+    wh_buf_putf(b,
+                "\n%s             2 MiB pages                4 KiB pages\n"
+                "    size    GB/s  1 thread      ns      GB/s  1 thread      ns  gained GB/s%s\n",
+                color ? "\x1b[1m" : "", color ? "\x1b[0m" : "");
+    for (size_t i = 0; i < n; i++) {
+        const whit_bench_row *h = &bench->row[i], *s = &bench->row[n + i];
+        put_size(b, h->bytes);
+        wh_buf_putf(b, " %7.1f %9.1f %7.1f   %7.1f %9.1f %7.1f  %9.1f %%\n", h->gbps, h->gbps_one,
+                    h->latency_ns, s->gbps, s->gbps_one, s->latency_ns,
+                    100 * (h->gbps / s->gbps - 1));
+    }
+}
+
+void whit_bench_write_text(const whit_bench *bench, int flags, FILE *out)
+{
+    wh_buf b = { 0 };
+    const int color = flags & WHIT_TEXT_COLOR;
+    put_machine(&b, bench);
+    if (bench->o.what == WHIT_BENCH_QUANTIZE)
+        put_encoders(&b, bench, color);
+    else if (bench->o.what == WHIT_BENCH_MEMORY)
+        put_ladder(&b, bench, color);
+    else if (bench->o.model)
+        put_model(&b, bench, color);
+    else
+        put_products(&b, bench, color);
+    fputs(b.failed ? "no memory for the table\n" : b.data, out);
+    wh_buf_free(&b);
+}
