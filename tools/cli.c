@@ -42,7 +42,7 @@ typedef struct cli_option {
 #define FIELD(name) offsetof(cli_options, name)
 #define WRITERS (CLI_QUANTIZE | CLI_DEQUANTIZE)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
-#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE)
+#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH)
 
 /* clang-format off */
 static const cli_option option_table[] = {
@@ -105,25 +105,53 @@ static const cli_option option_table[] = {
       "list the N worst tensors, 0: all (default: 10; JSON: all)" },
     { "min-sqnr", 0, OPTION_NUMBER, "DB", FIELD(min_sqnr), 0, CLI_COMPARE,
       "exit 3 when the SQNR of some tensor is below" },
-    { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_JOBS,
+    { "type", 0, OPTION_TEXT, "T,..", FIELD(types), 0, CLI_BENCH,
+      "schemes, f32, f16, bf16 (default: f32,f16,int8-channel,\n"
+      "int4-g128,int4-g32,nf4-g64; quantize: a list of its own)" },
+    { "shape", 0, OPTION_TEXT, "NxK,..", FIELD(shapes), 0, CLI_BENCH,
+      "outputs x inputs (default: 4096x4096)" },
+    { "tokens", 0, OPTION_TEXT, "M,..", FIELD(tokens), 0, CLI_BENCH,
+      "at once (default: 1,512; with --model: 1)" },
+    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_BENCH,
+      "activations as they are, or int8 with integer products\n"
+      "(default: q8 where the type has it, else f32)" },
+    { "cold", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_COLD, CLI_BENCH,
+      "weights come from memory: 1 GiB of others in between\n"
+      "(default up to 16 tokens)" },
+    { "warm", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_WARM, CLI_BENCH,
+      "one weight again and again (default above 16 tokens)" },
+    { "model", 0, OPTION_TEXT, "FILE", FIELD(model), 0, CLI_BENCH,
+      "the matrices of a model, summed to a time per token" },
+    { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, CLI_BENCH,
+      "of quantize (default: as the command; alone: both)" },
+    { "seconds", 0, OPTION_NUMBER, "S", FIELD(seconds), 0, CLI_BENCH,
+      "to measure each row for (default: 0.7)" },
+    { "pin", 0, OPTION_FLAG, NULL, FIELD(pin), 1, CLI_BENCH,
+      "keep each thread on a processor of its own (Linux)" },
+    { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,
+      "measure nothing: which operation runs at which level of\n"
+      "WHIT_ISA, and why others have none of their own" },
+    { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_WORK,
       "replace an output that exists" },
     { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
       "exit 3 on what is a warning otherwise: a tensor that\n"
       "cannot have its scheme, a rule or tensor without match" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS,
       "0: all cores, the default; never changes a result" },
-    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_JOBS,
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_BENCH,
+      "0: all cores, the default" },
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK,
       "ceiling for buffers, such as 512MiB or 4GiB\n"
       "(default: a quarter of the memory, at most 4GiB)" },
     { "json", 0, OPTION_JSON, "FILE", FIELD(json), 0, LISTERS,
       "JSON on stdout instead of the table, or in FILE beside it" },
-    { "quiet", 'q', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_QUIET, CLI_JOBS,
+    { "quiet", 'q', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_QUIET, CLI_WORK,
       "errors only: no table, warnings or progress bar" },
-    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_JOBS,
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_WORK,
       "every tensor in the table; on stderr what the work uses" },
-    { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_JOBS,
+    { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
       "on stderr; auto: a bar where that is a terminal" },
-    { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_JOBS,
+    { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,
       "auto: on terminals, unless NO_COLOR is set" },
     { "help", 'h', OPTION_HELP, NULL, 0, 0, CLI_ALL, "show this text" },
     { "version", 0, OPTION_VERSION, NULL, 0, 0, CLI_ALL, "show the version" },
@@ -490,7 +518,7 @@ void cli_help(const cli_command *command, FILE *out)
     }
     fprintf(out, "whit %s - %s\n\nusage: whit %s %s%s\n\n%s\noptions:\n", command->name,
             command->brief, command->name, command->operands,
-            command->bit & CLI_JOBS ? " [OPTIONS]" : "", command->about);
+            command->bit & CLI_WORK ? " [OPTIONS]" : "", command->about);
     for (size_t i = 0; i < OPTION_TABLE_LENGTH; i++) {
         if (option_table[i].commands & command->bit) help_option(&option_table[i], out);
     }

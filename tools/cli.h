@@ -38,7 +38,9 @@ enum { /* bits of cli_option.commands */
        CLI_PLAN = 16,
        CLI_JOBS = 31, /* every command that opens a model */
        CLI_HELP = 32,
-       CLI_ALL = 63
+       CLI_BENCH = 64,
+       CLI_WORK = CLI_JOBS | CLI_BENCH, /* every command that takes threads and memory */
+       CLI_ALL = 127
 };
 
 typedef struct cli_options cli_options;
@@ -89,6 +91,11 @@ struct cli_options {
     int dtype, progress, color;
     int verbosity;
     int json, force, strict, dry_run, tensors, check, stats, sweep;
+    const char *types, *shapes, *tokens, *model; /* of bench, as they were given            */
+    double seconds;                              /* 0: not given                            */
+    int acts;                                    /* the value of whit_bench_acts            */
+    int place;                                   /* the value of whit_bench_place           */
+    int pin, list;
     int top_given;
 };
 
@@ -192,6 +199,7 @@ enum { CLI_SIGNALS = 3 };
 
 typedef struct cli_progress {
     int style;                            /* CLI_PROGRESS_..; AUTO is the bar             */
+    int no_rate;                          /* what is done is not counted in bytes         */
     int shown;                            /* something was shown                          */
     double next;                          /* second at which the next one is due          */
     size_t width;                         /* of the bar that stands on the terminal       */
@@ -218,5 +226,6 @@ int cli_plan(const cli_options *opt);
 int cli_dequantize(const cli_options *opt);
 int cli_inspect(const cli_options *opt);
 int cli_compare(const cli_options *opt);
+int cli_bench(const cli_options *opt);
 
 #endif

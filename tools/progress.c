@@ -43,7 +43,7 @@ static double fraction(const whit_progress *p)
 
 static void show_bar(cli_progress *progress, const whit_progress *p)
 {
-    char name[NAME_CELLS + 1], line[160], bar[BAR_CELLS + 1], eta[32] = "";
+    char name[NAME_CELLS + 1], line[160], bar[BAR_CELLS + 1], eta[32] = "", rate[32] = "";
     double part = fraction(p);
     int full = (int)(part * BAR_CELLS);
     for (int i = 0; i < BAR_CELLS; i++) bar[i] = i < full ? '=' : i == full ? '>' : ' ';
@@ -52,8 +52,9 @@ static void show_bar(cli_progress *progress, const whit_progress *p)
         unsigned long left = (unsigned long)(p->seconds * (1.0 - part) / part + 0.5);
         snprintf(eta, sizeof eta, "  eta %lu:%02lu", left / 60, left % 60);
     }
-    double rate = p->seconds > 0 ? (double)p->done / p->seconds / 1e6 : 0.0;
-    snprintf(line, sizeof line, "[%s] %3d%% %5.0f MB/s%s  %s", bar, (int)(part * 100), rate, eta,
+    if (p->seconds > 0 && !progress->no_rate)
+        snprintf(rate, sizeof rate, " %5.0f MB/s", (double)p->done / p->seconds / 1e6);
+    snprintf(line, sizeof line, "[%s] %3d%%%s%s  %s", bar, (int)(part * 100), rate, eta,
              ascii_name(name, p->tensor));
     size_t width = strlen(line);
     if (width > LINE_CELLS) {
@@ -66,11 +67,14 @@ static void show_bar(cli_progress *progress, const whit_progress *p)
     progress->width = width;
 }
 
-static void show_plain(const whit_progress *p)
+static void show_plain(const cli_progress *progress, const whit_progress *p)
 {
-    char name[NAME_CELLS + 1];
-    fprintf(stderr, "whit: %3d%% %.1f of %.1f MB, %.1f s, %s\n", (int)(fraction(p) * 100),
-            (double)p->done / 1e6, (double)p->total / 1e6, p->seconds, ascii_name(name, p->tensor));
+    char name[NAME_CELLS + 1], amount[64] = "";
+    if (!progress->no_rate)
+        snprintf(amount, sizeof amount, " %.1f of %.1f MB,", (double)p->done / 1e6,
+                 (double)p->total / 1e6);
+    fprintf(stderr, "whit: %3d%%%s %.1f s, %s\n", (int)(fraction(p) * 100), amount, p->seconds,
+            ascii_name(name, p->tensor));
 }
 
 static void show_json(const whit_progress *p)
@@ -102,7 +106,7 @@ static int step(void *user, const whit_progress *p)
         show_bar(progress, p);
         break;
     case CLI_PROGRESS_PLAIN:
-        show_plain(p);
+        show_plain(progress, p);
         break;
     case CLI_PROGRESS_JSON:
         show_json(p);

@@ -59,6 +59,20 @@ const cli_command cli_commands[] = {
       "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"
       "largest share of the squared error first.\n",
       "whit compare Llama-3.1-8B/ out/ --top 3 --min-sqnr 15" },
+    { "bench", CLI_BENCH, cli_bench, 0, 1, "[matmul|quantize|memory]",
+      "measure what this machine does with packed weights",
+      "matmul, the default: products of packed weights with activations, in about a minute. Every\n"
+      "row says what share of the time the nearer bound asks for: reading the weights at the "
+      "speed\n"
+      "of this machine's memory, or the instructions at their peak; both are probed in the same "
+      "run,\n"
+      "before, between and after. quantize: the encoders, in million weights a second and core.\n"
+      "memory: reading and latency by size, on 2 MiB and 4 KiB pages.\n"
+      "\n"
+      "us min is the fastest call, median the middle one; the first two are dropped. A run whose\n"
+      "probes differ by more than 10 %, or that shared the processors, is marked noisy. --shape,\n"
+      "--tokens and --type take lists and are measured in every combination.\n",
+      "whit bench --type f16,int8-channel,int4-g128 --tokens 1,8 --shape 4096x14336" },
     { "help", CLI_HELP, run_help, 0, 1, "[COMMAND]", "explain whit or one of its commands",
       "The same text as whit COMMAND --help.\n", "whit help quantize" },
     { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL }
@@ -93,7 +107,7 @@ static int run_command(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     const char *isa = NULL;
-    if (opt->command->bit & CLI_JOBS) { /* a wrong WHIT_ISA stops here, not hours into a job */
+    if (opt->command->bit & CLI_WORK) { /* a wrong WHIT_ISA stops here, not hours into a job */
         whit_status st = whit_isa(&isa, &err);
         if (st != WHIT_OK) return cli_finish(opt, st, &err);
         cli_note(opt, "instruction set %s", isa);

@@ -19,11 +19,11 @@ for words in help --help -h 'help help'; do
 done
 
 run 0 help
-for command in quantize plan dequantize inspect compare help; do
+for command in quantize plan dequantize inspect compare bench help; do
     out_has "  $command "
 done
 
-for command in quantize plan dequantize inspect compare; do
+for command in quantize plan dequantize inspect compare bench; do
     run 0 help $command
     ends_with_example "$command "
     out_has "usage: whit $command " '--threads' '--max-memory' '--progress' '--color' '--help'

@@ -1,0 +1,137 @@
+# tests/cli/bench.sh - bench: every row and key is there, options go together or are refused, the
+# ceiling on memory is kept. How fast anything is, is not tested.
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/lib.sh"
+
+quick='--seconds 0.001 --max-memory 64MiB -T2'
+python=$(command -v python3 || :)
+[ -n "$python" ] || skip 'no python3: the JSON is not parsed'
+
+# shellcheck disable=SC2086 # $quick is several words
+{
+# The table.
+run 0 bench --shape 64x96,40x64 --tokens 1,17 $quick
+out_has 'cpu  ' 'read  ' 'peak  ' 'others  ' 'cold  ' '64x96, 1 token, cold' \
+    '64x96, 17 tokens, warm' '40x64, 1 token, cold' 'over f32'
+for type in f32 f16 int8-channel int4-g128 int4-g32 nf4-g64; do
+    check "not four rows of $type" test "$(grep -c "^$type .* [0-9]" "$out")" -eq 4
+done
+check 'int8-channel is not measured with q8' grep -q '^int8-channel  *q8 ' "$out"
+check 'nf4 is not measured with f32' grep -q '^nf4-g64  *f32 ' "$out"
+err_has 'cold weights come round after'
+run 0 bench matmul --shape 64x96 --type F16,int4 --acts f32 --warm --tokens 1 -q $quick
+empty "$out"
+empty "$err"
+run 0 bench --shape 64x96 --type F16,int4 --acts f32 --warm --tokens 1 $quick
+out_has '64x96, 1 token, warm'
+check 'int4 is not measured with f32' grep -q '^int4-g128  *f32 ' "$out"
+run 0 bench --shape 64x96 --type int8-g48,nf4,int8,f16 --acts q8 --tokens 20 --cold $quick
+err_has 'int8-g48: left out' 'nf4-g64: left out' 'decoded to float32'
+check 'rows that are left out' test "$(grep -c '^int8-g48\|^nf4' "$out")" -eq 0
+out_has '64x96, 20 tokens, cold'
+
+# JSON: one object, all keys.
+run 0 bench --shape 64x96 --tokens 1,17 --json $quick
+check 'not one line of JSON' test "$(wc -l <"$out")" -eq 1
+cp "$out" a.json
+run 0 bench --shape 64x96 --tokens 1,17 --json=b.json --seconds 0.001 --max-memory 64MiB -T1
+out_has '64x96, 1 token, cold'
+run 0 bench quantize --shape 64x96 --json=q.json $quick
+out_has 'Mweights/s' 'int4-g128        mse' 'bf16 '
+run 0 bench memory --json=m.json --max-memory 40MiB -T2
+out_has '2 MiB pages' '16 KiB'
+run 0 bench --model "$model" --tokens 1,17 --json=f.json $quick
+out_has '10 172x64' 'left out' 'model.norm.weight: fewer than two dimensions' '17 tokens:'
+run 0 bench --list --json=l.json
+out_has 'operation ' 'gemm_q4_q8 ' 'encode '
+}
+[ -z "$python" ] || check 'JSON' "$python" - <<'P'
+import json
+
+def load(name):
+    def refuse(text):
+        raise ValueError(text)
+    with open(name) as f:
+        j = json.load(f, parse_constant=refuse)
+    assert j["schema"] == 1 and j["command"] == "bench", name
+    return j
+
+machine = "cpu isa threads pages noisy stolen foreign rotation_bytes probe results".split()
+probe = "read_gbps read_gbps_low read_gbps_one read_bytes peak peak_one fork_join_us".split()
+row = ("op type acts rows cols tokens count bytes cold isa runs us_min us_median gbps gflops "
+       "read_gbps peak peak_gops pct_bw pct_peak pct_bound bound noisy checksum").split()
+a, b, q, m, f = [load(n + ".json") for n in "abqmf"]
+for j in (a, b, q, m, f):
+    assert all(j[k] is not None for k in machine), machine
+    assert all(j["probe"][k] is not None for k in probe), probe
+    assert all(r["noisy"] is j["noisy"] for r in j["results"])
+for j in (a, b, f):
+    for r in j["results"]:
+        assert all(r[k] is not None for k in row), r
+        assert r["us_min"] <= r["us_median"] and r["checksum"] < 2**53
+        assert r["bound"] in ("read", "compute") and r["peak"] in j["probe"]["peak"]
+key = lambda r: (r["type"], r["acts"], r["rows"], r["cols"], r["tokens"], r["checksum"])
+assert [key(r) for r in a["results"]] == [key(r) for r in b["results"]]
+assert a["threads"] == 2 and b["threads"] == 1 and len(a["results"]) == 12
+assert all(r["over_f32"] > 0 and r["over_f16"] > 0 for r in a["results"])
+for r in q["results"]:
+    assert r["op"] == "quantize" and r["mweights_per_core"] > 0 and r["us_min"] > 0, r
+assert [r["clip"] for r in q["results"]].count("mse") == 2
+pages = [r["pages"] for r in m["results"]]
+assert pages == sorted(pages) and set(pages) == {"2m", "4k"} and len(pages) % 2 == 0
+assert all(r["gbps"] > 0 and r["latency_ns"] > 0 for r in m["results"])
+one = [r for r in f["results"] if r["tokens"] == 1]
+total = sum(r["count"] * r["us_min"] for r in one)
+assert abs(total - f["token_us_min"]) < 1e-6 * total
+assert sum(r["count"] for r in one) == 36 # 7 in each of 5 layers, and the embedding as the head
+assert sum(r["rows"] * r["cols"] * r["count"] for r in one) == 226560 + 512 * 64
+assert len(f["left_out"]) == 11
+entries = load("l.json")["list"]
+ops = {e["op"] for e in entries}
+for op in ops:
+    states = [e["state"] for e in entries if e["op"] == op]
+    assert states.count("serves") == 1, op
+assert all((e["state"] == "none") == bool(e["reason"]) for e in entries)
+P
+
+# A quantized model is measured as it is.
+run 0 quantize "$model" -o q.safetensors --scheme int4-g32 -q
+# shellcheck disable=SC2086
+run 0 bench --model q.safetensors $quick
+check 'its codes are not multiplied' grep -q '10 172x64  *int4-g32  *q8 ' "$out"
+check 'the head is not in its type' grep -q ' 1 512x64  *f16  *f32 ' "$out"
+
+# The cap names the level that serves.
+export WHIT_ISA=scalar
+run 0 bench --list
+checks=$((checks + 1))
+[ "$(grep -c '^[a-z0-9_]*  *serves ' "$out")" -eq "$(grep -c '^[a-z]*_[a-z0-9_]*  *[sy]\|^encode' "$out")" ] ||
+    fail 'a capped level serves something'
+export WHIT_ISA=nonsense
+refused 2 'WHIT_ISA=nonsense' bench --list
+unset WHIT_ISA
+
+# Refused.
+refused 2 "'quantise' is no bench; try: matmul, quantize or memory" bench quantise
+refused 2 'unexpected argument' bench matmul memory
+refused 2 "'int9'" bench --type int9
+refused 2 "'keep' is no type of weights" bench --type keep
+refused 2 "'4x' is no shape" bench --shape 4x
+refused 2 "'0' is no number of tokens" bench --tokens 0
+refused 2 "--acts takes f32|q8, not 'q4'" bench --acts q4
+refused 2 '--threads takes a number from 0 to 256' bench --threads 257
+refused 2 '--seconds takes' bench --seconds=-1
+refused 2 '--seconds takes' bench --seconds inf
+for pair in 'quantize --cold' 'quantize --tokens=1' 'quantize --acts=f32' 'memory --type=f16' \
+    'memory --shape=4x4' 'memory --seconds=1' 'matmul --clip=mse' "quantize --model=x"; do
+    # shellcheck disable=SC2086
+    refused 2 "has no meaning for ${pair%% *}" bench $pair
+done
+refused 2 '--type has no meaning with --model' bench --model x --type f16
+refused 2 '--cold has no meaning with --list' bench --list --cold
+refused 2 'f32 is what the encoders read' bench quantize --type f32
+refused 1 'try: --max-memory' bench --max-memory 1MiB
+refused 1 'no-such-model' bench --model no-such-model
+refused 2 'b.json: exists; try: --force' bench --list --json=b.json
+only a.json b.json q.json m.json f.json l.json q.safetensors
+finish
