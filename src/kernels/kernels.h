@@ -166,7 +166,7 @@ typedef struct wh_variant {
     wh_decode_fn *decode;
     wh_tile_fn *tile;
     unsigned tokens; /* tile: most tokens of a strip */
-    unsigned panels; /* gemm: panels it likes at once; tile: most panels */
+    unsigned panels; /* gemm, gemv: panels it likes at once; tile: most panels */
 } wh_variant;
 
 typedef enum wh_op {
