@@ -12,11 +12,12 @@
 static inline float wh_f16_to_f32(uint16_t h)
 {
     /* Exponent and mantissa moved in place read as f * 2^-112, subnormals included; the product
-     * with 2^112 is exact. Infinity and NaN land on 2^16 and above and get the top exponent. */
+     * with 2^112 is exact. Infinity and NaN land on 2^16 and above and get the top exponent, NaN
+     * becomes quiet, as in hardware. */
     uint32_t sign = (uint32_t)(h & 0x8000) << 16;
     float f = wh_bits_f32((uint32_t)(h & 0x7fff) << 13) * 0x1p112f;
-    uint32_t special = f >= 65536.0f ? 0x7f800000u : 0u;
-    return wh_bits_f32(wh_f32_bits(f) | special | sign);
+    uint32_t special = f >= 65536.0f ? 0x7f800000u : 0u, quiet = f > 65536.0f ? 0x400000u : 0u;
+    return wh_bits_f32(wh_f32_bits(f) | special | quiet | sign);
 }
 
 static inline uint16_t wh_f32_to_f16(float f)

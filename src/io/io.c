@@ -192,6 +192,7 @@ static whit_status open_file(whit_file **out, const char *path, const whit_raw_o
     whit_file *file = wh_calloc(1, sizeof *file);
     if (!file) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to open a file");
     whit_status st = WHIT_OK;
+    file->cvt = wh_cvt_select();
     file->path = wh_io_text(file, path, strlen(path));
     if (!file->path) {
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory to open a file");

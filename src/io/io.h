@@ -11,6 +11,7 @@
 #include <whit/file.h>
 #include "base/error.h"
 #include "base/names.h"
+#include "tensor/cvt.h"
 
 #define WH_IO_MAX_TENSORS 10000000u
 #define WH_IO_MAX_META 100000u
@@ -60,6 +61,7 @@ typedef struct wh_shard {
 
 struct whit_file {
     const char *path; /* as given */
+    const wh_cvt_ops *cvt;
     int is_folder, has_index;
     const whit_raw_options *raw; /* while it is opened: the caller's, where he says what it is */
     whit_tensor *tensors;

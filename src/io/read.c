@@ -56,7 +56,7 @@ whit_status wh_io_read_f32(const whit_file *file, size_t index, uint64_t first, 
         n = count - done < most ? count - done : most;
         whit_status st =
             wh_file_pread(s->fd, s->path, t->offset + (first + done) * size, raw, n * size, err);
-        if (st == WHIT_OK) st = whit_dtype_to_f32(t->dtype, raw, n, dst + done);
+        if (st == WHIT_OK) st = wh_cvt_to_f32(file->cvt, t->dtype, raw, n, dst + done);
         if (st != WHIT_OK) return st;
     }
     return WHIT_OK;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "io/io.h"
 #include "job/plan.h"
 #include "job/report.h"
 #include "job/stream.h"
@@ -89,8 +90,9 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     size_t n = (size_t)(r.rows * r.cols), size = whit_dtype_bits(j->dtype) / 8;
     whit_status st = whit_source_read_f32(j->source, i, r.r0, r.rows, r.c0, r.cols, w->w, err);
     if (st != WHIT_OK) return st;
-    whit_dtype_from_f32(j->dtype, w->w, n, w->out);
-    whit_dtype_to_f32(j->dtype, w->out, n, w->scratch);
+    const wh_cvt_ops *cvt = whit_source_file(j->source)->cvt;
+    wh_cvt_from_f32(cvt, j->dtype, w->w, n, w->out);
+    wh_cvt_to_f32(cvt, j->dtype, w->out, n, w->scratch);
     whit_quant_stats ignored = { 0 };
     st = wh_convert_measure(w->w, w->scratch, n, &r, "--dtype f32", &ignored, err);
     if (st != WHIT_OK) {

@@ -18,15 +18,24 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "io/io.h"
 #include "job/report.h"
 #include "job/span.h"
 #include "quant/nested.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
+/* Made once for the tiles of an entry that a worker takes one after the other. */
+typedef struct coder {
+    size_t number; /* 1 + entry, 0: none yet */
+    wh_quantizer q;
+} coder;
+
 typedef struct run {
     const whit_plan *plan;
+    const wh_cvt_ops *cvt;
     wh_worker *workers;
+    coder *coder; /* [threads] */
     unsigned threads;
     wh_fixed **fixed;        /* [count]: scales of entries that span tiles, else NULL */
     float *scale2;           /* [count]: of nvfp4 */
@@ -97,8 +106,8 @@ static whit_status convert_tile(const run *r, size_t i, const wh_rect *rect, wh_
     if (st != WHIT_OK) return st;
     if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
         w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, limit, w->w);
-    whit_dtype_from_f32(type, w->w, n, w->out);
-    whit_dtype_to_f32(type, w->out, n, w->scratch);
+    wh_cvt_from_f32(r->cvt, type, w->w, n, w->out);
+    wh_cvt_to_f32(r->cvt, type, w->out, n, w->scratch);
     st = wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero, or --rule 'NAME=keep'",
                             &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
@@ -190,7 +199,7 @@ static whit_status write_fake(const run *r, size_t i, const wh_rect *rect, const
             whit_dequantize(t->codes + at, &scale, t->zero ? t->zero + k : NULL, 1, m, &one,
                             w->w + at, NULL);
         }
-    whit_dtype_from_f32(s->tensor.dtype, w->w, n, w->out);
+    wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->w, n, w->out);
     return write_rect(r, r->plan->spot[i][0], rect, s->cols * size,
                       (rect->r0 * s->cols + rect->c0) * size, w->out, (size_t)rect->cols * size,
                       err);
@@ -209,13 +218,26 @@ static void decode_nested(const wh_nested *n, const wh_tile *t, float *scale, si
                                     n->absmax[(first + i) / WH_NESTED_BLOCK], n->offset);
 }
 
-static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_worker *w,
+static whit_status coder_of(const run *r, unsigned worker, size_t i, const wh_quantizer **q,
+                            whit_error *err)
+{
+    coder *c = &r->coder[worker];
+    float scale2 = r->scale2[i] > 0 ? r->scale2[i] : 1.0f; /* a trial has not looked for it */
+    *q = &c->q;
+    if (c->number == i + 1) return WHIT_OK;
+    c->number = 0;
+    whit_status st = wh_plan_quantizer(r->plan, i, scale2, &c->q, err);
+    if (st == WHIT_OK) c->number = i + 1;
+    return st;
+}
+
+static whit_status encode_tile(const run *r, unsigned worker, size_t i, const wh_rect *rect,
                                whit_error *err)
 {
     const whit_plan_entry *e = &r->plan->entry[i];
-    wh_quantizer q;
-    float scale2 = r->scale2[i] > 0 ? r->scale2[i] : 1.0f; /* a trial has not looked for it */
-    whit_status st = wh_plan_quantizer(r->plan, i, scale2, &q, err);
+    const wh_quantizer *q;
+    wh_worker *w = &r->workers[worker];
+    whit_status st = coder_of(r, worker, i, &q, err);
     if (st == WHIT_OK) st = read_weights(r, e, rect, w->w, err);
     if (st != WHIT_OK) return st;
     wh_tile t = { .w = w->w,
@@ -224,36 +246,36 @@ static whit_status encode_tile(const run *r, size_t i, const wh_rect *rect, wh_w
                   .group = (size_t)rect->cols,
                   .codes = w->codes,
                   .scale = w->scale,
-                  .zero = q.scheme.asym ? w->zero : NULL,
+                  .zero = q->scheme.asym ? w->zero : NULL,
                   .scratch = w->scratch,
                   .row0 = rect->r0,
                   .col0 = rect->c0,
                   .stats = &w->stats };
-    if (q.scheme.group && q.scheme.group < t.cols) t.group = q.scheme.group;
-    if (q.scheme.gran == WHIT_GRAN_BLOCK) {
-        t.block_rows = q.scheme.block_rows;
+    if (q->scheme.group && q->scheme.group < t.cols) t.group = q->scheme.group;
+    if (q->scheme.gran == WHIT_GRAN_BLOCK) {
+        t.block_rows = q->scheme.block_rows;
         t.gather = (float *)(void *)w->out; /* not needed before the codes are packed */
         size_t high = t.block_rows < t.rows ? t.block_rows : t.rows;
         t.gather_codes = w->out + sizeof(float) * high * t.group;
     }
-    if (q.scheme.dq && r->nested[i].code) {
+    if (q->scheme.dq && r->nested[i].code) {
         decode_nested(&r->nested[i], &t, w->scale, (size_t)e->source->cols);
         t.given = w->scale;
     }
     if (r->fixed[i])
-        t.fixed = &r->fixed[i][q.scheme.gran == WHIT_GRAN_TENSOR ? 0 : rect->r0];
-    else if (q.scheme.gran == WHIT_GRAN_TENSOR) { /* the whole tensor is this tile: one region */
+        t.fixed = &r->fixed[i][q->scheme.gran == WHIT_GRAN_TENSOR ? 0 : rect->r0];
+    else if (q->scheme.gran == WHIT_GRAN_TENSOR) { /* the whole tensor is this tile: one region */
         t.group = t.cols = t.rows * t.cols;
         t.rows = 1;
     }
-    st = wh_tile_encode(&q, &t, err);
+    st = wh_tile_encode(q, &t, err);
     if (st == WHIT_ERR_NUMERIC && t.rows != rect->rows) {
         t.rows = (size_t)rect->rows;
         t.cols = (size_t)rect->cols;
         wh_tile_not_finite(&t, err);
     }
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
-    if (r->plan->fake) return write_fake(r, i, rect, &q, &t, w, err);
+    if (r->plan->fake) return write_fake(r, i, rect, q, &t, w, err);
     st = write_codes(r, i, rect, w, err);
     if (st != WHIT_OK) return st;
     size_t high = t.block_rows ? t.block_rows : 1;
@@ -276,13 +298,18 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     case WHIT_TO_F32:
         return convert_tile(r, i, &rect, w, err);
     default:
-        return encode_tile(r, i, &rect, w, err);
+        return encode_tile(r, worker, i, &rect, err);
     }
 }
 
 whit_status wh_run_try(const whit_plan *plan, uint64_t tile, wh_worker *worker, whit_error *err)
 {
-    run r = { .plan = plan, .workers = worker, .threads = 1 };
+    coder one = { 0 };
+    run r = { .plan = plan,
+              .cvt = whit_source_file(plan->source)->cvt,
+              .workers = worker,
+              .coder = &one,
+              .threads = 1 };
     r.fixed = wh_calloc(plan->count, sizeof *r.fixed);
     r.scale2 = wh_calloc(plan->count, sizeof *r.scale2);
     r.nested = wh_calloc(plan->count, sizeof *r.nested);
@@ -398,11 +425,12 @@ static uint64_t total_work(const whit_plan *plan)
 static whit_status allocate(run *r, whit_error *err)
 {
     r->workers = wh_workers_make(r->threads, wh_numbering_largest(&r->plan->tiles));
+    r->coder = wh_calloc(r->threads, sizeof *r->coder);
     r->fixed = wh_calloc(r->plan->count, sizeof *r->fixed);
     r->stats = wh_calloc(r->plan->count, sizeof *r->stats);
     r->scale2 = wh_calloc(r->plan->count, sizeof *r->scale2);
     r->nested = wh_calloc(r->plan->count, sizeof *r->nested);
-    return r->workers && r->fixed && r->stats && r->scale2 && r->nested
+    return r->workers && r->coder && r->fixed && r->stats && r->scale2 && r->nested
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          r->threads);
@@ -413,7 +441,9 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     if (report) *report = NULL;
     if (!plan || !plan->target.path)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_run: the plan has no output");
-    run r = { .plan = plan, .threads = plan->totals.threads };
+    run r = { .plan = plan,
+              .cvt = whit_source_file(plan->source)->cvt,
+              .threads = plan->totals.threads };
     whit_status st = allocate(&r, err);
     if (st == WHIT_OK)
         st = wh_target_open(&plan->target, plan->source, plan->job.force, &r.set, err);
@@ -434,6 +464,7 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     }
     for (size_t i = 0; r.fixed && i < plan->count; i++) free(r.fixed[i]);
     for (size_t i = 0; r.nested && i < plan->count; i++) wh_nested_free(&r.nested[i]);
+    free(r.coder);
     free(r.nested);
     free(r.fixed);
     free(r.stats);

@@ -1,7 +1,6 @@
 /* src/tensor/dtype.c - one row per element type, and conversions of arrays to and from float32.
  *
- * The F16 and BF16 loops are written so that a compiler vectorises them at the baseline; they
- * follow src/base/half.c bit for bit. No quantized types: those are schemes, not element types.
+ * F16 and BF16 are in cvt.c. No quantized types: those are schemes, not element types.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/tensor.h>
@@ -11,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/half.h"
+#include "tensor/cvt.h"
 
 static void from_f64(const uint8_t *src, size_t n, float *dst)
 {
@@ -29,12 +29,12 @@ static void from_f32(const uint8_t *src, size_t n, float *dst)
 
 static void from_f16(const uint8_t *src, size_t n, float *dst)
 {
-    for (size_t i = 0; i < n; i++) dst[i] = wh_f16_to_f32(wh_load16(src + 2 * i));
+    wh_cvt_scalar.from_f16(src, n, dst);
 }
 
 static void from_bf16(const uint8_t *src, size_t n, float *dst)
 {
-    for (size_t i = 0; i < n; i++) dst[i] = wh_bf16_to_f32(wh_load16(src + 2 * i));
+    wh_cvt_scalar.from_bf16(src, n, dst);
 }
 
 /* An octet has 256 values: a table for the call is cheaper than the arithmetic. */
@@ -154,10 +154,10 @@ whit_status whit_dtype_from_f32(whit_dtype dtype, const float *src, size_t count
         for (size_t i = 0; i < count; i++) wh_store32(out + 4 * i, wh_f32_bits(src[i]));
         return WHIT_OK;
     case WHIT_F16:
-        for (size_t i = 0; i < count; i++) wh_store16(out + 2 * i, wh_f32_to_f16(src[i]));
+        wh_cvt_scalar.to_f16(src, count, out);
         return WHIT_OK;
     case WHIT_BF16:
-        for (size_t i = 0; i < count; i++) wh_store16(out + 2 * i, wh_f32_to_bf16(src[i]));
+        wh_cvt_scalar.to_bf16(src, count, out);
         return WHIT_OK;
     case WHIT_F8_E4M3:
     case WHIT_F8_E5M2: {
