@@ -82,13 +82,17 @@ static float near_limit(check_rng *rng)
     return wh_bits_f32(bits | (check_below(rng, 2) ? 0x80000000u : 0));
 }
 
-enum { TIES = FLOAT_FILLS, LIMIT, HIGH, LARGEST, QACT_FILLS };
+enum { TIES = FLOAT_FILLS, LIMIT, HIGH, LARGEST, BOTTOM, ANYWHERE, QACT_FILLS };
 
-/* Ties: the largest is 127 (inverse 1) and the others are halves. */
+/* Ties: the largest is 127 (inverse 1) and the others are halves. Bottom: normal, but 127 / m is
+ * out of range; anywhere: each 32 inputs of another magnitude. */
 static void fill(float *x, size_t n, int how, check_rng *rng)
 {
     if (how < FLOAT_FILLS) acts_floats(x, n, (float_fill)how, rng);
+    int exponent = 0;
     for (size_t i = 0; i < n && how >= FLOAT_FILLS; i++) {
+        if (i % 32 == 0) exponent = (int)check_below(rng, how == BOTTOM ? 10 : 276) - 149 + 20;
+        if (how == BOTTOM || how == ANYWHERE) x[i] = ldexpf(check_f32(rng), exponent);
         if (how == TIES)
             x[i] = i % 32 == 5 ? -127.0f : (float)((int)check_below(rng, 507) - 253) * 0.5f;
         if (how == LIMIT) x[i] = near_limit(rng) * (i % 4 ? 0.3f : 1.0f);
