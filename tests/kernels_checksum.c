@@ -1,4 +1,5 @@
-/* tests/kernels_checksum.c - the bits of whit_matmul, whatever the machine and the build.
+/* tests/kernels_checksum.c - the bits of whit_matmul and whit_syrk, whatever the machine and the
+ * build.
  *
  * Fixed weights and activations, all made from integers, are multiplied; a line has the operation,
  * the type, the activations, rows, cols, tokens and the FNV-1a sum of the bits of the result. With
@@ -55,6 +56,11 @@ static const checksum_case more[] = {
     { "int4-channel", WHIT_ACTS_F32, 3, 65536 + 96, 2 },
     { "int4-g128", WHIT_ACTS_Q8, 272, 256, 8 },
 };
+
+/* whit_syrk: tokens in one block and in several, columns with a tail. */
+static const struct {
+    size_t tokens, cols;
+} squares[] = { { 1, 5 }, { 33, 100 }, { 600, 49 }, { 17, 260 } };
 
 /* ---- inputs ---- */
 
@@ -173,15 +179,29 @@ static uint64_t sum_of(whit_context *context, const checksum_case *c)
     return sum;
 }
 
-static const char *line_of(whit_context *context, const checksum_case *c, char line[160])
+static const char *square_line(whit_context *context, size_t n, char line[160])
 {
-    snprintf(line, 160, "matmul %s %s %zu %zu %zu %016llx", c->type,
-             c->acts == WHIT_ACTS_Q8 ? "q8" : "f32", c->rows, c->cols, c->tokens,
-             (unsigned long long)sum_of(context, c));
+    const size_t tokens = squares[n].tokens, cols = squares[n].cols;
+    check_rng rng = { tokens * 1009 + cols };
+    whit_error err = { WHIT_OK, "" };
+    float *x = need(tokens * cols, sizeof *x), *h = need(cols * cols, sizeof *h);
+    for (size_t i = 0; i < tokens * cols; i++) x[i] = check_f32(&rng);
+    for (size_t i = 0; i < cols * cols; i++) h[i] = check_f32(&rng);
+    if (whit_syrk(context, x, tokens, cols, h, &err) != WHIT_OK) die("syrk", &err);
+    snprintf(line, 160, "syrk f32 f32 %zu %zu %zu %016llx", cols, cols, tokens,
+             (unsigned long long)fnv(h, cols * cols));
+    free(x);
+    free(h);
     return line;
 }
 
-/* Case n; 0 where there is none. */
+/* Integer codes that a kernel multiplies as they are. */
+static int has_q8(const checksum_case *c)
+{
+    return strncmp(c->type, "int", 3) == 0 && strcmp(c->type, "int4-g48") != 0;
+}
+
+/* Product n; 0 where there is none. */
 static int case_at(size_t n, checksum_case *c)
 {
     const size_t all = COUNT(types) * COUNT(shapes) * 2;
@@ -198,10 +218,22 @@ static int case_at(size_t n, checksum_case *c)
     return 1;
 }
 
-/* Integer codes that a kernel multiplies as they are. */
-static int has_q8(const checksum_case *c)
+static const char *product_line(whit_context *context, const checksum_case *c, char line[160])
 {
-    return strncmp(c->type, "int", 3) == 0 && strcmp(c->type, "int4-g48") != 0;
+    snprintf(line, 160, "matmul %s %s %zu %zu %zu %016llx", c->type,
+             c->acts == WHIT_ACTS_Q8 ? "q8" : "f32", c->rows, c->cols, c->tokens,
+             (unsigned long long)sum_of(context, c));
+    return line;
+}
+
+/* Calls each(ctx, line) with every line. */
+static void each_line(whit_context *context, void (*each)(void *ctx, const char *line), void *ctx)
+{
+    char line[160];
+    checksum_case c;
+    for (size_t n = 0; case_at(n, &c); n++)
+        if (c.acts != WHIT_ACTS_Q8 || has_q8(&c)) each(ctx, product_line(context, &c, line));
+    for (size_t n = 0; n < COUNT(squares); n++) each(ctx, square_line(context, n, line));
 }
 
 static whit_context *open_context(unsigned threads)
@@ -216,43 +248,47 @@ static whit_context *open_context(unsigned threads)
     return context;
 }
 
+typedef struct expected {
+    FILE *f;
+    unsigned threads;
+} expected;
+
+static void check_line(void *ctx, const char *line)
+{
+    const expected *e = ctx;
+    char want[160];
+    if (!fgets(want, sizeof want, e->f)) want[0] = 0;
+    want[strcspn(want, "\n")] = 0;
+    CHECK(strcmp(line, want) == 0, "%u threads: %s, not %s", e->threads, line, want);
+}
+
 static void check_file(const char *path, unsigned threads)
 {
-    whit_context *context = open_context(threads);
-    char line[160], want[160];
-    checksum_case c;
-    FILE *f = fopen(path, "r");
-    if (!f) {
+    expected e = { fopen(path, "r"), threads };
+    if (!e.f) {
         perror(path);
         exit(1);
     }
-    for (size_t n = 0; case_at(n, &c); n++) {
-        if (c.acts == WHIT_ACTS_Q8 && !has_q8(&c)) continue;
-        if (!fgets(want, sizeof want, f)) want[0] = 0;
-        want[strcspn(want, "\n")] = 0;
-        line_of(context, &c, line);
-        CHECK(strcmp(line, want) == 0, "%u threads: %s, not %s", threads, line, want);
-    }
-    CHECK(!fgets(want, sizeof want, f), "%s: more lines than cases", path);
-    fclose(f);
+    whit_context *context = open_context(threads);
+    each_line(context, check_line, &e);
+    CHECK(fgetc(e.f) == EOF, "%s: more lines than cases", path);
     whit_context_close(context);
+    fclose(e.f);
 }
 
-static void print_lines(void)
+static void print_line(void *ctx, const char *line)
 {
-    whit_context *context = open_context(1);
-    char line[160];
-    checksum_case c;
-    for (size_t n = 0; case_at(n, &c); n++)
-        if (c.acts != WHIT_ACTS_Q8 || has_q8(&c)) printf("%s\n", line_of(context, &c, line));
-    whit_context_close(context);
+    (void)ctx;
+    puts(line);
 }
 
 int main(int argc, char **argv)
 {
     const char *set = getenv("WHIT_GOLDEN_THREADS");
     if (argc < 2) {
-        print_lines();
+        whit_context *context = open_context(1);
+        each_line(context, print_line, NULL);
+        whit_context_close(context);
         return 0;
     }
     char *at = NULL;
