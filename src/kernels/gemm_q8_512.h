@@ -1,10 +1,11 @@
 /* src/kernels/gemm_q8_512.h - the loops of the integer products in 512-bit vectors.
  *
- * A lane is a row. Two panels go together, so that each load of activations serves both, and up to
- * TILE tokens, whose int32 sums stay in registers; float sums wait in the first-level cache. The
- * inputs are taken in blocks that the first-level cache holds, so that more tokens than a tile find
- * the codes there, and each block asks for the next one's memory. Not here: the products
- * themselves, which each file brings for its instruction set (gemm_form).
+ * A lane is a row. Up to TILE tokens meet two panels at once, so that each load of activations
+ * serves both; their int32 sums stay in registers, their float sums in the first-level cache. The
+ * inputs are taken in blocks that this cache holds, so that more tokens than a tile find the codes
+ * there, and each block asks for the memory of the next. One token, where memory is all that
+ * counts, meets one panel: a single stream through the weight is read fastest. Not here: the
+ * products themselves, which each file brings for its instruction set (gemm_form).
  *
  * Only static functions: a file that includes this is built for AVX-512.
  *
@@ -27,16 +28,17 @@
 #endif
 
 enum {
-    TILE = 8,  /* tokens: 2 panels of sums take half of the registers */
-    UNIT = 32, /* inputs of one call of `products`; steps are multiples of it, or end the row */
-    LINE = 64, /* octets */
-    BLOCK = 64 /* lines; a power of two, so that it divides WH_LONG_STEP */
+    TILE = 8,   /* tokens: with two panels, half of the registers */
+    UNIT = 32,  /* inputs of one call of `products`; steps are multiples of it, or end the row */
+    LINE = 64,  /* octets */
+    BLOCK = 64, /* lines; a power of two, so that it divides WH_LONG_STEP */
+    AHEAD = 128 /* lines from where a single panel is to what is fetched */
 };
 
 /* Adds to sum[panel][token] the products of `lines` lines of each panel, at most UNIT inputs, with
  * the activations at x + 64 * token. */
 typedef void products_fn(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
-                         const int8_t *x, unsigned tokens);
+                         const int8_t *x, unsigned panels, unsigned tokens);
 
 typedef struct gemm_form {
     products_fn *products;
@@ -44,10 +46,10 @@ typedef struct gemm_form {
     int offset;         /* what `products` takes from each code by itself */
 } gemm_form;
 
-/* Some inputs of two panels: whole steps, or a piece of a longer one. */
+/* Some inputs of a panel or two: whole steps, or a piece of a longer one. */
 typedef struct gemm_block {
     const wh_gemm_args *a;
-    size_t panel[2]; /* the same one twice where the range ends odd */
+    size_t panel[2]; /* the same one twice where a range of pairs ends odd */
     size_t k0, k1;
     size_t ahead, ahead_scale; /* octets from here to the block that comes next */
     float acc[WH_TOKENS][2][WH_PANEL];
@@ -70,6 +72,9 @@ typedef struct gemm_spot {
     int start; /* offset - centre */
     const float *sx;
     const int32_t *xsum; /* of the step, from the tile's first token on */
+    const int8_t *x;     /* of the row, likewise */
+    size_t chunk;        /* octets of activations from 64 inputs to the next */
+    size_t ahead, ahead_scale;
     float (*acc)[2][WH_PANEL];
 } gemm_spot;
 
@@ -85,7 +90,8 @@ INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
     return _mm512_sub_epi32(_mm512_set1_epi32(offset), _mm512_cvtepu8_epi32(octets));
 }
 
-INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, unsigned tokens)
+INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, unsigned panels,
+                      unsigned tokens)
 {
     if (!at->zero[0]) { /* the same for both panels */
         const __m512i start = _mm512_set1_epi32(at->start);
@@ -94,27 +100,28 @@ INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, uns
             sum[0][j] = sum[1][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
         return;
     }
-    const __m512i start0 = minus_zeros(at->zero[0], offset);
-    const __m512i start1 = minus_zeros(at->zero[1], offset);
     UNROLL
-    for (unsigned j = 0; j < tokens; j++) {
-        sum[0][j] = _mm512_mullo_epi32(start0, _mm512_set1_epi32(at->xsum[j]));
-        sum[1][j] = _mm512_mullo_epi32(start1, _mm512_set1_epi32(at->xsum[j]));
+    for (unsigned i = 0; i < panels; i++) {
+        const __m512i start = minus_zeros(at->zero[i], offset);
+        UNROLL
+        for (unsigned j = 0; j < tokens; j++)
+            sum[i][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
     }
 }
 
-INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned tokens)
+INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned panels,
+                       unsigned tokens)
 {
-    const __m512 sw0 = scales(at->scale[0], at->scale_bytes);
-    const __m512 sw1 = scales(at->scale[1], at->scale_bytes);
     UNROLL
-    for (unsigned j = 0; j < tokens; j++) {
-        float(*acc)[WH_PANEL] = at->acc[j];
-        const __m512 sx = _mm512_set1_ps(at->sx[j]);
-        const __m512 s0 = _mm512_mul_ps(sw0, sx), s1 = _mm512_mul_ps(sw1, sx);
-        const __m512 i0 = _mm512_cvtepi32_ps(sum[0][j]), i1 = _mm512_cvtepi32_ps(sum[1][j]);
-        _mm512_storeu_ps(acc[0], _mm512_fmadd_ps(i0, s0, _mm512_loadu_ps(acc[0])));
-        _mm512_storeu_ps(acc[1], _mm512_fmadd_ps(i1, s1, _mm512_loadu_ps(acc[1])));
+    for (unsigned i = 0; i < panels; i++) {
+        const __m512 sw = scales(at->scale[i], at->scale_bytes);
+        UNROLL
+        for (unsigned j = 0; j < tokens; j++) {
+            float *acc = at->acc[j][i];
+            const __m512 scale = _mm512_mul_ps(sw, _mm512_set1_ps(at->sx[j]));
+            const __m512 whole = _mm512_cvtepi32_ps(sum[i][j]);
+            _mm512_storeu_ps(acc, _mm512_fmadd_ps(whole, scale, _mm512_loadu_ps(acc)));
+        }
     }
 }
 
@@ -137,19 +144,18 @@ INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsi
     }
 }
 
-/* n inputs of one step. */
-INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t n,
-                     size_t ahead, const int8_t *x, size_t k, size_t chunk, unsigned tokens)
+/* n inputs of one step, from input k on. */
+INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t k, size_t n,
+                     unsigned panels, unsigned tokens)
 {
     const size_t most = UNIT / f->line_inputs;
     for (size_t i = 0; i < n; i += UNIT, k += UNIT) {
         const size_t rest = (n - i + f->line_inputs - 1) / f->line_inputs;
         UNROLL
-        for (size_t t = 0; t < most; t++) {
-            fetch(at->line[0] + t * LINE, ahead);
-            fetch(at->line[1] + t * LINE, ahead);
-        }
-        f->products(sum, at->line, rest < most ? rest : most, x + k / 64 * chunk + k % 64, tokens);
+        for (size_t t = 0; t < most * panels; t++)
+            fetch(at->line[t % panels] + t / panels * LINE, at->ahead);
+        f->products(sum, at->line, rest < most ? rest : most, at->x + k / 64 * at->chunk + k % 64,
+                    panels, tokens);
         at->line[0] += most * LINE;
         at->line[1] += most * LINE;
     }
@@ -163,6 +169,10 @@ INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
                      .start = f->offset - w->centre,
                      .sx = s->a->scale + step,
                      .xsum = s->a->sum + step,
+                     .x = s->a->codes + j0 * 64,
+                     .chunk = s->a->tokens * 64,
+                     .ahead = s->ahead,
+                     .ahead_scale = s->ahead_scale,
                      .acc = s->acc + j0 };
     for (int i = 0; i < 2; i++) {
         const size_t scale = (s->panel[i] * w->groups + g) * WH_PANEL;
@@ -181,31 +191,30 @@ INLINE void next_group(gemm_spot *at)
     }
 }
 
-/* The block times `tokens` tokens from j0 on. */
-INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned tokens)
+/* The block times `tokens` tokens from j0 on. One panel has its row in one block. */
+INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned panels, unsigned tokens)
 {
     const whit_weight *w = s->a->w;
     const size_t step = w->int_step, group = w->group, cols = w->cols, k1 = s->k1;
-    const size_t stride = s->a->tokens, ahead = s->ahead, ahead_scale = s->ahead_scale;
-    const int8_t *x = s->a->codes + j0 * 64;
+    const size_t stride = s->a->tokens;
     gemm_spot at = first_spot(s, f, j0);
     size_t k = s->k0, next = k / step * step + step, change = k / group * group + group;
     int open = k + step != next; /* by the block before */
     while (k < k1) {
         const size_t end = next < k1 ? next : k1;
         __m512i sum[2][TILE];
-        fetch(at.scale[0], ahead_scale);
-        fetch(at.scale[1], ahead_scale);
-        if (open)
+        UNROLL
+        for (unsigned i = 0; i < panels; i++) fetch(at.scale[i], at.ahead_scale);
+        if (panels == 2 && open)
             resume_step(sum, s->sum + j0, tokens);
         else
-            open_step(sum, &at, f->offset, tokens);
-        run_step(sum, &at, f, end - k, ahead, x, k, stride * 64, tokens);
-        if (end < next && end < cols) {
+            open_step(sum, &at, f->offset, panels, tokens);
+        run_step(sum, &at, f, k, end - k, panels, tokens);
+        if (panels == 2 && end < next && end < cols) {
             keep_step(sum, s->sum + j0, tokens);
             return;
         }
-        close_step(sum, &at, tokens);
+        close_step(sum, &at, panels, tokens);
         open = 0;
         at.sx += stride;
         at.xsum += stride;
@@ -222,35 +231,35 @@ INLINE void run_block(gemm_block *s, const gemm_form *f, size_t j0, unsigned tok
 {
     switch (tokens) {
     case 1:
-        run_tile(s, f, j0, 1);
+        run_tile(s, f, j0, 1, 1);
         break;
     case 2:
-        run_tile(s, f, j0, 2);
+        run_tile(s, f, j0, 2, 2);
         break;
     case 3:
-        run_tile(s, f, j0, 3);
+        run_tile(s, f, j0, 2, 3);
         break;
     case 4:
-        run_tile(s, f, j0, 4);
+        run_tile(s, f, j0, 2, 4);
         break;
     case 5:
-        run_tile(s, f, j0, 5);
+        run_tile(s, f, j0, 2, 5);
         break;
     case 6:
-        run_tile(s, f, j0, 6);
+        run_tile(s, f, j0, 2, 6);
         break;
     case 7:
-        run_tile(s, f, j0, 7);
+        run_tile(s, f, j0, 2, 7);
         break;
     default:
-        run_tile(s, f, j0, 8);
+        run_tile(s, f, j0, 2, 8);
     }
 }
 
 /* run_block with the form of a file. */
 typedef void block_fn(gemm_block *s, size_t j0, unsigned tokens);
 
-static void store_pair(const gemm_block *s, size_t panels)
+static void store(const gemm_block *s, size_t panels)
 {
     const wh_gemm_args *a = s->a;
     for (size_t i = 0; i < panels; i++) {
@@ -277,7 +286,6 @@ static void run_pair(gemm_block *s, block_fn *run, size_t line_inputs)
     const size_t step = a->w->int_step, most = BLOCK * line_inputs;
     const size_t length = step < most ? most / step * step : most;
     const size_t tiles = (a->tokens + TILE - 1) / TILE;
-    memset(s->acc, 0, a->tokens * sizeof s->acc[0]);
     for (s->k0 = 0; s->k0 < a->w->cols; s->k0 = s->k1) {
         s->k1 = a->w->cols - s->k0 < length ? a->w->cols : s->k0 + length;
         look_ahead(s, line_inputs);
@@ -288,16 +296,31 @@ static void run_pair(gemm_block *s, block_fn *run, size_t line_inputs)
     }
 }
 
+static void run_single(gemm_block *s, block_fn *run, size_t line_inputs)
+{
+    const whit_weight *w = s->a->w;
+    s->k0 = 0;
+    s->k1 = w->cols;
+    s->ahead = AHEAD * LINE; /* panels follow each other */
+    s->ahead_scale = AHEAD * line_inputs / w->group * WH_PANEL * (w->scale_f16 ? 2 : 4);
+    run(s, 0, 1);
+}
+
 static void gemm(const wh_gemm_args *a, block_fn *run, size_t line_inputs)
 {
+    const size_t most = a->tokens == 1 ? 1 : 2;
     gemm_block s;
     s.a = a;
-    for (size_t p = a->p0; p < a->p1; p += 2) {
-        const size_t panels = p + 1 < a->p1 ? 2 : 1;
+    for (size_t p = a->p0; p < a->p1; p += most) {
+        const size_t panels = a->p1 - p < most ? 1 : most;
         s.panel[0] = p;
         s.panel[1] = p + panels - 1;
-        run_pair(&s, run, line_inputs);
-        store_pair(&s, panels);
+        memset(s.acc, 0, a->tokens * sizeof s.acc[0]);
+        if (most == 1)
+            run_single(&s, run, line_inputs);
+        else
+            run_pair(&s, run, line_inputs);
+        store(&s, panels);
     }
 }
 

@@ -21,35 +21,38 @@ INLINE __m512i broadcast(const int8_t *x)
     return _mm512_set1_epi32(four);
 }
 
-INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t *x, unsigned tokens)
+INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t *x, unsigned panels,
+                   unsigned tokens)
 {
     const __m512i ones = _mm512_set1_epi16(1);
     UNROLL
     for (unsigned j = 0; j < tokens; j++) {
-        __m512i each = broadcast(x + 64 * j);
-        __m512i s0 = _mm512_maddubs_epi16(w[0][0], each);
-        __m512i s1 = _mm512_maddubs_epi16(w[1][0], each);
+        __m512i part[2];
         UNROLL
-        for (unsigned i = 1; i < PART; i++) {
-            each = broadcast(x + 64 * j + 4 * i);
-            s0 = _mm512_add_epi16(s0, _mm512_maddubs_epi16(w[0][i], each));
-            s1 = _mm512_add_epi16(s1, _mm512_maddubs_epi16(w[1][i], each));
+        for (unsigned n = 0; n < PART; n++) {
+            const __m512i each = broadcast(x + 64 * j + 4 * n);
+            UNROLL
+            for (unsigned i = 0; i < panels; i++) {
+                const __m512i products = _mm512_maddubs_epi16(w[i][n], each);
+                part[i] = n ? _mm512_add_epi16(part[i], products) : products;
+            }
         }
-        sum[0][j] = _mm512_add_epi32(sum[0][j], _mm512_madd_epi16(s0, ones));
-        sum[1][j] = _mm512_add_epi32(sum[1][j], _mm512_madd_epi16(s1, ones));
+        UNROLL
+        for (unsigned i = 0; i < panels; i++)
+            sum[i][j] = _mm512_add_epi32(sum[i][j], _mm512_madd_epi16(part[i], ones));
     }
 }
 
 /* Two lines at a time; a second one that is not there is not read and counts as zeros. */
 INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
-                        const int8_t *x, unsigned tokens)
+                        const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i low = _mm512_set1_epi8(15);
     for (size_t t = 0; t < lines; t += 2) {
         const __mmask16 second = t + 1 < lines ? 0xffff : 0;
         __m512i w[2][PART];
         UNROLL
-        for (int i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < panels; i++) {
             const uint8_t *from = line[i] + t * LINE;
             const __m512i v0 = _mm512_loadu_si512(from);
             const __m512i v1 = _mm512_maskz_loadu_epi32(second, from + LINE);
@@ -58,7 +61,7 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size
             w[i][2] = _mm512_and_si512(v1, low);
             w[i][3] = _mm512_and_si512(_mm512_srli_epi16(v1, 4), low);
         }
-        dot_q4(sum, w, x + t * 8, tokens);
+        dot_q4(sum, w, x + t * 8, panels, tokens);
     }
 }
 
@@ -70,19 +73,24 @@ INLINE __m512i dot_q8(__m512i sum, __m512i magnitude, __mmask64 negative, __m512
 }
 
 INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
-                        const int8_t *x, unsigned tokens)
+                        const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i offset = _mm512_set1_epi8(-128);
     for (size_t t = 0; t < lines; t++) {
-        const __m512i w0 = _mm512_xor_si512(_mm512_loadu_si512(line[0] + t * LINE), offset);
-        const __m512i w1 = _mm512_xor_si512(_mm512_loadu_si512(line[1] + t * LINE), offset);
-        const __m512i m0 = _mm512_abs_epi8(w0), m1 = _mm512_abs_epi8(w1);
-        const __mmask64 n0 = _mm512_movepi8_mask(w0), n1 = _mm512_movepi8_mask(w1);
+        __m512i magnitude[2];
+        __mmask64 negative[2];
+        UNROLL
+        for (unsigned i = 0; i < panels; i++) {
+            const __m512i w = _mm512_xor_si512(_mm512_loadu_si512(line[i] + t * LINE), offset);
+            magnitude[i] = _mm512_abs_epi8(w);
+            negative[i] = _mm512_movepi8_mask(w);
+        }
         UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512i each = broadcast(x + t * 4 + 64 * j);
-            sum[0][j] = dot_q8(sum[0][j], m0, n0, each);
-            sum[1][j] = dot_q8(sum[1][j], m1, n1, each);
+            UNROLL
+            for (unsigned i = 0; i < panels; i++)
+                sum[i][j] = dot_q8(sum[i][j], magnitude[i], negative[i], each);
         }
     }
 }

@@ -9,37 +9,46 @@
 #endif
 #include "kernels/gemm_q8_512.h"
 
-INLINE void dot(__m512i sum[2][TILE], __m512i w0, __m512i w1, const int8_t *x, unsigned tokens)
+INLINE void dot(__m512i sum[2][TILE], const __m512i codes[2], const int8_t *x, unsigned panels,
+                unsigned tokens)
 {
     UNROLL
     for (unsigned j = 0; j < tokens; j++) {
         int32_t four;
         memcpy(&four, x + 64 * j, sizeof four);
         const __m512i each = _mm512_set1_epi32(four);
-        sum[0][j] = _mm512_dpbusd_epi32(sum[0][j], w0, each);
-        sum[1][j] = _mm512_dpbusd_epi32(sum[1][j], w1, each);
+        UNROLL
+        for (unsigned i = 0; i < panels; i++)
+            sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], codes[i], each);
     }
 }
 
 INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
-                        const int8_t *x, unsigned tokens)
+                        const int8_t *x, unsigned panels, unsigned tokens)
 {
-    const __m512i low = _mm512_set1_epi8(15);
+    const __m512i mask = _mm512_set1_epi8(15);
     for (size_t t = 0; t < lines; t++) {
-        const __m512i w0 = _mm512_loadu_si512(line[0] + t * LINE);
-        const __m512i w1 = _mm512_loadu_si512(line[1] + t * LINE);
-        dot(sum, _mm512_and_si512(w0, low), _mm512_and_si512(w1, low), x + t * 8, tokens);
-        dot(sum, _mm512_and_si512(_mm512_srli_epi16(w0, 4), low),
-            _mm512_and_si512(_mm512_srli_epi16(w1, 4), low), x + t * 8 + 4, tokens);
+        __m512i low[2], high[2];
+        UNROLL
+        for (unsigned i = 0; i < panels; i++) {
+            const __m512i pairs = _mm512_loadu_si512(line[i] + t * LINE);
+            low[i] = _mm512_and_si512(pairs, mask);
+            high[i] = _mm512_and_si512(_mm512_srli_epi16(pairs, 4), mask);
+        }
+        dot(sum, low, x + t * 8, panels, tokens);
+        dot(sum, high, x + t * 8 + 4, panels, tokens);
     }
 }
 
 INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
-                        const int8_t *x, unsigned tokens)
+                        const int8_t *x, unsigned panels, unsigned tokens)
 {
-    for (size_t t = 0; t < lines; t++)
-        dot(sum, _mm512_loadu_si512(line[0] + t * LINE), _mm512_loadu_si512(line[1] + t * LINE),
-            x + t * 4, tokens);
+    for (size_t t = 0; t < lines; t++) {
+        __m512i codes[2];
+        UNROLL
+        for (unsigned i = 0; i < panels; i++) codes[i] = _mm512_loadu_si512(line[i] + t * LINE);
+        dot(sum, codes, x + t * 4, panels, tokens);
+    }
 }
 
 static const gemm_form q4 = { products_q4, 8, 0 }, q8 = { products_q8, 4, 0 };
