@@ -1,0 +1,205 @@
+/* src/kernels/gemm_q8_256.h - the loops of the integer products in 256-bit vectors.
+ *
+ * A lane is a row. A tile is one half of a panel, or both, by some tokens; all of these are known
+ * where it is inlined, so that its sums stay in registers. One token is bound by memory: both
+ * halves together, and the lines are asked for earlier than the hardware does. More are bound by
+ * the multipliers. Not here: the products themselves, which each file brings for its instruction
+ * set (gemm_form).
+ *
+ * Only static functions: a file that includes this is built for AVX2.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_GEMM_Q8_256_H
+#define WH_KERNELS_GEMM_Q8_256_H
+
+#include "kernels/gemm.h"
+#include "kernels/inline.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+enum {
+    ROWS = 8,         /* of a vector */
+    UNIT = 32,        /* inputs of one call of `products`; steps are multiples, or end the row */
+    SUMS = 8,         /* most sums of a tile */
+    LINE = 64,        /* octets */
+    AHEAD = 4096,     /* octets from the codes in use to those asked for */
+    AHEAD_SCALE = 512 /* the same for scales */
+};
+
+/* Adds to sum[half][token] the products of UNIT inputs: of the half lines at `line` and their
+ * second halves, with the activations at x + 64 * token. */
+typedef void products_fn(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line,
+                         const int8_t *x);
+
+typedef struct gemm_form {
+    products_fn *products;
+    size_t lines; /* of UNIT inputs */
+    int offset;   /* what `products` takes from each code by itself */
+} gemm_form;
+
+typedef struct tile {
+    size_t row;           /* the first, a multiple of 8 */
+    size_t halves;        /* 2: of one panel */
+    size_t token, tokens; /* first token, how many */
+} tile;
+
+/* Where a tile is in its row: addresses, since they end beyond the planes. */
+typedef struct walk {
+    uintptr_t line, x, sx, xsum;
+    size_t next, chunk;      /* from x to the next 32 inputs: by turns 32 and the rest of a chunk */
+    size_t step, group_left; /* inputs */
+} walk;
+
+/* 4 inputs of a token in every lane. */
+static WH_INLINE __m256i spread(const int8_t *x)
+{
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+static WH_INLINE __m256i half_line(const uint8_t *line)
+{
+    return _mm256_load_si256((const __m256i *)(const void *)line);
+}
+
+/* Add here: gcc would put off the additions of a whole unit, and spill what they add. */
+static WH_INLINE void settle(__m256i *sum)
+{
+    __asm__("" : "+x"(*sum));
+}
+
+static WH_INLINE void fetch(const uint8_t *from, size_t ahead)
+{
+    /* may lie beyond the planes, where no pointer may point and no fetch does harm */
+    _mm_prefetch((const char *)((uintptr_t)from + ahead), _MM_HINT_T0);
+}
+
+/* Scales of 8 rows, and their zero points times -1 for codes less `offset`. */
+static WH_INLINE __m256 scales(const whit_weight *w, size_t at)
+{
+    if (!w->scale_f16) return _mm256_load_ps((const float *)w->scale + at);
+    const uint16_t *half = (const uint16_t *)w->scale + at;
+    return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(const void *)half));
+}
+
+static WH_INLINE __m256i less_zeros(const whit_weight *w, size_t at, int offset)
+{
+    if (!w->zero) return _mm256_set1_epi32(offset - w->centre);
+    const __m128i z = _mm_loadl_epi64((const __m128i *)(const void *)(w->zero + at));
+    return _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_cvtepu8_epi32(z));
+}
+
+/* Adds the products of one step. */
+static WH_INLINE void sum_step(const gemm_form *f, const tile *t, walk *at, __m256i *sum)
+{
+    _Alignas(LINE) uint8_t last[UNIT * WH_PANEL];
+    size_t inputs = at->group_left < at->step ? at->group_left : at->step;
+    at->group_left -= inputs;
+    do {
+        const uint8_t *line = (const uint8_t *)at->line;
+        if (t->tokens == 1) {
+            WH_UNROLL
+            for (size_t l = 0; l < f->lines; l++) fetch(line + l * LINE, AHEAD);
+        }
+        if (inputs < UNIT) { /* the row ends within the unit: the plane may too */
+            const size_t of_line = UNIT / f->lines;
+            memset(last, 0, sizeof last);
+            memcpy(last, line, (inputs + of_line - 1) / of_line * LINE);
+            line = last;
+            inputs = UNIT;
+        }
+        f->products(sum, t->halves, t->tokens, line + t->row % WH_PANEL * 4, (const int8_t *)at->x);
+        at->line += f->lines * LINE;
+        at->x += at->next;
+        at->next = at->chunk - at->next;
+        inputs -= UNIT;
+    } while (inputs);
+}
+
+/* One step: acc += (sum of code * xq - zero * xsum) * (sw * sx). */
+static WH_INLINE void run_step(const gemm_form *f, const tile *t, walk *at, const __m256 *sw,
+                               const __m256i *less, __m256 *acc)
+{
+    const float *sx = (const float *)at->sx;
+    const int32_t *xsum = (const int32_t *)at->xsum;
+    const size_t tokens = t->tokens;
+    __m256i sum[SUMS];
+    WH_UNROLL
+    for (size_t s = 0; s < t->halves * tokens; s++)
+        sum[s] = _mm256_mullo_epi32(less[s / tokens], _mm256_set1_epi32(xsum[s % tokens]));
+    sum_step(f, t, at, sum);
+    WH_UNROLL
+    for (size_t s = 0; s < t->halves * tokens; s++) {
+        const __m256 scale = _mm256_mul_ps(sw[s / tokens], _mm256_set1_ps(sx[s % tokens]));
+        acc[s] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[s]), scale, acc[s]);
+    }
+    at->sx += at->chunk / 64 * sizeof *sx;
+    at->xsum += at->chunk / 64 * sizeof *xsum;
+}
+
+/* Rows beyond the weight are not written. */
+static WH_INLINE void store(const wh_gemm_args *a, const tile *t, const __m256 *acc)
+{
+    WH_UNROLL
+    for (size_t h = 0; h < t->halves; h++) {
+        const size_t row = t->row + h * ROWS;
+        if (row >= a->w->rows) return;
+        const size_t left = a->w->rows - row;
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        const __m256i in =
+            _mm256_cmpgt_epi32(_mm256_set1_epi32(left < ROWS ? (int)left : ROWS), lane);
+        WH_UNROLL
+        for (size_t j = 0; j < t->tokens; j++)
+            _mm256_maskstore_ps(a->y + (t->token + j) * a->ldy + row, in, acc[h * t->tokens + j]);
+    }
+}
+
+static WH_INLINE void run_tile(const wh_gemm_args *a, const gemm_form *f, const tile *t)
+{
+    const whit_weight *w = a->w;
+    const size_t panel = t->row / WH_PANEL;
+    __m256 acc[SUMS], sw[2];
+    __m256i less[2];
+    walk at = { .line = (uintptr_t)(w->data + panel * w->panel_bytes),
+                .x = (uintptr_t)(a->codes + t->token * 64),
+                .sx = (uintptr_t)(a->scale + t->token),
+                .xsum = (uintptr_t)(a->sum + t->token),
+                .next = UNIT,
+                .chunk = a->tokens * 64,
+                .step = w->int_step };
+    WH_UNROLL
+    for (size_t s = 0; s < t->halves * t->tokens; s++) acc[s] = _mm256_setzero_ps();
+    size_t g = panel * w->groups * WH_PANEL + t->row % WH_PANEL;
+    for (size_t left = w->cols; left; g += WH_PANEL) {
+        WH_UNROLL
+        for (size_t h = 0; h < t->halves; h++) {
+            sw[h] = scales(w, g + h * ROWS);
+            less[h] = less_zeros(w, g + h * ROWS, f->offset);
+        }
+        if (t->tokens == 1)
+            fetch((const uint8_t *)w->scale + g * (w->scale_f16 ? 2 : 4), AHEAD_SCALE);
+        at.group_left = left < w->group ? left : w->group;
+        left -= at.group_left;
+        while (at.group_left) run_step(f, t, &at, sw, less, acc);
+    }
+    store(a, t, acc);
+}
+
+/* All of a call: `halves` of a panel by 4 tokens at a time, then what is left of the tokens. */
+static WH_INLINE void gemm(const wh_gemm_args *a, const gemm_form *f, size_t halves)
+{
+    for (size_t row = a->p0 * WH_PANEL; row < a->p1 * WH_PANEL; row += WH_PANEL) {
+        size_t j = 0;
+        for (; a->tokens - j >= 4; j += 4)
+            for (size_t h = 0; h < WH_PANEL; h += halves * ROWS)
+                run_tile(a, f, &(tile){ row + h, halves, j, 4 });
+        if (a->tokens - j >= 2) {
+            run_tile(a, f, &(tile){ row, 2, j, 2 });
+            j += 2;
+        }
+        if (j < a->tokens) run_tile(a, f, &(tile){ row, 2, j, 1 });
+    }
+}
+#endif
