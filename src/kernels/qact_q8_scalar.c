@@ -1,4 +1,4 @@
-/* src/kernels/qact_scalar.c - int8 activations in plain C: the reference, and what the other
+/* src/kernels/qact_q8_scalar.c - int8 activations in plain C: the reference, and what the other
  * variants call for a step whose largest magnitude is out of the ordinary.
  *
  * The rules are in kernels.h. Magnitudes are compared as integers, where a NaN is the largest.

@@ -1,4 +1,4 @@
-/* src/kernels/qact_neon.c - int8 activations, base NEON.
+/* src/kernels/qact_q8_neon.c - int8 activations, base NEON.
  *
  * Not here: steps whose largest magnitude is zero, tiny, infinite or a NaN, and inputs that do not
  * fill 16: wh_qact_span has them all.
