@@ -11,8 +11,8 @@ typedef struct wh_span {
 } wh_span;
 
 /* Their decoded values. */
-whit_status wh_codes_decode(const whit_file *file, const whit_source_tensor *t,
-                            const wh_span *span, float *dst, whit_error *err);
+whit_status wh_codes_decode(const whit_file *file, const whit_source_tensor *t, const wh_span *span,
+                            float *dst, whit_error *err);
 
 /* Whole rows as codes [rows][cols], with their scales [rows][groups] (one a row for tensor and
  * channel) and zero points (NULL unless asym). Not for blocks. Errors as above. */
