@@ -36,8 +36,8 @@ enum {
 };
 
 /* Adds to sum[panel][token] the products of `lines` lines of each panel, at most UNIT inputs, with
- * the activations at x + 64 * token. */
-typedef void products_fn(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+ * the activations at x + 64 * token. The lines of panel i start at line + i * apart. */
+typedef void products_fn(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
                          const int8_t *x, unsigned panels, unsigned tokens);
 
 typedef struct gemm_form {
@@ -49,7 +49,9 @@ typedef struct gemm_form {
 /* Some inputs of a panel or two: whole steps, or a piece of a longer one. */
 typedef struct gemm_block {
     const wh_gemm_args *a;
-    size_t panel[2]; /* the same one twice where a range of pairs ends odd */
+    size_t panel; /* the first */
+    size_t
+        second; /* its distance to the second: 0, the same one, where a range of pairs ends odd */
     size_t k0, k1;
     size_t ahead, ahead_scale; /* octets from here to the block that comes next */
     float acc[WH_TOKENS][2][WH_PANEL];
@@ -63,13 +65,14 @@ INLINE void fetch(const uint8_t *from, size_t ahead)
 }
 
 /* Where a tile is in its block. A local of run_tile: what the stores of sums could change would be
- * loaded again after each. */
+ * loaded again after each. Of the first panel; the second one's are `apart` further on, a multiple
+ * of the distance of one row of a group's 16 scales or zero points. */
 typedef struct gemm_spot {
-    const uint8_t *line[2];  /* of the unit */
-    const uint8_t *scale[2]; /* of the group: of one row of 16 scales */
-    const uint8_t *zero[2];  /* NULL without zero points */
-    size_t scale_bytes;
-    int start; /* offset - centre */
+    const uint8_t *line, *scale;
+    const uint8_t *zero; /* NULL without zero points */
+    size_t line_apart, rows_apart;
+    size_t scale_bytes; /* of one row of 16 */
+    int start;          /* offset - centre */
     const float *sx;
     const int32_t *xsum; /* of the step, from the tile's first token on */
     const int8_t *x;     /* of the row, likewise */
@@ -80,8 +83,8 @@ typedef struct gemm_spot {
 
 INLINE __m512 scales(const uint8_t *scale, size_t bytes)
 {
-    return bytes == 2 ? _mm512_cvtph_ps(_mm256_loadu_si256((const void *)scale))
-                      : _mm512_loadu_ps(scale);
+    return bytes == 2 * WH_PANEL ? _mm512_cvtph_ps(_mm256_loadu_si256((const void *)scale))
+                                 : _mm512_loadu_ps(scale);
 }
 
 INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
@@ -93,7 +96,7 @@ INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
 INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, unsigned panels,
                       unsigned tokens)
 {
-    if (!at->zero[0]) { /* the same for both panels */
+    if (!at->zero) { /* the same for both panels */
         const __m512i start = _mm512_set1_epi32(at->start);
         UNROLL
         for (unsigned j = 0; j < tokens; j++)
@@ -102,7 +105,7 @@ INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, uns
     }
     UNROLL
     for (unsigned i = 0; i < panels; i++) {
-        const __m512i start = minus_zeros(at->zero[i], offset);
+        const __m512i start = minus_zeros(at->zero + i * at->rows_apart * WH_PANEL, offset);
         UNROLL
         for (unsigned j = 0; j < tokens; j++)
             sum[i][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
@@ -114,7 +117,7 @@ INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned
 {
     UNROLL
     for (unsigned i = 0; i < panels; i++) {
-        const __m512 sw = scales(at->scale[i], at->scale_bytes);
+        const __m512 sw = scales(at->scale + i * at->rows_apart * at->scale_bytes, at->scale_bytes);
         UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             float *acc = at->acc[j][i];
@@ -152,43 +155,38 @@ INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, si
     for (size_t i = 0; i < n; i += UNIT, k += UNIT) {
         const size_t rest = (n - i + f->line_inputs - 1) / f->line_inputs;
         UNROLL
-        for (size_t t = 0; t < most * panels; t++)
-            fetch(at->line[t % panels] + t / panels * LINE, at->ahead);
-        f->products(sum, at->line, rest < most ? rest : most, at->x + k / 64 * at->chunk + k % 64,
-                    panels, tokens);
-        at->line[0] += most * LINE;
-        at->line[1] += most * LINE;
+        for (size_t t = 0; t < most; t++) {
+            fetch(at->line + t * LINE, at->ahead);
+            if (panels == 2) fetch(at->line + t * LINE, at->ahead + at->line_apart);
+        }
+        f->products(sum, at->line, at->line_apart, rest < most ? rest : most,
+                    at->x + k / 64 * at->chunk + k % 64, panels, tokens);
+        at->line += most * LINE;
     }
 }
 
 INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
 {
     const whit_weight *w = s->a->w;
-    const size_t step = s->k0 / w->int_step * s->a->tokens + j0, g = s->k0 / w->group;
-    gemm_spot at = { .scale_bytes = w->scale_f16 ? 2 : 4,
-                     .start = f->offset - w->centre,
-                     .sx = s->a->scale + step,
-                     .xsum = s->a->sum + step,
-                     .x = s->a->codes + j0 * 64,
-                     .chunk = s->a->tokens * 64,
-                     .ahead = s->ahead,
-                     .ahead_scale = s->ahead_scale,
-                     .acc = s->acc + j0 };
-    for (int i = 0; i < 2; i++) {
-        const size_t scale = (s->panel[i] * w->groups + g) * WH_PANEL;
-        at.line[i] = w->data + s->panel[i] * w->panel_bytes + s->k0 / f->line_inputs * LINE;
-        at.scale[i] = (const uint8_t *)w->scale + scale * at.scale_bytes;
-        at.zero[i] = w->zero ? w->zero + scale : NULL;
-    }
+    const size_t step = s->k0 / w->int_step * s->a->tokens + j0;
+    const size_t row = s->panel * w->groups + s->k0 / w->group;
+    const size_t scale_bytes = (w->scale_f16 ? 2 : 4) * WH_PANEL;
+    const gemm_spot at = { .line =
+                               w->data + s->panel * w->panel_bytes + s->k0 / f->line_inputs * LINE,
+                           .scale = (const uint8_t *)w->scale + row * scale_bytes,
+                           .zero = w->zero ? w->zero + row * WH_PANEL : NULL,
+                           .line_apart = s->second * w->panel_bytes,
+                           .rows_apart = s->second * w->groups,
+                           .scale_bytes = scale_bytes,
+                           .start = f->offset - w->centre,
+                           .sx = s->a->scale + step,
+                           .xsum = s->a->sum + step,
+                           .x = s->a->codes + j0 * 64,
+                           .chunk = s->a->tokens * 64,
+                           .ahead = s->ahead,
+                           .ahead_scale = s->ahead_scale,
+                           .acc = s->acc + j0 };
     return at;
-}
-
-INLINE void next_group(gemm_spot *at)
-{
-    for (int i = 0; i < 2; i++) {
-        at->scale[i] += WH_PANEL * at->scale_bytes;
-        if (at->zero[i]) at->zero[i] += WH_PANEL;
-    }
 }
 
 /* The block times `tokens` tokens from j0 on. One panel has its row in one block. */
@@ -203,8 +201,8 @@ INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned pane
     while (k < k1) {
         const size_t end = next < k1 ? next : k1;
         __m512i sum[2][TILE];
-        UNROLL
-        for (unsigned i = 0; i < panels; i++) fetch(at.scale[i], at.ahead_scale);
+        fetch(at.scale, at.ahead_scale);
+        if (panels == 2) fetch(at.scale, at.ahead_scale + at.rows_apart * at.scale_bytes);
         if (panels == 2 && open)
             resume_step(sum, s->sum + j0, tokens);
         else
@@ -221,7 +219,8 @@ INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned pane
         k = end;
         next += step;
         if (k == change) {
-            next_group(&at);
+            at.scale += at.scale_bytes;
+            if (at.zero) at.zero += WH_PANEL;
             change += group;
         }
     }
@@ -263,7 +262,7 @@ static void store(const gemm_block *s, size_t panels)
 {
     const wh_gemm_args *a = s->a;
     for (size_t i = 0; i < panels; i++) {
-        const size_t row = s->panel[i] * WH_PANEL, left = a->w->rows - row;
+        const size_t row = (s->panel + i) * WH_PANEL, left = a->w->rows - row;
         const __mmask16 mask = left < WH_PANEL ? (__mmask16)((1u << left) - 1) : 0xffff;
         for (size_t j = 0; j < a->tokens; j++)
             _mm512_mask_storeu_ps(a->y + j * a->ldy + row, mask, _mm512_loadu_ps(s->acc[j][i]));
@@ -313,8 +312,8 @@ static void gemm(const wh_gemm_args *a, block_fn *run, size_t line_inputs)
     s.a = a;
     for (size_t p = a->p0; p < a->p1; p += most) {
         const size_t panels = a->p1 - p < most ? 1 : most;
-        s.panel[0] = p;
-        s.panel[1] = p + panels - 1;
+        s.panel = p;
+        s.second = panels - 1;
         memset(s.acc, 0, a->tokens * sizeof s.acc[0]);
         if (most == 1)
             run_single(&s, run, line_inputs);

@@ -44,7 +44,7 @@ INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t 
 }
 
 /* Two lines at a time; a second one that is not there is not read and counts as zeros. */
-INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
                         const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i low = _mm512_set1_epi8(15);
@@ -53,7 +53,7 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size
         __m512i w[2][PART];
         UNROLL
         for (unsigned i = 0; i < panels; i++) {
-            const uint8_t *from = line[i] + t * LINE;
+            const uint8_t *from = line + i * apart + t * LINE;
             const __m512i v0 = _mm512_loadu_si512(from);
             const __m512i v1 = _mm512_maskz_loadu_epi32(second, from + LINE);
             w[i][0] = _mm512_and_si512(v0, low);
@@ -72,7 +72,7 @@ INLINE __m512i dot_q8(__m512i sum, __m512i magnitude, __mmask64 negative, __m512
     return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(magnitude, x), ones));
 }
 
-INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
                         const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i offset = _mm512_set1_epi8(-128);
@@ -81,7 +81,8 @@ INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size
         __mmask64 negative[2];
         UNROLL
         for (unsigned i = 0; i < panels; i++) {
-            const __m512i w = _mm512_xor_si512(_mm512_loadu_si512(line[i] + t * LINE), offset);
+            const __m512i w =
+                _mm512_xor_si512(_mm512_loadu_si512(line + i * apart + t * LINE), offset);
             magnitude[i] = _mm512_abs_epi8(w);
             negative[i] = _mm512_movepi8_mask(w);
         }

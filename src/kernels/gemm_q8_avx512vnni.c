@@ -23,7 +23,7 @@ INLINE void dot(__m512i sum[2][TILE], const __m512i codes[2], const int8_t *x, u
     }
 }
 
-INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
                         const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i mask = _mm512_set1_epi8(15);
@@ -31,7 +31,7 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size
         __m512i low[2], high[2];
         UNROLL
         for (unsigned i = 0; i < panels; i++) {
-            const __m512i pairs = _mm512_loadu_si512(line[i] + t * LINE);
+            const __m512i pairs = _mm512_loadu_si512(line + i * apart + t * LINE);
             low[i] = _mm512_and_si512(pairs, mask);
             high[i] = _mm512_and_si512(_mm512_srli_epi16(pairs, 4), mask);
         }
@@ -40,13 +40,14 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *const line[2], size
     }
 }
 
-INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *const line[2], size_t lines,
+INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
                         const int8_t *x, unsigned panels, unsigned tokens)
 {
     for (size_t t = 0; t < lines; t++) {
         __m512i codes[2];
         UNROLL
-        for (unsigned i = 0; i < panels; i++) codes[i] = _mm512_loadu_si512(line[i] + t * LINE);
+        for (unsigned i = 0; i < panels; i++)
+            codes[i] = _mm512_loadu_si512(line + i * apart + t * LINE);
         dot(sum, codes, x + t * 4, panels, tokens);
     }
 }
