@@ -112,6 +112,7 @@ static WH_INLINE void steps_panels(const wh_gemv_args *a, size_t p, __m512 table
             now.zero[q] = wh_zero_avx512(w, at);
             now.scale[q] = wh_scale_avx512(w, at);
             fetch(w->scale, at * scale_bytes + AHEAD_SCALES);
+            if (w->zero) fetch(w->zero, at + AHEAD_SCALES / 2);
         }
         while (k < last) {
             const size_t end = last - k < w->step ? last : k + w->step;

@@ -56,6 +56,7 @@ static const wh_variant gemm_q8_q8[] = {
 static const wh_variant gemv_q4[] = {
     { .isa = "scalar", .gemv = wh_gemv_q4_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_q4_avx2, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q4_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -65,6 +66,7 @@ static const wh_variant gemv_q4[] = {
 static const wh_variant gemv_q8[] = {
     { .isa = "scalar", .gemv = wh_gemv_q8_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_q8_avx2, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q8_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -74,6 +76,7 @@ static const wh_variant gemv_q8[] = {
 static const wh_variant gemv_t4[] = {
     { .isa = "scalar", .gemv = wh_gemv_t4_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_t4_avx2, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_t4_avx512, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -83,6 +86,7 @@ static const wh_variant gemv_t4[] = {
 static const wh_variant gemv_f32[] = {
     { .isa = "scalar", .gemv = wh_gemv_f32_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_f32_avx2, .panels = 4 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_f32_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -92,6 +96,7 @@ static const wh_variant gemv_f32[] = {
 static const wh_variant gemv_f16[] = {
     { .isa = "scalar", .gemv = wh_gemv_f16_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_f16_avx2, .panels = 4 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_f16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -101,6 +106,7 @@ static const wh_variant gemv_f16[] = {
 static const wh_variant gemv_bf16[] = {
     { .isa = "scalar", .gemv = wh_gemv_bf16_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_bf16_avx2, .panels = 4 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_bf16_avx512, .panels = 4 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -110,6 +116,7 @@ static const wh_variant gemv_bf16[] = {
 static const wh_variant decode_q4[] = {
     { .isa = "scalar", .decode = wh_decode_q4_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_q4_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q4_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -119,6 +126,7 @@ static const wh_variant decode_q4[] = {
 static const wh_variant decode_q8[] = {
     { .isa = "scalar", .decode = wh_decode_q8_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_q8_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q8_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -128,6 +136,7 @@ static const wh_variant decode_q8[] = {
 static const wh_variant decode_t4[] = {
     { .isa = "scalar", .decode = wh_decode_t4_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_t4_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_t4_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -137,6 +146,7 @@ static const wh_variant decode_t4[] = {
 static const wh_variant decode_f16[] = {
     { .isa = "scalar", .decode = wh_decode_f16_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_f16_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_f16_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -146,6 +156,7 @@ static const wh_variant decode_f16[] = {
 static const wh_variant decode_bf16[] = {
     { .isa = "scalar", .decode = wh_decode_bf16_scalar },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_bf16_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_bf16_avx512 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -155,6 +166,7 @@ static const wh_variant decode_bf16[] = {
 static const wh_variant tile_chain[] = {
     { .isa = "scalar", .tile = wh_tile_chain_scalar, .tokens = 4, .panels = 1 },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .tile = wh_tile_chain_avx2, .tokens = 6, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .tile = wh_tile_chain_avx512, .tokens = 12, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
@@ -164,6 +176,7 @@ static const wh_variant tile_chain[] = {
 static const wh_variant tile_steps[] = {
     { .isa = "scalar", .tile = wh_tile_steps_scalar, .tokens = 4, .panels = 1 },
 #ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .tile = wh_tile_steps_avx2, .tokens = 6, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .tile = wh_tile_steps_avx512, .tokens = 12, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64

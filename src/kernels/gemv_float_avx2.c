@@ -1,0 +1,209 @@
+/* src/kernels/gemv_float_avx2.c - one token of float activations, AVX2.
+ *
+ * The values never leave the registers. Of codes the four sums of one panel take half of them; of
+ * floats several panels go together, since the chain of one would wait for its own sums. The lines
+ * are asked for some KiB ahead.
+ * Method: kernels.md 3.3, 4.1, 4.3.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "kernels/float.h"
+#include "kernels/float_avx2.h"
+
+#define LINE 64           /* octets */
+#define AHEAD 4096        /* octets of each panel */
+#define AHEAD_SCALES 1024 /* octets: as many groups, or more */
+#define MOST 4            /* panels of floats at once */
+
+static WH_INLINE void fetch(const void *base, size_t octets)
+{
+    /* may lie beyond the planes, where no pointer may point and no fetch does harm */
+    _mm_prefetch((const char *)((uintptr_t)base + octets), _MM_HINT_T0);
+}
+
+static WH_INLINE void store_rows(const wh_gemv_args *a, size_t p, unsigned half, __m256 acc)
+{
+    const size_t row = p * WH_PANEL + half * WH_HALF;
+    if (row + WH_HALF <= a->w->rows) {
+        _mm256_storeu_ps(a->y + row, acc);
+        return;
+    }
+    if (row >= a->w->rows) return;
+    const __m256i left = _mm256_set1_epi32((int)(a->w->rows - row));
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(a->y + row, _mm256_cmpgt_epi32(left, lane), acc);
+}
+
+/* ---- codes ---- */
+
+/* What a form's loop is made of; constant wherever it is inlined. */
+typedef struct form {
+    wh_value_avx2 *value;
+    unsigned inputs; /* of a line */
+    int zeros;       /* zero points are its operands, else the table */
+} form;
+
+/* What turns the codes of the group at hand into values, for both halves. */
+typedef struct group {
+    const uint8_t *data; /* the panel */
+    __m256 a[2], b[2];
+} group;
+
+/* part[half][k % 4] += value * x for inputs [k, stop) of one line. */
+static WH_INLINE void add_line(__m256 part[2][4], const group *g, const float *x, size_t k,
+                               size_t stop, form f)
+{
+    const unsigned from = (unsigned)(k % f.inputs), to = from + (unsigned)(stop - k);
+    const uint8_t *at = g->data + k / f.inputs * LINE;
+    const __m256i line[2] = { _mm256_load_si256((const __m256i *)(const void *)at),
+                              _mm256_load_si256((const __m256i *)(const void *)at + 1) };
+    x += k - from;
+    fetch(at, AHEAD);
+    WH_UNROLL
+    for (unsigned i = 0; i < f.inputs; i++) {
+        if (i < from || i >= to) continue;
+        const __m256 xi = _mm256_broadcast_ss(x + i);
+        WH_UNROLL
+        for (unsigned h = 0; h < 2; h++)
+            part[h][i % 4] =
+                _mm256_fmadd_ps(f.value(line[h], i, g->a[h], g->b[h]), xi, part[h][i % 4]);
+    }
+}
+
+/* The sum of the step [k, end), without its scale. */
+static WH_INLINE void add_step(__m256 sum[2], const group *g, const float *x, size_t k, size_t end,
+                               form f)
+{
+    __m256 part[2][4];
+    WH_UNROLL
+    for (unsigned i = 0; i < 8; i++) part[i / 4][i % 4] = _mm256_setzero_ps();
+    while (k < end) {
+        const size_t line = k - k % f.inputs + f.inputs;
+        if (k % f.inputs == 0 && line <= end)
+            add_line(part, g, x, k, k + f.inputs, f);
+        else
+            add_line(part, g, x, k, line < end ? line : end, f);
+        k = line;
+    }
+    WH_UNROLL
+    for (unsigned h = 0; h < 2; h++)
+        sum[h] = _mm256_add_ps(_mm256_add_ps(part[h][0], part[h][1]),
+                               _mm256_add_ps(part[h][2], part[h][3]));
+}
+
+static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now, form f)
+{
+    const whit_weight *w = a->w;
+    const size_t scale_bytes = w->scale_f16 ? 2 : 4;
+    __m256 acc[2] = { _mm256_setzero_ps(), _mm256_setzero_ps() };
+    now.data = w->data + p * w->panel_bytes;
+    for (size_t g = 0, k = 0; g < w->groups; g++) {
+        const size_t last = w->cols - k < w->group ? w->cols : k + w->group;
+        const size_t at = (p * w->groups + g) * WH_PANEL;
+        if (f.zeros) {
+            now.a[0] = wh_zero_avx2(w, at);
+            now.a[1] = wh_zero_avx2(w, at + WH_HALF);
+            if (w->zero) fetch(w->zero, at + AHEAD_SCALES / 2);
+        }
+        fetch(w->scale, at * scale_bytes + AHEAD_SCALES);
+        while (k < last) {
+            const size_t end = last - k < w->step ? last : k + w->step;
+            __m256 sum[2];
+            add_step(sum, &now, a->x, k, end, f);
+            WH_UNROLL
+            for (unsigned h = 0; h < 2; h++)
+                acc[h] = _mm256_fmadd_ps(sum[h], wh_scale_avx2(w, at + h * WH_HALF), acc[h]);
+            k = end;
+        }
+    }
+    WH_UNROLL
+    for (unsigned h = 0; h < 2; h++) store_rows(a, p, h, acc[h]);
+}
+
+static WH_INLINE void steps(const wh_gemv_args *a, __m256 low, __m256 high, form f)
+{
+    const group first = { .a = { low, low }, .b = { high, high } };
+    for (size_t p = a->p0; p < a->p1; p++) steps_panel(a, p, first, f);
+}
+
+void wh_gemv_q4_avx2(const wh_gemv_args *a)
+{
+    const __m256 none = _mm256_setzero_ps();
+    steps(a, none, none, (form){ wh_nibble_avx2, 8, 1 });
+}
+
+void wh_gemv_q8_avx2(const wh_gemv_args *a)
+{
+    const __m256 none = _mm256_setzero_ps();
+    steps(a, none, none, (form){ wh_octet_avx2, 4, 1 });
+}
+
+void wh_gemv_t4_avx2(const wh_gemv_args *a)
+{
+    const float *table = a->w->table;
+    steps(a, _mm256_loadu_ps(table), _mm256_loadu_ps(table + 8), (form){ wh_entry_avx2, 8, 0 });
+}
+
+/* ---- floats ---- */
+
+#define INPUTS 2 /* of a turn of the loop: a line of 2-octet values */
+
+/* acc[panel] += w * x for inputs k..k+n-1, each row one chain. */
+static WH_INLINE void add_columns(__m256 acc[MOST][2], const uint8_t *const data[MOST],
+                                  const float *x, size_t k, unsigned n, wh_column_avx2 *column,
+                                  unsigned panels)
+{
+    WH_UNROLL
+    for (unsigned i = 0; i < n; i++) {
+        const __m256 xi = _mm256_broadcast_ss(x + k + i);
+        WH_UNROLL
+        for (unsigned q = 0; q < 2 * panels; q++)
+            acc[q / 2][q % 2] =
+                _mm256_fmadd_ps(column(data[q / 2], k + i, q % 2), xi, acc[q / 2][q % 2]);
+    }
+}
+
+static WH_INLINE void chain_panels(const wh_gemv_args *a, size_t p, wh_column_avx2 *column,
+                                   size_t column_bytes, unsigned panels)
+{
+    const whit_weight *w = a->w;
+    const uint8_t *data[MOST];
+    __m256 acc[MOST][2];
+    WH_UNROLL
+    for (unsigned q = 0; q < panels; q++) {
+        data[q] = w->data + (p + q) * w->panel_bytes;
+        acc[q][0] = acc[q][1] = _mm256_setzero_ps();
+    }
+    size_t k = 0;
+    for (; k + INPUTS <= w->cols; k += INPUTS) {
+        WH_UNROLL
+        for (unsigned q = 0; q < panels; q++)
+            for (size_t i = 0; i < INPUTS * column_bytes; i += LINE)
+                fetch(data[q], k * column_bytes + i + AHEAD);
+        add_columns(acc, data, a->x, k, INPUTS, column, panels);
+    }
+    for (; k < w->cols; k++) add_columns(acc, data, a->x, k, 1, column, panels);
+    WH_UNROLL
+    for (unsigned q = 0; q < 2 * panels; q++) store_rows(a, p + q / 2, q % 2, acc[q / 2][q % 2]);
+}
+
+static WH_INLINE void chain(const wh_gemv_args *a, wh_column_avx2 *column, size_t column_bytes)
+{
+    size_t p = a->p0;
+    for (; p + MOST <= a->p1; p += MOST) chain_panels(a, p, column, column_bytes, MOST);
+    for (; p < a->p1; p++) chain_panels(a, p, column, column_bytes, 1);
+}
+
+void wh_gemv_f32_avx2(const wh_gemv_args *a)
+{
+    chain(a, wh_f32_avx2, 64);
+}
+
+void wh_gemv_f16_avx2(const wh_gemv_args *a)
+{
+    chain(a, wh_f16_avx2, 32);
+}
+
+void wh_gemv_bf16_avx2(const wh_gemv_args *a)
+{
+    chain(a, wh_bf16_avx2, 32);
+}
