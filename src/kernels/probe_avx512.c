@@ -15,7 +15,10 @@ static __m512i at(const char *p)
 
 static uint64_t digest(__m512i v)
 {
-    return (uint64_t)_mm512_reduce_add_epi64(v);
+    uint64_t part[8], sum = 0;
+    _mm512_storeu_si512(part, v);
+    for (int i = 0; i < 8; i++) sum += part[i];
+    return sum;
 }
 
 uint64_t wh_probe_read_avx512(const void *data, size_t bytes)

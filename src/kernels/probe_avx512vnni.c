@@ -20,5 +20,8 @@ uint64_t wh_probe_int8_avx512vnni(size_t rounds)
     }
 #pragma GCC unroll 12
     for (int j = 1; j < 12; j++) sum[0] = _mm512_add_epi32(sum[0], sum[j]);
-    return (uint64_t)_mm512_reduce_add_epi64(sum[0]);
+    uint64_t part[8], all = 0;
+    _mm512_storeu_si512(part, sum[0]);
+    for (int i = 0; i < 8; i++) all += part[i];
+    return all;
 }
