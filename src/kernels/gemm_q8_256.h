@@ -19,12 +19,12 @@
 #include <string.h>
 
 enum {
-    ROWS = 8,         /* of a vector */
-    UNIT = 32,        /* inputs of one call of `products`; steps are multiples, or end the row */
-    SUMS = 8,         /* most sums of a tile */
-    LINE = 64,        /* octets */
-    AHEAD = 4096,     /* octets from the codes in use to those asked for */
-    AHEAD_SCALE = 512 /* the same for scales */
+    ROWS = 8,          /* of a vector */
+    UNIT = 32,         /* inputs of one call of `products`; steps are multiples, or end the row */
+    SUMS = 8,          /* most sums of a tile */
+    LINE = 64,         /* octets */
+    AHEAD = 8192,      /* octets from the codes in use to those asked for */
+    AHEAD_SCALE = 1024 /* the same for scales */
 };
 
 /* Adds to sum[half][token] the products of UNIT inputs: of the half lines at `line` and their
