@@ -75,7 +75,7 @@ typedef struct gemm_spot {
     int start;          /* offset - centre */
     const float *sx;
     const int32_t *xsum; /* of the step, from the tile's first token on */
-    const int8_t *x;     /* of the row, likewise */
+    const int8_t *x;     /* of the unit, likewise */
     size_t chunk;        /* octets of activations from 64 inputs to the next */
     size_t ahead, ahead_scale;
     float (*acc)[2][WH_PANEL];
@@ -152,16 +152,17 @@ INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, si
                      unsigned panels, unsigned tokens)
 {
     const size_t most = UNIT / f->line_inputs;
-    for (size_t i = 0; i < n; i += UNIT, k += UNIT) {
-        const size_t rest = (n - i + f->line_inputs - 1) / f->line_inputs;
+    for (size_t left = (n + f->line_inputs - 1) / f->line_inputs, now; left > 0; left -= now) {
+        now = left < most ? left : most;
         UNROLL
         for (size_t t = 0; t < most; t++) {
             fetch(at->line + t * LINE, at->ahead);
             if (panels == 2) fetch(at->line + t * LINE, at->ahead + at->line_apart);
         }
-        f->products(sum, at->line, at->line_apart, rest < most ? rest : most,
-                    at->x + k / 64 * at->chunk + k % 64, panels, tokens);
+        f->products(sum, at->line, at->line_apart, now, at->x, panels, tokens);
         at->line += most * LINE;
+        at->x += k % 64 ? at->chunk - UNIT : UNIT; /* 64 inputs of all tokens lie together */
+        k += UNIT;
     }
 }
 
@@ -181,7 +182,7 @@ INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
                            .start = f->offset - w->centre,
                            .sx = s->a->scale + step,
                            .xsum = s->a->sum + step,
-                           .x = s->a->codes + j0 * 64,
+                           .x = s->a->codes + s->k0 / 64 * s->a->tokens * 64 + j0 * 64 + s->k0 % 64,
                            .chunk = s->a->tokens * 64,
                            .ahead = s->ahead,
                            .ahead_scale = s->ahead_scale,
