@@ -14,18 +14,10 @@
 #define WH_KERNELS_GEMM_Q8_512_H
 
 #include "kernels/gemm.h"
+#include "kernels/inline.h"
 
 #include <immintrin.h>
 #include <string.h>
-
-/* The loops must become straight code for each number of tokens, or the sums leave the registers.
- */
-#define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 
 enum {
     TILE = 8,   /* tokens: with two panels, half of the registers */
@@ -58,7 +50,7 @@ typedef struct gemm_block {
     int32_t sum[WH_TOKENS][2][WH_PANEL]; /* of the step that the block before left open */
 } gemm_block;
 
-INLINE void fetch(const uint8_t *from, size_t ahead)
+static WH_INLINE void fetch(const uint8_t *from, size_t ahead)
 {
     /* may lie beyond the planes, where no pointer may point and no fetch does harm */
     _mm_prefetch((const char *)((uintptr_t)from + ahead), _MM_HINT_T0);
@@ -81,44 +73,44 @@ typedef struct gemm_spot {
     float (*acc)[2][WH_PANEL];
 } gemm_spot;
 
-INLINE __m512 scales(const uint8_t *scale, size_t bytes)
+static WH_INLINE __m512 scales(const uint8_t *scale, size_t bytes)
 {
     return bytes == 2 * WH_PANEL ? _mm512_cvtph_ps(_mm256_loadu_si256((const void *)scale))
                                  : _mm512_loadu_ps(scale);
 }
 
-INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
+static WH_INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
 {
     const __m128i octets = _mm_loadu_si128((const void *)zero);
     return _mm512_sub_epi32(_mm512_set1_epi32(offset), _mm512_cvtepu8_epi32(octets));
 }
 
-INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset, unsigned panels,
-                      unsigned tokens)
+static WH_INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset,
+                                unsigned panels, unsigned tokens)
 {
     if (!at->zero) { /* the same for both panels */
         const __m512i start = _mm512_set1_epi32(at->start);
-        UNROLL
+        WH_UNROLL
         for (unsigned j = 0; j < tokens; j++)
             sum[0][j] = sum[1][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
         return;
     }
-    UNROLL
+    WH_UNROLL
     for (unsigned i = 0; i < panels; i++) {
         const __m512i start = minus_zeros(at->zero + i * at->rows_apart * WH_PANEL, offset);
-        UNROLL
+        WH_UNROLL
         for (unsigned j = 0; j < tokens; j++)
             sum[i][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
     }
 }
 
-INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned panels,
-                       unsigned tokens)
+static WH_INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned panels,
+                                 unsigned tokens)
 {
-    UNROLL
+    WH_UNROLL
     for (unsigned i = 0; i < panels; i++) {
         const __m512 sw = scales(at->scale + i * at->rows_apart * at->scale_bytes, at->scale_bytes);
-        UNROLL
+        WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             float *acc = at->acc[j][i];
             const __m512 scale = _mm512_mul_ps(sw, _mm512_set1_ps(at->sx[j]));
@@ -129,18 +121,20 @@ INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned
 }
 
 /* Sums of a step that goes on in the next block. */
-INLINE void keep_step(const __m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsigned tokens)
+static WH_INLINE void keep_step(const __m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL],
+                                unsigned tokens)
 {
-    UNROLL
+    WH_UNROLL
     for (unsigned j = 0; j < tokens; j++) {
         _mm512_storeu_si512(kept[j][0], sum[0][j]);
         _mm512_storeu_si512(kept[j][1], sum[1][j]);
     }
 }
 
-INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsigned tokens)
+static WH_INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL],
+                                  unsigned tokens)
 {
-    UNROLL
+    WH_UNROLL
     for (unsigned j = 0; j < tokens; j++) {
         sum[0][j] = _mm512_loadu_si512(kept[j][0]);
         sum[1][j] = _mm512_loadu_si512(kept[j][1]);
@@ -148,13 +142,13 @@ INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PANEL], unsi
 }
 
 /* n inputs of one step, from input k on. */
-INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t k, size_t n,
-                     unsigned panels, unsigned tokens)
+static WH_INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t k,
+                               size_t n, unsigned panels, unsigned tokens)
 {
     const size_t most = UNIT / f->line_inputs;
     for (size_t left = (n + f->line_inputs - 1) / f->line_inputs, now; left > 0; left -= now) {
         now = left < most ? left : most;
-        UNROLL
+        WH_UNROLL
         for (size_t t = 0; t < most; t++) {
             fetch(at->line + t * LINE, at->ahead);
             if (panels == 2) fetch(at->line + t * LINE, at->ahead + at->line_apart);
@@ -166,7 +160,7 @@ INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, si
     }
 }
 
-INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
+static WH_INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
 {
     const whit_weight *w = s->a->w;
     const size_t step = s->k0 / w->int_step * s->a->tokens + j0;
@@ -191,7 +185,8 @@ INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t j0)
 }
 
 /* The block times `tokens` tokens from j0 on. One panel has its row in one block. */
-INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned panels, unsigned tokens)
+static WH_INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned panels,
+                               unsigned tokens)
 {
     const whit_weight *w = s->a->w;
     const size_t step = w->int_step, group = w->group, cols = w->cols, k1 = s->k1;
@@ -227,7 +222,7 @@ INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, unsigned pane
     }
 }
 
-INLINE void run_block(gemm_block *s, const gemm_form *f, size_t j0, unsigned tokens)
+static WH_INLINE void run_block(gemm_block *s, const gemm_form *f, size_t j0, unsigned tokens)
 {
     switch (tokens) {
     case 1:

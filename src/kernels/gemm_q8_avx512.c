@@ -14,44 +14,44 @@
 
 #define PART 4 /* vectors of q4 codes whose products meet in 16 bits: two lines */
 
-INLINE __m512i broadcast(const int8_t *x)
+static WH_INLINE __m512i broadcast(const int8_t *x)
 {
     int32_t four;
     memcpy(&four, x, sizeof four);
     return _mm512_set1_epi32(four);
 }
 
-INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t *x, unsigned panels,
-                   unsigned tokens)
+static WH_INLINE void dot_q4(__m512i sum[2][TILE], const __m512i w[2][PART], const int8_t *x,
+                             unsigned panels, unsigned tokens)
 {
     const __m512i ones = _mm512_set1_epi16(1);
-    UNROLL
+    WH_UNROLL
     for (unsigned j = 0; j < tokens; j++) {
         __m512i part[2];
-        UNROLL
+        WH_UNROLL
         for (unsigned n = 0; n < PART; n++) {
             const __m512i each = broadcast(x + 64 * j + 4 * n);
-            UNROLL
+            WH_UNROLL
             for (unsigned i = 0; i < panels; i++) {
                 const __m512i products = _mm512_maddubs_epi16(w[i][n], each);
                 part[i] = n ? _mm512_add_epi16(part[i], products) : products;
             }
         }
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++)
             sum[i][j] = _mm512_add_epi32(sum[i][j], _mm512_madd_epi16(part[i], ones));
     }
 }
 
 /* Two lines at a time; a second one that is not there is not read and counts as zeros. */
-INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
-                        const int8_t *x, unsigned panels, unsigned tokens)
+static WH_INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
+                                  size_t lines, const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i low = _mm512_set1_epi8(15);
     for (size_t t = 0; t < lines; t += 2) {
         const __mmask16 second = t + 1 < lines ? 0xffff : 0;
         __m512i w[2][PART];
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
             const uint8_t *from = line + i * apart + t * LINE;
             const __m512i v0 = _mm512_loadu_si512(from);
@@ -65,31 +65,31 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
     }
 }
 
-INLINE __m512i dot_q8(__m512i sum, __m512i magnitude, __mmask64 negative, __m512i each)
+static WH_INLINE __m512i dot_q8(__m512i sum, __m512i magnitude, __mmask64 negative, __m512i each)
 {
     const __m512i ones = _mm512_set1_epi16(1);
     const __m512i x = _mm512_mask_sub_epi8(each, negative, _mm512_setzero_si512(), each);
     return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(magnitude, x), ones));
 }
 
-INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
-                        const int8_t *x, unsigned panels, unsigned tokens)
+static WH_INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
+                                  size_t lines, const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i offset = _mm512_set1_epi8(-128);
     for (size_t t = 0; t < lines; t++) {
         __m512i magnitude[2];
         __mmask64 negative[2];
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
             const __m512i w =
                 _mm512_xor_si512(_mm512_loadu_si512(line + i * apart + t * LINE), offset);
             magnitude[i] = _mm512_abs_epi8(w);
             negative[i] = _mm512_movepi8_mask(w);
         }
-        UNROLL
+        WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512i each = broadcast(x + t * 4 + 64 * j);
-            UNROLL
+            WH_UNROLL
             for (unsigned i = 0; i < panels; i++)
                 sum[i][j] = dot_q8(sum[i][j], magnitude[i], negative[i], each);
         }

@@ -9,27 +9,27 @@
 #endif
 #include "kernels/gemm_q8_512.h"
 
-INLINE void dot(__m512i sum[2][TILE], const __m512i codes[2], const int8_t *x, unsigned panels,
-                unsigned tokens)
+static WH_INLINE void dot(__m512i sum[2][TILE], const __m512i codes[2], const int8_t *x,
+                          unsigned panels, unsigned tokens)
 {
-    UNROLL
+    WH_UNROLL
     for (unsigned j = 0; j < tokens; j++) {
         int32_t four;
         memcpy(&four, x + 64 * j, sizeof four);
         const __m512i each = _mm512_set1_epi32(four);
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++)
             sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], codes[i], each);
     }
 }
 
-INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
-                        const int8_t *x, unsigned panels, unsigned tokens)
+static WH_INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
+                                  size_t lines, const int8_t *x, unsigned panels, unsigned tokens)
 {
     const __m512i mask = _mm512_set1_epi8(15);
     for (size_t t = 0; t < lines; t++) {
         __m512i low[2], high[2];
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
             const __m512i pairs = _mm512_loadu_si512(line + i * apart + t * LINE);
             low[i] = _mm512_and_si512(pairs, mask);
@@ -40,12 +40,12 @@ INLINE void products_q4(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
     }
 }
 
-INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
-                        const int8_t *x, unsigned panels, unsigned tokens)
+static WH_INLINE void products_q8(__m512i sum[2][TILE], const uint8_t *line, size_t apart,
+                                  size_t lines, const int8_t *x, unsigned panels, unsigned tokens)
 {
     for (size_t t = 0; t < lines; t++) {
         __m512i codes[2];
-        UNROLL
+        WH_UNROLL
         for (unsigned i = 0; i < panels; i++)
             codes[i] = _mm512_loadu_si512(line + i * apart + t * LINE);
         dot(sum, codes, x + t * 4, panels, tokens);
