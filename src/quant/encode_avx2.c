@@ -199,11 +199,25 @@ static inline v16 v_half(v16 v)
     return (v16){ half(v.a), half(v.b) };
 }
 
-static inline v16 v_nearer(v16 x, v16 y)
+static inline v16 magnitude(v16 v)
 {
     const __m256 sign = _mm256_set1_ps(-0.0f);
-    return v_min((v16){ _mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b) },
-                 (v16){ _mm256_andnot_ps(sign, y.a), _mm256_andnot_ps(sign, y.b) });
+    return (v16){ _mm256_andnot_ps(sign, v.a), _mm256_andnot_ps(sign, v.b) };
+}
+
+static inline v16 v_nearer(v16 x, v16 y)
+{
+    return v_min(magnitude(x), magnitude(y));
+}
+
+static inline v16 v_farther(v16 x, v16 y)
+{
+    return v_max(magnitude(x), magnitude(y));
+}
+
+static inline int v_any_nan(v16 v)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(v.a, v.b, _CMP_UNORD_Q)) != 0;
 }
 
 static inline b16 w_octets(w16 w)

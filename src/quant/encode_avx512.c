@@ -181,6 +181,16 @@ static inline v16 v_nearer(v16 a, v16 b)
     return _mm512_range_ps(a, b, 10); /* the smaller magnitude, without its sign */
 }
 
+static inline v16 v_farther(v16 a, v16 b)
+{
+    return _mm512_range_ps(a, b, 11); /* the larger, in the same way */
+}
+
+static inline int v_any_nan(v16 v)
+{
+    return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q) != 0;
+}
+
 typedef struct v_bins {
     v16 a, b;
 } v_bins;

@@ -21,7 +21,8 @@
  *   v_any_upto(a, b)                whether one is at most the other; NaN is not
  *   v_first(v, f)                   f in the place of the first
  *   v_half(v)                       rounded to F16; no NaN
- *   v_nearer(a, b)                  the smaller magnitude
+ *   v_nearer(a, b)  v_farther       the smaller, the larger magnitude; one NaN is passed over
+ *   v_any_nan(v)                    whether there is one
  *   v_bins, v_bins_open(array)      32 floats in registers
  *   v_bin(&bins, w)                 that of number w mod 32
  *   v_table, v_table_open(book)     a table in registers
@@ -119,11 +120,6 @@ static ALWAYS_INLINE v16 v_at(const float *p, size_t left)
     return left < WH_LANES ? v_load_n(p, left) : v_load(p);
 }
 
-static ALWAYS_INLINE size_t block_end(size_t begin, size_t n)
-{
-    return n - begin < WH_BLOCK ? n : begin + WH_BLOCK;
-}
-
 /* NaN where one of the elements was NaN or infinite: both times 0 are. */
 static ALWAYS_INLINE v16 range_step(v16 v, v16 odd, v16 *mn, v16 *mx)
 {
@@ -149,34 +145,40 @@ static void range_loop(const float *x, size_t n, wh_range *out)
     mx = v_max(mx2, mx);
     out->min = v_least(mn);
     out->max = v_most(mx);
-    float left = v_sum(v_add(odd, odd2));
+    out->finite = !v_any_nan(v_add(odd, odd2));
     for (; i < n; i++) {
         out->min = x[i] < out->min ? x[i] : out->min;
         out->max = x[i] > out->max ? x[i] : out->max;
-        left += x[i] * 0.0f;
+        out->finite &= x[i] * 0.0f == 0.0f;
     }
     out->min += 0.0f;
     out->max += 0.0f;
-    out->finite = left == 0.0f;
+}
+
+/* A block of each loop: up to WH_BLOCK elements. Whole ones are called with the number written out,
+ * so that nothing is left to decide inside. */
+static ALWAYS_INLINE float normalise_block(const float *x, size_t n, v16 factor, float *y)
+{
+    v16 acc = v_set(0.0f);
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        const v16 v = v_mul(v_at(x + i, n - i), factor);
+        if (n - i < WH_LANES)
+            v_store_n(y + i, v, n - i);
+        else
+            v_store(y + i, v);
+        acc = v_add(acc, v_mul(v, v));
+    }
+    return v_sum(acc);
 }
 
 static double normalise_loop(const float *x, size_t n, float k, float *y)
 {
     const v16 factor = v_set(k);
     double sum = 0;
-    for (size_t b = 0; b < n; b += WH_BLOCK) {
-        const size_t end = block_end(b, n);
-        v16 acc = v_set(0.0f);
-        for (size_t i = b; i < end; i += WH_LANES) {
-            const v16 v = v_mul(v_at(x + i, n - i), factor);
-            if (n - i < WH_LANES)
-                v_store_n(y + i, v, n - i);
-            else
-                v_store(y + i, v);
-            acc = v_add(acc, v_mul(v, v));
-        }
-        sum += (double)v_sum(acc);
-    }
+    size_t b = 0;
+    for (; b + WH_BLOCK <= n; b += WH_BLOCK)
+        sum += (double)normalise_block(x + b, WH_BLOCK, factor, y + b);
+    if (b < n) sum += (double)normalise_block(x + b, n - b, factor, y + b);
     return sum;
 }
 
@@ -185,22 +187,45 @@ static ALWAYS_INLINE v16 off(const grid16 *g, v16 v, v16 t)
     return v_sub(v, v_mul(g->scale, t));
 }
 
+static ALWAYS_INLINE float error_block(kind k, const grid16 *g, const float *y, size_t n)
+{
+    v16 acc = v_set(0.0f);
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        const v16 v = v_at(y + i, n - i), d = off(g, v, grid_value(k, g, v, NULL));
+        acc = v_add(acc, v_mul(d, d));
+    }
+    return v_sum(acc);
+}
+
 static ALWAYS_INLINE double error_of(kind k, const float *y, size_t n, const wh_grid *grid,
                                      double limit)
 {
     const grid16 g = grid_open(k, grid);
     double sum = 0;
-    for (size_t b = 0; b < n; b += WH_BLOCK) {
-        const size_t end = block_end(b, n);
-        v16 acc = v_set(0.0f);
-        for (size_t i = b; i < end; i += WH_LANES) {
-            const v16 v = v_at(y + i, n - i), d = off(&g, v, grid_value(k, &g, v, NULL));
-            acc = v_add(acc, v_mul(d, d));
-        }
-        sum += (double)v_sum(acc);
+    size_t b = 0;
+    for (; b + WH_BLOCK <= n; b += WH_BLOCK) {
+        sum += (double)error_block(k, &g, y + b, WH_BLOCK);
         if (sum >= limit) return limit;
     }
-    return sum;
+    if (b < n) sum += (double)error_block(k, &g, y + b, n - b);
+    return sum >= limit ? limit : sum;
+}
+
+static ALWAYS_INLINE float encode_block(kind k, const grid16 *g, const float *y, size_t n,
+                                        uint8_t *codes, v16 *worst)
+{
+    v16 acc = v_set(0.0f);
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        b16 code;
+        const v16 v = v_at(y + i, n - i), d = off(g, v, grid_value(k, g, v, &code));
+        if (n - i < WH_LANES)
+            b_store_n(codes + i, code, n - i);
+        else
+            b_store(codes + i, code);
+        *worst = v_farther(d, *worst);
+        acc = v_add(acc, v_mul(d, d));
+    }
+    return v_sum(acc);
 }
 
 static ALWAYS_INLINE double encode_of(kind k, const float *y, size_t n, const wh_grid *grid,
@@ -209,47 +234,42 @@ static ALWAYS_INLINE double encode_of(kind k, const float *y, size_t n, const wh
     const grid16 g = grid_open(k, grid);
     v16 worst = v_set(0.0f);
     double sum = 0;
-    for (size_t b = 0; b < n; b += WH_BLOCK) {
-        const size_t end = block_end(b, n);
-        v16 acc = v_set(0.0f);
-        for (size_t i = b; i < end; i += WH_LANES) {
-            b16 code;
-            const v16 v = v_at(y + i, n - i), d = off(&g, v, grid_value(k, &g, v, &code));
-            if (n - i < WH_LANES)
-                b_store_n(codes + i, code, n - i);
-            else
-                b_store(codes + i, code);
-            worst = v_max(v_abs(d), worst);
-            acc = v_add(acc, v_mul(d, d));
-        }
-        sum += (double)v_sum(acc);
-    }
+    size_t b = 0;
+    for (; b + WH_BLOCK <= n; b += WH_BLOCK)
+        sum += (double)encode_block(k, &g, y + b, WH_BLOCK, codes + b, &worst);
+    if (b < n) sum += (double)encode_block(k, &g, y + b, n - b, codes + b, &worst);
     const float most = v_most(worst);
     *max_abs = most > *max_abs ? most : *max_abs;
     return sum;
+}
+
+/* The sums of y*t, t*t and of the error. */
+static ALWAYS_INLINE void fit_block(kind k, const grid16 *g, const float *y, size_t n,
+                                    double sum[3])
+{
+    v16 acc = v_set(0.0f), yt = acc, tt = acc;
+    for (size_t i = 0; i < n; i += WH_LANES) {
+        const v16 v = v_at(y + i, n - i), t = grid_value(k, g, v, NULL), d = off(g, v, t);
+        yt = v_add(yt, v_mul(v, t));
+        tt = v_add(tt, v_mul(t, t));
+        acc = v_add(acc, v_mul(d, d));
+    }
+    sum[0] += (double)v_sum(yt);
+    sum[1] += (double)v_sum(tt);
+    sum[2] += (double)v_sum(acc);
 }
 
 static ALWAYS_INLINE double fit_of(kind k, const float *y, size_t n, const wh_grid *grid, double *a,
                                    double *b)
 {
     const grid16 g = grid_open(k, grid);
-    double sum = 0, sum_yt = 0, sum_tt = 0;
-    for (size_t begin = 0; begin < n; begin += WH_BLOCK) {
-        const size_t end = block_end(begin, n);
-        v16 acc = v_set(0.0f), yt = acc, tt = acc;
-        for (size_t i = begin; i < end; i += WH_LANES) {
-            const v16 v = v_at(y + i, n - i), t = grid_value(k, &g, v, NULL), d = off(&g, v, t);
-            yt = v_add(yt, v_mul(v, t));
-            tt = v_add(tt, v_mul(t, t));
-            acc = v_add(acc, v_mul(d, d));
-        }
-        sum_yt += (double)v_sum(yt);
-        sum_tt += (double)v_sum(tt);
-        sum += (double)v_sum(acc);
-    }
-    *a = sum_yt;
-    *b = sum_tt;
-    return sum;
+    double sum[3] = { 0, 0, 0 };
+    size_t begin = 0;
+    for (; begin + WH_BLOCK <= n; begin += WH_BLOCK) fit_block(k, &g, y + begin, WH_BLOCK, sum);
+    if (begin < n) fit_block(k, &g, y + begin, n - begin, sum);
+    *a = sum[0];
+    *b = sum[1];
+    return sum[2];
 }
 
 static double error_loop(const float *y, size_t n, const wh_grid *g, double limit)

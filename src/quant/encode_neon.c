@@ -220,8 +220,22 @@ static inline v16 v_half(v16 v)
 static inline v16 v_nearer(v16 x, v16 y)
 {
     v16 r;
-    EACH r.q[i] = vminq_f32(vabsq_f32(x.q[i]), vabsq_f32(y.q[i]));
+    EACH r.q[i] = vminnmq_f32(vabsq_f32(x.q[i]), vabsq_f32(y.q[i]));
     return r;
+}
+
+static inline v16 v_farther(v16 x, v16 y)
+{
+    v16 r;
+    EACH r.q[i] = vmaxnmq_f32(vabsq_f32(x.q[i]), vabsq_f32(y.q[i]));
+    return r;
+}
+
+static inline int v_any_nan(v16 v)
+{
+    const float32x4_t a = vaddq_f32(v.q[0], v.q[1]), b = vaddq_f32(v.q[2], v.q[3]);
+    const float32x4_t c = vaddq_f32(a, b);
+    return vminvq_u32(vceqq_f32(c, c)) == 0;
 }
 
 static inline b16 w_octets(w16 w)

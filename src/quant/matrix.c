@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "quant/search.h"
 
@@ -44,7 +45,7 @@ static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *s
 typedef struct coded {
     const float *y;
     size_t n;
-    float k;
+    float k;       /* a power of two */
     double w2, e2; /* sums of squares of y and of the errors */
     float worst;
 } coded;
@@ -60,7 +61,7 @@ static void put(const wh_quantizer *q, const wh_candidate *c, coded *r, uint8_t 
 static void settle(const wh_candidate *c, const coded *r, float *scale, uint8_t *zero,
                    whit_quant_stats *stats)
 {
-    const double unit = 1.0 / (double)r->k;
+    const double unit = (double)wh_bits_f32(0x7f000000u - wh_f32_bits(r->k)); /* 1 / k, exactly */
     *scale = c->stored;
     if (zero) *zero = (uint8_t)c->zero;
     stats->weights += r->n;
@@ -129,14 +130,12 @@ static float nth_magnitude(const float *x, size_t n, size_t rank, float *heap)
     }
 }
 
-/* One region that lies in one row of the tile: the group at w. */
+/* One region that lies in one row of the tile: the group at w, with what ops->range says of it. */
 static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const float *w, size_t n,
-                                uint64_t row, uint8_t *codes, float *scale, uint8_t *zero,
-                                whit_error *err)
+                                wh_range range, uint64_t row, uint8_t *codes, float *scale,
+                                uint8_t *zero, whit_error *err)
 {
-    wh_range range;
     float *clean = t->scratch + n;
-    q->ops->range(w, n, &range);
     if (!range.finite) {
         if (q->nonfinite == WHIT_NONFINITE_REFUSE) return wh_tile_not_finite(t, err);
         wh_clean(w, n, WHIT_NONFINITE_ZERO, 0.0f, clean);
@@ -239,8 +238,10 @@ static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_e
             size_t n = t->cols - c < t->group ? t->cols - c : t->group;
             for (size_t k = 0; k < m; k++)
                 memcpy(t->gather + k * n, t->w + (r + k) * t->cols + c, n * sizeof *t->gather);
-            whit_status st = encode_group(q, t, t->gather, m * n, t->row0 + r, t->gather_codes,
-                                          scale++, NULL, err);
+            wh_range range;
+            q->ops->range(t->gather, m * n, &range);
+            whit_status st = encode_group(q, t, t->gather, m * n, range, t->row0 + r,
+                                          t->gather_codes, scale++, NULL, err);
             if (st != WHIT_OK) return st;
             for (size_t k = 0; k < m; k++)
                 memcpy(t->codes + (r + k) * t->cols + c, t->gather_codes + k * n, n);
@@ -248,27 +249,51 @@ static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_e
     return WHIT_OK;
 }
 
+/* So many groups have their ranges found before the first of them is encoded: each takes long from
+ * its first load to its last result, and many can be under way. They fit into the first cache. */
+enum { AHEAD = 16, AHEAD_ELEMENTS = 4096 };
+
+static void look_ahead(const wh_quantizer *q, const float *w, size_t left, size_t group,
+                       size_t count, wh_range *range)
+{
+    for (size_t i = 0; i < count && i * group < left; i++) {
+        const size_t n = left - i * group;
+        q->ops->range(w + i * group, n < group ? n : group, &range[i]);
+    }
+}
+
+static whit_status encode_row(const wh_quantizer *q, const wh_tile *t, size_t row, whit_error *err)
+{
+    const size_t groups = (t->cols + t->group - 1) / t->group;
+    const size_t ahead = !q->search && t->group <= AHEAD_ELEMENTS / AHEAD ? AHEAD : 1;
+    wh_range range[AHEAD];
+    whit_status st = WHIT_OK;
+    for (size_t g = 0; g < groups && st == WHIT_OK; g++) {
+        const size_t c0 = g * t->group, n = t->cols - c0 < t->group ? t->cols - c0 : t->group;
+        const float *w = t->w + row * t->cols + c0;
+        uint8_t *codes = t->codes + row * t->cols + c0;
+        float *scale = t->scale + row * groups + g;
+        uint8_t *zero = t->zero ? t->zero + row * groups + g : NULL;
+        if (t->fixed) {
+            encode_fixed(q, t, w, n, codes, scale, zero);
+            continue;
+        }
+        if (t->given) {
+            st = encode_given(q, t, w, n, t->given[row * groups + g], codes, scale, err);
+            continue;
+        }
+        if (g % ahead == 0) look_ahead(q, w, t->cols - c0, t->group, ahead, range);
+        st = encode_group(q, t, w, n, range[g % ahead], t->row0 + row, codes, scale, zero, err);
+    }
+    return st;
+}
+
 whit_status wh_tile_encode(const wh_quantizer *q, const wh_tile *t, whit_error *err)
 {
-    size_t groups = (t->cols + t->group - 1) / t->group;
+    whit_status st = WHIT_OK;
     if (t->block_rows) return encode_blocks(q, t, err);
-    for (size_t r = 0; r < t->rows; r++)
-        for (size_t g = 0; g < groups; g++) {
-            size_t c0 = g * t->group, n = t->cols - c0 < t->group ? t->cols - c0 : t->group;
-            const float *w = t->w + r * t->cols + c0;
-            uint8_t *codes = t->codes + r * t->cols + c0;
-            float *scale = t->scale + r * groups + g;
-            uint8_t *zero = t->zero ? t->zero + r * groups + g : NULL;
-            if (t->fixed) {
-                encode_fixed(q, t, w, n, codes, scale, zero);
-                continue;
-            }
-            whit_status st =
-                t->given ? encode_given(q, t, w, n, t->given[r * groups + g], codes, scale, err)
-                         : encode_group(q, t, w, n, t->row0 + r, codes, scale, zero, err);
-            if (st != WHIT_OK) return st;
-        }
-    return WHIT_OK;
+    for (size_t r = 0; r < t->rows && st == WHIT_OK; r++) st = encode_row(q, t, r, err);
+    return st;
 }
 
 whit_status whit_quantize(const float *w, size_t rows, size_t cols, const whit_quant_spec *spec,
