@@ -299,8 +299,8 @@ static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float li
     float inverse[WH_LANES], acc[WH_LANES] = { 0 }, weight[WH_LANES], least = INFINITY;
     for (size_t l = 0; l < WH_LANES; l++) {
         const float s = r->stored[l] * r->k, gap = beyond(r, l);
-        inverse[l] = 1.0f / s;
         weight[l] = s != 0.0f && gap * gap <= limit ? s : 0.0f;
+        inverse[l] = weight[l] != 0.0f ? 1.0f / s : 0.0f;
     }
     for (size_t i = 0; i < n; i += WH_LANES) {
         const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
