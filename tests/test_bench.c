@@ -224,7 +224,8 @@ static void test_probe_choice(void)
         held_against(WH_PROBE_INT4, "avx2", "maddubs4_avx2");
         held_against(WH_PROBE_INT8, "avx2", "maddubs_avx2");
         held_against(WH_PROBE_INT4, "avxvnni", "dpbusd_avxvnni");
-        held_against(WH_PROBE_INT8, "avx512", "maddubs_avx2"); /* it may lack AVX-VNNI */
+        held_against(WH_PROBE_INT8, "avx512", "maddubs_avx512");
+        held_against(WH_PROBE_INT4, "avx512", "maddubs4_avx512");
         held_against(WH_PROBE_INT4, "avx512vnni", "dpbusd_avx512vnni");
         held_against(WH_PROBE_INT8, "amx", "dpbusd_avx512vnni");
     }

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "quant/encode.h"
+#include "tensor/cvt.h"
 
 static const struct {
     const char *name;
@@ -33,7 +34,7 @@ static const struct {
     { "amx", WH_ISA_AMX },
 #endif
 };
-enum { LEVELS = sizeof levels / sizeof levels[0] };
+enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 2 };
 
 /* What an operation does, as far as levels differ in it. */
 enum { FLOATS = 1, PRODUCTS = 2, CODES = 4 };
@@ -45,7 +46,6 @@ static const struct {
     const char *reason;
 } nothing_new[] = {
     { "avxvnni", FLOATS | CODES, "adds integer products only" },
-    { "avx512", PRODUCTS, "has no integer products of its own" },
     { "avx512vnni", FLOATS | CODES, "adds integer products only" },
     { "amx", FLOATS, "tiles of bfloat16 are not exact" },
     { "amx", CODES, "tiles only multiply" },
@@ -85,6 +85,14 @@ static void encoders(operation *op)
     size_t n;
     const wh_encode_ops *const *v = wh_encode_variants(&n);
     *op = (operation){ .name = "encode", .work = CODES };
+    for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
+}
+
+static void conversions(operation *op)
+{
+    size_t n;
+    const wh_cvt_ops *const *v = wh_cvt_variants(&n);
+    *op = (operation){ .name = "cvt", .work = CODES };
     for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
 }
 
@@ -132,18 +140,20 @@ whit_status whit_bench_list(whit_bench_entry **entries, size_t *count, whit_erro
     *count = 0;
     whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
     if (st != WHIT_OK) return st;
-    whit_bench_entry *e = wh_calloc((WH_OPS + 1) * LEVELS, sizeof *e);
+    whit_bench_entry *e = wh_calloc(OPERATIONS * LEVELS, sizeof *e);
     if (!e) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a list");
-    for (size_t i = 0; i <= WH_OPS; i++) {
+    for (size_t i = 0; i < OPERATIONS; i++) {
         operation op;
         if (i < WH_OPS)
             kernel_operation(&op, i);
-        else
+        else if (i == WH_OPS)
             encoders(&op);
+        else
+            conversions(&op);
         fill(e + i * LEVELS, &op, allowed);
     }
     *entries = e;
-    *count = (WH_OPS + 1) * LEVELS;
+    *count = OPERATIONS * LEVELS;
     return WHIT_OK;
 }
 

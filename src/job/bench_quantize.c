@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "kernels/context.h"
 #include "quant/encode.h"
+#include "tensor/cvt.h"
 
 typedef struct encoder {
     whit_scheme scheme;
@@ -163,7 +164,8 @@ static whit_status measure(trial *t, size_t at, whit_error *err)
     } while (t->seconds - dropped < b->o.seconds && t->seconds < 3 * b->o.seconds);
     const size_t first = t->runs > WH_BENCH_DROPPED ? WH_BENCH_DROPPED : t->runs - 1;
     row->op = "quantize";
-    row->isa = wh_encode_select()->isa;
+    row->isa = whit_scheme_is_quantized(&t->job.encoder->scheme) ? wh_encode_select()->isa
+                                                                 : wh_cvt_select()->isa;
     row->clip = t->job.encoder->clip;
     row->percentile = row->clip == WHIT_CLIP_PERCENTILE ? b->o.percentile : 0;
     row->rows = t->job.rows;

@@ -30,6 +30,8 @@ static const wh_probe table[] = {
     { WH_PROBE_INT8, "maddubs_avx2", "avx2", WH_ISA_AVX2, NULL, wh_probe_int8_avx2, 8 * 32 * 2 },
     { WH_PROBE_INT8, "dpbusd_avxvnni", "avxvnni", WH_ISA_AVXVNNI, NULL, wh_probe_int8_avxvnni,
       12 * 32 * 2 },
+    { WH_PROBE_INT8, "maddubs_avx512", "avx512", WH_ISA_AVX512, NULL, wh_probe_int8_avx512,
+      8 * 64 * 2 },
     { WH_PROBE_INT8, "dpbusd_avx512vnni", "avx512vnni", WH_ISA_AVX512VNNI, NULL, wh_probe_int8_avx512vnni,
       12 * 64 * 2 },
 #endif
@@ -38,6 +40,8 @@ static const wh_probe table[] = {
 #endif
 #ifdef WH_BUILD_X86
     { WH_PROBE_INT4, "maddubs4_avx2", "avx2", WH_ISA_AVX2, NULL, wh_probe_int4_avx2, 4 * 4 * 32 * 2 },
+    { WH_PROBE_INT4, "maddubs4_avx512", "avx512", WH_ISA_AVX512, NULL, wh_probe_int4_avx512,
+      4 * 4 * 64 * 2 },
 #endif
 };
 /* clang-format on */

@@ -1,12 +1,14 @@
-/* src/kernels/probe_avx512.c - reading and fused multiply-adds with AVX-512.
+/* src/kernels/probe_avx512.c - the probes with AVX-512 without its dot products.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef __AVX512F__
+#ifndef __AVX512BW__
 #error "needs the flags of its instruction set"
 #endif
 #include "kernels/probe.h"
 
 #include <immintrin.h>
+
+#define CHANGED(v) __asm__ volatile("" : "+v"(v)) /* unknown to the compiler from here on */
 
 static __m512i at(const char *p)
 {
@@ -40,7 +42,7 @@ uint64_t wh_probe_fma_avx512(size_t rounds)
     __m512 sum[12], x = _mm512_set1_ps(0.5f), y = _mm512_set1_ps(0.25f);
 #pragma GCC unroll 12
     for (int j = 0; j < 12; j++) sum[j] = _mm512_set1_ps((float)j);
-    __asm__ volatile("" : "+v"(x)); /* unknown to the compiler */
+    CHANGED(x);
     for (size_t i = 0; i < rounds; i++) {
 #pragma GCC unroll 12
         for (int j = 0; j < 12; j++) sum[j] = _mm512_fmadd_ps(sum[j], x, y);
@@ -48,4 +50,46 @@ uint64_t wh_probe_fma_avx512(size_t rounds)
 #pragma GCC unroll 12
     for (int j = 1; j < 12; j++) sum[0] = _mm512_add_ps(sum[0], sum[j]);
     return digest(_mm512_castps_si512(sum[0]));
+}
+
+uint64_t wh_probe_int8_avx512(size_t rounds)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i sum[8], w = _mm512_set1_epi8(7), x = _mm512_set1_epi8(3);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) sum[j] = _mm512_set1_epi32(j);
+    for (size_t i = 0; i < rounds; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++) {
+            CHANGED(w);
+            sum[j] = _mm512_add_epi32(sum[j], _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), one));
+        }
+    }
+#pragma GCC unroll 8
+    for (int j = 1; j < 8; j++) sum[0] = _mm512_add_epi32(sum[0], sum[j]);
+    return digest(sum[0]);
+}
+
+uint64_t wh_probe_int4_avx512(size_t rounds)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i sum[4], w = _mm512_set1_epi8(7), x = _mm512_set1_epi8(3);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) sum[j] = _mm512_set1_epi32(j);
+    for (size_t i = 0; i < rounds; i++) {
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            __m512i pairs = _mm512_maddubs_epi16(w, x);
+#pragma GCC unroll 3
+            for (int k = 0; k < 3; k++) {
+                CHANGED(w);
+                pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(w, x));
+            }
+            sum[j] = _mm512_add_epi32(sum[j], _mm512_madd_epi16(pairs, one));
+            CHANGED(w);
+        }
+    }
+#pragma GCC unroll 4
+    for (int j = 1; j < 4; j++) sum[0] = _mm512_add_epi32(sum[0], sum[j]);
+    return digest(sum[0]);
 }
