@@ -137,6 +137,7 @@ typedef struct wh_decode_args {
 
 /* A tile of products: `panels` panels of values times a strip of tokens, over inputs 0..n-1 of a
  * block. sums[panel][token][16] is loaded first and stored at the end, so blocks chain.
+ * Values, scales and sums are 64-byte aligned, x is not.
  * chain: one chain an output. steps: the order of codes above; n is a multiple of step unless the
  * row ends. */
 typedef struct wh_tile_args {

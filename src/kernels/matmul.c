@@ -24,6 +24,7 @@
 #define CACHED_BYTES ((size_t)384 << 10) /* of panels that all blocks of tokens pass by */
 #define INPUTS 256                       /* of a decoded block, rounded down to whole steps */
 #define PANELS 32                        /* whose sums are kept while the inputs pass by */
+#define NEAR_BYTES ((size_t)512 << 10)   /* of packed tokens that stay near without that */
 
 typedef struct product {
     const whit_weight *w;
@@ -242,11 +243,13 @@ static void tiles_part(void *ctx, unsigned t, unsigned threads)
     const product *call = ctx;
     const whit_weight *w = call->w;
     const size_t two = tile_of(call)->panels, inputs = block_inputs(w);
+    /* few tokens are read again for every two panels, so that the weights pass by in one line */
+    const size_t most = call->tokens * w->cols * sizeof(float) <= NEAR_BYTES ? two : PANELS;
     const desk b = desk_at(call, t);
     size_t begin, end;
     wh_pool_split(w->panels, two, t, threads, &begin, &end);
-    for (size_t p0 = begin; p0 < end; p0 += PANELS) {
-        const size_t p1 = end - p0 < PANELS ? end : p0 + PANELS;
+    for (size_t p0 = begin; p0 < end; p0 += most) {
+        const size_t p1 = end - p0 < most ? end : p0 + most;
         memset(b.sums, 0, (p1 - p0) * call->tokens * WH_PANEL * sizeof(float));
         for (size_t k0 = 0; k0 < w->cols; k0 += inputs) {
             const size_t k1 = w->cols - k0 < inputs ? w->cols : k0 + inputs;

@@ -104,14 +104,21 @@ static whit_status allocate(whit_weight *w, whit_error *err)
     return WHIT_OK;
 }
 
+whit_status wh_weight_sides(uint64_t rows, uint64_t cols, whit_error *err)
+{
+    if (rows == 0 || cols == 0)
+        return wh_fail(err, WHIT_ERR_ARG, "a weight needs rows and columns");
+    if (rows > MAX_SIDE || cols > MAX_SIDE)
+        return wh_fail(err, WHIT_ERR_ARG, "a weight has at most 2^31 rows and columns");
+    return WHIT_OK;
+}
+
 whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_weight_shape *shape,
                           whit_error *err)
 {
     *out = NULL;
-    if (shape->rows == 0 || shape->cols == 0)
-        return wh_fail(err, WHIT_ERR_ARG, "a weight needs rows and columns");
-    if (shape->rows > MAX_SIDE || shape->cols > MAX_SIDE)
-        return wh_fail(err, WHIT_ERR_ARG, "a weight has at most 2^31 rows and columns");
+    whit_status st = wh_weight_sides(shape->rows, shape->cols, err);
+    if (st != WHIT_OK) return st;
     whit_weight *w = wh_calloc(1, sizeof *w);
     if (!w) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a weight");
     w->context = context;
@@ -122,7 +129,7 @@ whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_wei
     w->form = form_of(&shape->scheme, shape->cols);
     w->decoded = w->form == WH_FORM_F32 && shape->scheme.kind != WHIT_TO_F32;
     if (w->form <= WH_FORM_T4) set_codes(w, shape);
-    whit_status st = allocate(w, err);
+    st = allocate(w, err);
     if (st == WHIT_OK) {
         pthread_mutex_lock(&context->lock);
         st = wh_context_reserve(context, wh_matmul_scratch(w, wh_pool_threads(context->pool)), err);

@@ -15,6 +15,9 @@ typedef struct wh_weight_shape {
 /* 1 if a kernel multiplies codes of the scheme at this width; else they are held decoded. */
 int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols);
 
+/* Whether rows and columns are within bounds. Errors: WHIT_ERR_ARG. */
+whit_status wh_weight_sides(uint64_t rows, uint64_t cols, whit_error *err);
+
 /* Memory for the planes, and scratch in the context. Errors: WHIT_ERR_ARG, WHIT_ERR_NOMEM. */
 whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_weight_shape *shape,
                           whit_error *err);

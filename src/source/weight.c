@@ -102,13 +102,15 @@ whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
         return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: the scheme stores no codes");
     if (scheme->asym && !zero)
         return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: asym needs zero points");
+    whit_status st = wh_weight_sides(rows, cols, err);
+    if (st != WHIT_OK) return st;
     whit_scheme_scales(scheme, rows, cols, &scale_rows, &scale_cols);
-    if (rows > 0 && cols > 0 && (scale_rows == 0 || scale_cols == 0))
+    if (scale_rows == 0 || scale_cols == 0)
         return wh_fail(err, WHIT_ERR_ARG,
                        "whit_weight_from_codes: the scheme has no granularity, or a group of 0");
     const wh_weight_shape shape = { rows, cols, *scheme, all_f16(scale, scale_rows * scale_cols) };
     const arrays a = { codes, scheme->asym ? zero : NULL, scale };
-    whit_status st = wh_weight_new(out, context, &shape, err);
+    st = wh_weight_new(out, context, &shape, err);
     if (st != WHIT_OK) return st;
     if ((*out)->decoded) {
         st = put_decoded(*out, &a, err);

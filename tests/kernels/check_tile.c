@@ -181,8 +181,8 @@ static void step_scales(const whit_weight *w, size_t panel, float *out)
 static void decoded_case(const wh_kernels *k, const planes_spec *s, const planes_room *room,
                          check_rng *rng)
 {
-    static float x[MOST_N], y[128], scale[MOST_N / 32 * 16 + 16];
-    static _Alignas(64) float value[MOST_N * 16];
+    static float x[MOST_N], y[128];
+    static _Alignas(64) float value[MOST_N * 16], scale[MOST_N / 32 * 16 + 16];
     _Alignas(64) float sums[16];
     planes p;
     planes_make(&p, s, rng);
