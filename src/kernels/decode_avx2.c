@@ -1,6 +1,7 @@
 /* src/kernels/decode_avx2.c - values of a block of a panel as float32, AVX2.
  *
- * Once per block of inputs and many tokens. The forms are those of float_avx2.h.
+ * Once per block of inputs and many tokens. Groups begin and end with a line, the row need not. The
+ * forms are those of float_avx2.h.
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/float.h"
@@ -13,18 +14,17 @@ typedef struct operands {
     __m256 a[2], b[2];
 } operands;
 
-/* Inputs [from, to) of a line. */
-static WH_INLINE void decode_line(float *out, const uint8_t *data, unsigned from, unsigned to,
-                                  const operands *o, wh_value_avx2 *value, unsigned inputs)
+/* The first n inputs of a line. */
+static WH_INLINE void decode_line(float *out, const uint8_t *data, size_t n, const operands *o,
+                                  wh_value_avx2 *value, unsigned inputs)
 {
     WH_UNROLL
     for (unsigned h = 0; h < 2; h++) {
         const __m256i line = _mm256_load_si256((const __m256i *)(const void *)data + h);
         WH_UNROLL
         for (unsigned i = 0; i < inputs; i++)
-            if (i >= from && i < to)
-                _mm256_store_ps(out + (i - from) * WH_PANEL + h * WH_HALF,
-                                value(line, i, o->a[h], o->b[h]));
+            if (i < n)
+                _mm256_store_ps(out + i * WH_PANEL + h * WH_HALF, value(line, i, o->a[h], o->b[h]));
     }
 }
 
@@ -45,12 +45,11 @@ static WH_INLINE void codes(const wh_decode_args *a, operands o, int zeros, wh_v
         }
         while (k < last) {
             const uint8_t *line = data + k / inputs * 64;
-            const unsigned from = (unsigned)(k % inputs);
-            const size_t n = last - k < inputs - from ? last - k : inputs - from;
+            const size_t n = last - k < inputs ? last - k : inputs;
             if (n == inputs)
-                decode_line(out, line, 0, inputs, &o, value, inputs);
+                decode_line(out, line, inputs, &o, value, inputs);
             else
-                decode_line(out, line, from, from + (unsigned)n, &o, value, inputs);
+                decode_line(out, line, n, &o, value, inputs);
             k += n;
             out += n * WH_PANEL;
         }

@@ -1,6 +1,7 @@
 /* src/kernels/decode_avx512.c - values of a block of a panel as float32, AVX-512.
  *
- * Once per block of inputs and many tokens. The forms are those of float_avx512.h.
+ * Once per block of inputs and many tokens. Groups begin and end with a line, the row need not. The
+ * forms are those of float_avx512.h.
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/float.h"
@@ -8,16 +9,14 @@
 
 /* ---- codes ---- */
 
-/* Inputs [from, to) of a line. */
-static WH_INLINE void decode_line(float *out, const uint8_t *data, unsigned from, unsigned to,
-                                  __m512 table, __m512 zero, wh_value_avx512 *value,
-                                  unsigned inputs)
+/* The first n inputs of a line. */
+static WH_INLINE void decode_line(float *out, const uint8_t *data, size_t n, __m512 table,
+                                  __m512 zero, wh_value_avx512 *value, unsigned inputs)
 {
     const __m512i line = _mm512_load_si512(data);
     WH_UNROLL
     for (unsigned i = 0; i < inputs; i++)
-        if (i >= from && i < to)
-            _mm512_store_ps(out + (i - from) * WH_PANEL, value(line, i, table, zero));
+        if (i < n) _mm512_store_ps(out + i * WH_PANEL, value(line, i, table, zero));
 }
 
 static WH_INLINE void codes(const wh_decode_args *a, __m512 table, wh_value_avx512 *value,
@@ -32,12 +31,11 @@ static WH_INLINE void codes(const wh_decode_args *a, __m512 table, wh_value_avx5
         const __m512 zero = wh_zero_avx512(w, (a->p * w->groups + g) * WH_PANEL);
         while (k < last) {
             const uint8_t *line = data + k / inputs * 64;
-            const unsigned from = (unsigned)(k % inputs);
-            const size_t n = last - k < inputs - from ? last - k : inputs - from;
+            const size_t n = last - k < inputs ? last - k : inputs;
             if (n == inputs)
-                decode_line(out, line, 0, inputs, table, zero, value, inputs);
+                decode_line(out, line, inputs, table, zero, value, inputs);
             else
-                decode_line(out, line, from, from + (unsigned)n, table, zero, value, inputs);
+                decode_line(out, line, n, table, zero, value, inputs);
             k += n;
             out += n * WH_PANEL;
         }
@@ -47,7 +45,7 @@ static WH_INLINE void codes(const wh_decode_args *a, __m512 table, wh_value_avx5
 void wh_decode_q4_avx512(const wh_decode_args *a)
 {
     if (a->w->zero)
-        codes(a, wh_integers_avx512(0), wh_nibble_avx512, 8);
+        codes(a, _mm512_setzero_ps(), wh_nibble_avx512, 8);
     else
         codes(a, wh_integers_avx512(a->w->centre), wh_entry_avx512, 8);
 }

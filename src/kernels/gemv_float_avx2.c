@@ -10,7 +10,8 @@
 #include "kernels/float_avx2.h"
 
 #define LINE 64           /* octets */
-#define AHEAD 4096        /* octets of each panel */
+#define AHEAD_CODES 4096  /* octets */
+#define AHEAD_FLOATS 2048 /* octets of each panel */
 #define AHEAD_SCALES 1024 /* octets: as many groups, or more */
 #define MOST 4            /* panels of floats at once */
 
@@ -48,20 +49,18 @@ typedef struct group {
     __m256 a[2], b[2];
 } group;
 
-/* part[half][k % 4] += value * x for inputs [k, stop) of one line. */
+/* part[half][i % 4] += value * x for the first n inputs of the line that begins at k. */
 static WH_INLINE void add_line(__m256 part[2][4], const group *g, const float *x, size_t k,
-                               size_t stop, form f)
+                               size_t n, form f)
 {
-    const unsigned from = (unsigned)(k % f.inputs), to = from + (unsigned)(stop - k);
     const uint8_t *at = g->data + k / f.inputs * LINE;
     const __m256i line[2] = { _mm256_load_si256((const __m256i *)(const void *)at),
                               _mm256_load_si256((const __m256i *)(const void *)at + 1) };
-    x += k - from;
-    fetch(at, AHEAD);
+    fetch(at, AHEAD_CODES);
     WH_UNROLL
     for (unsigned i = 0; i < f.inputs; i++) {
-        if (i < from || i >= to) continue;
-        const __m256 xi = _mm256_broadcast_ss(x + i);
+        if (i >= n) continue;
+        const __m256 xi = _mm256_broadcast_ss(x + k + i);
         WH_UNROLL
         for (unsigned h = 0; h < 2; h++)
             part[h][i % 4] =
@@ -69,21 +68,15 @@ static WH_INLINE void add_line(__m256 part[2][4], const group *g, const float *x
     }
 }
 
-/* The sum of the step [k, end), without its scale. */
+/* The sum of the step [k, end), without its scale; whole lines but at the end of the row. */
 static WH_INLINE void add_step(__m256 sum[2], const group *g, const float *x, size_t k, size_t end,
                                form f)
 {
     __m256 part[2][4];
     WH_UNROLL
     for (unsigned i = 0; i < 8; i++) part[i / 4][i % 4] = _mm256_setzero_ps();
-    while (k < end) {
-        const size_t line = k - k % f.inputs + f.inputs;
-        if (k % f.inputs == 0 && line <= end)
-            add_line(part, g, x, k, k + f.inputs, f);
-        else
-            add_line(part, g, x, k, line < end ? line : end, f);
-        k = line;
-    }
+    for (; end - k >= f.inputs; k += f.inputs) add_line(part, g, x, k, f.inputs, f);
+    if (k < end) add_line(part, g, x, k, end - k, f);
     WH_UNROLL
     for (unsigned h = 0; h < 2; h++)
         sum[h] = _mm256_add_ps(_mm256_add_ps(part[h][0], part[h][1]),
@@ -178,7 +171,7 @@ static WH_INLINE void chain_panels(const wh_gemv_args *a, size_t p, wh_column_av
         WH_UNROLL
         for (unsigned q = 0; q < panels; q++)
             for (size_t i = 0; i < INPUTS * column_bytes; i += LINE)
-                fetch(data[q], k * column_bytes + i + AHEAD);
+                fetch(data[q], k * column_bytes + i + AHEAD_FLOATS);
         add_columns(acc, data, a->x, k, INPUTS, column, panels);
     }
     for (; k < w->cols; k++) add_columns(acc, data, a->x, k, 1, column, panels);

@@ -9,15 +9,16 @@
 #include "kernels/float.h"
 #include "kernels/float_avx512.h"
 
-#define LINE 64           /* octets */
-#define AHEAD 4096        /* octets of each panel */
+#define LINE 64          /* octets */
+#define AHEAD_CODES 6144 /* octets of each panel; all panels together 8 to 12 KiB */
+#define AHEAD_FLOATS 2048
 #define AHEAD_SCALES 1024 /* octets: as many groups, or more */
 #define MOST 4            /* panels at once */
 
 /* How far ahead of octet `at` the panels' lines are asked for. */
-static WH_INLINE size_t ahead(const whit_weight *w, size_t at, unsigned panels)
+static WH_INLINE size_t ahead(const whit_weight *w, size_t at, size_t far, unsigned panels)
 {
-    return at + AHEAD < w->panel_bytes ? AHEAD : AHEAD + (panels - 1) * w->panel_bytes;
+    return at + far < w->panel_bytes ? far : far + (panels - 1) * w->panel_bytes;
 }
 
 static WH_INLINE void fetch(const void *base, size_t octets)
@@ -49,14 +50,12 @@ typedef struct groups {
     __m512 table;
 } groups;
 
-/* part[panel][k % 4] += value * x for inputs [k, stop) of one line. */
+/* part[panel][i % 4] += value * x for the first n inputs of the line that begins at k. */
 static WH_INLINE void add_line(__m512 part[2][4], const groups *g, const float *x, size_t k,
-                               size_t stop, size_t next, form f)
+                               size_t n, size_t next, form f)
 {
-    const unsigned from = (unsigned)(k % f.inputs), to = from + (unsigned)(stop - k);
     const size_t at = k / f.inputs * LINE;
     __m512i line[2];
-    x += k - from;
     WH_UNROLL
     for (unsigned q = 0; q < f.panels; q++) {
         line[q] = _mm512_load_si512(g->data[q] + at);
@@ -64,8 +63,8 @@ static WH_INLINE void add_line(__m512 part[2][4], const groups *g, const float *
     }
     WH_UNROLL
     for (unsigned i = 0; i < f.inputs; i++) {
-        if (i < from || i >= to) continue;
-        const __m512 xi = _mm512_set1_ps(x[i]);
+        if (i >= n) continue;
+        const __m512 xi = _mm512_set1_ps(x[k + i]);
         WH_UNROLL
         for (unsigned q = 0; q < f.panels; q++)
             part[q][i % 4] =
@@ -73,22 +72,16 @@ static WH_INLINE void add_line(__m512 part[2][4], const groups *g, const float *
     }
 }
 
-/* acc[panel] += scale * the sum of the step [k, end). */
+/* acc[panel] += scale * the sum of the step [k, end); whole lines but at the end of the row. */
 static WH_INLINE void add_step(__m512 acc[2], const wh_gemv_args *a, const groups *g, size_t k,
                                size_t end, form f)
 {
-    const size_t next = ahead(a->w, k / f.inputs * LINE, f.panels);
+    const size_t next = ahead(a->w, k / f.inputs * LINE, AHEAD_CODES, f.panels);
     __m512 part[2][4];
     WH_UNROLL
     for (unsigned i = 0; i < 4 * f.panels; i++) part[i / 4][i % 4] = _mm512_setzero_ps();
-    while (k < end) {
-        const size_t line = k - k % f.inputs + f.inputs;
-        if (k % f.inputs == 0 && line <= end)
-            add_line(part, g, a->x, k, k + f.inputs, next, f);
-        else
-            add_line(part, g, a->x, k, line < end ? line : end, next, f);
-        k = line;
-    }
+    for (; end - k >= f.inputs; k += f.inputs) add_line(part, g, a->x, k, f.inputs, next, f);
+    if (k < end) add_line(part, g, a->x, k, end - k, next, f);
     WH_UNROLL
     for (unsigned q = 0; q < f.panels; q++) {
         const __m512 even = _mm512_add_ps(part[q][0], part[q][1]);
@@ -135,7 +128,7 @@ static WH_INLINE void steps(const wh_gemv_args *a, __m512 table, wh_value_avx512
 void wh_gemv_q4_avx512(const wh_gemv_args *a)
 {
     if (a->w->zero)
-        steps(a, wh_integers_avx512(0), wh_nibble_avx512, 8);
+        steps(a, _mm512_setzero_ps(), wh_nibble_avx512, 8);
     else
         steps(a, wh_integers_avx512(a->w->centre), wh_entry_avx512, 8);
 }
@@ -180,7 +173,7 @@ static WH_INLINE void chain_panels(const wh_gemv_args *a, size_t p, wh_column_av
     }
     size_t k = 0;
     for (; k + INPUTS <= w->cols; k += INPUTS) {
-        const size_t at = k * column_bytes, next = at + ahead(w, at, panels);
+        const size_t at = k * column_bytes, next = at + ahead(w, at, AHEAD_FLOATS, panels);
         WH_UNROLL
         for (unsigned q = 0; q < panels; q++)
             for (size_t i = 0; i < INPUTS * column_bytes; i += LINE) fetch(data[q], next + i);

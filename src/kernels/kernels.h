@@ -56,7 +56,8 @@ struct whit_weight {
     wh_form form;
     size_t rows, cols, panels;
     size_t group, groups; /* codes: inputs that share a scale (cols where all do)             */
-    size_t step;          /* of float activations, codes only; divides group, or group is cols */
+    size_t step;          /* of float activations, codes only; a multiple of 32 that divides
+                             group, or group is cols                                          */
     size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP)          */
     int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
     size_t panel_bytes;   /* of data                                                          */

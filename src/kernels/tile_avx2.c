@@ -68,16 +68,15 @@ void wh_tile_chain_avx2(const wh_tile_args *a)
 
 /* ---- the order of codes ---- */
 
-/* part[i][token][half] += value * x for those of inputs [from, to) of k..k+3 that belong to
+/* part[i][token][half] += value * x for those of inputs k..k+n-1, n <= 4, that belong to
  * a[first] and a[first + 1]. */
 static WH_INLINE void add_two(__m256 part[AT_ONCE][STEP_TOKENS][2], const wh_tile_args *a,
-                              const float *x, size_t k, size_t from, size_t to, unsigned first,
-                              unsigned tokens)
+                              const float *x, size_t k, size_t n, unsigned first, unsigned tokens)
 {
     WH_UNROLL
     for (unsigned i = 0; i < AT_ONCE; i++) {
+        if (first + i >= n) continue;
         const size_t at = k + first + i;
-        if (at < from || at >= to) continue;
         const float *value = a->value[0] + at * WH_PANEL;
         const __m256 low = _mm256_load_ps(value), high = _mm256_load_ps(value + HALF);
         WH_UNROLL
@@ -99,11 +98,8 @@ static WH_INLINE void add_pairs(__m256 total[STEP_TOKENS][2], const wh_tile_args
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) part[i][j][0] = part[i][j][1] = _mm256_setzero_ps();
     }
-    for (size_t k = from - from % 4; k < to; k += 4)
-        if (k >= from && to - k >= 4)
-            add_two(part, a, x, k, k, k + 4, first, tokens);
-        else
-            add_two(part, a, x, k, from, to, first, tokens);
+    for (; to - from >= 4; from += 4) add_two(part, a, x, from, 4, first, tokens);
+    if (from < to) add_two(part, a, x, from, to - from, first, tokens);
     WH_UNROLL
     for (unsigned j = 0; j < 2 * tokens; j++)
         total[j / 2][j % 2] = _mm256_add_ps(part[0][j / 2][j % 2], part[1][j / 2][j % 2]);

@@ -109,15 +109,14 @@ typedef struct block {
     unsigned tokens, panels, first;
 } block;
 
-/* part[i][panel][token] += value * x for those of inputs [from, to) of k..k+3 that are the
- * block's. */
+/* part[i][panel][token] += value * x for those of inputs k..k+n-1, n <= 4, that are the block's. */
 static WH_INLINE void add_two(__m512 part[AT_ONCE][PANELS][STEP_TOKENS], const wh_tile_args *a,
-                              const float *x, size_t k, size_t from, size_t to, block b)
+                              const float *x, size_t k, size_t n, block b)
 {
     WH_UNROLL
     for (unsigned i = 0; i < AT_ONCE; i++) {
+        if (b.first + i >= n) continue;
         const size_t at = k + b.first + i;
-        if (at < from || at >= to) continue;
         __m512 value[PANELS];
         WH_UNROLL
         for (unsigned q = 0; q < b.panels; q++)
@@ -145,11 +144,8 @@ static WH_INLINE void add_pairs(__m512 total[PANELS][STEP_TOKENS], const wh_tile
             for (unsigned j = 0; j < b.tokens; j++) part[i][q][j] = _mm512_setzero_ps();
         }
     }
-    for (size_t k = from - from % 4; k < to; k += 4)
-        if (k >= from && to - k >= 4)
-            add_two(part, a, x, k, k, k + 4, b);
-        else
-            add_two(part, a, x, k, from, to, b);
+    for (; to - from >= 4; from += 4) add_two(part, a, x, from, 4, b);
+    if (from < to) add_two(part, a, x, from, to - from, b);
     WH_UNROLL
     for (unsigned q = 0; q < b.panels; q++) {
         WH_UNROLL
