@@ -7,7 +7,7 @@
  *                      its panels in parts that stay in the cache while all blocks pass by
  *   one token          straight from the panels
  *   more, float        tokens are packed into strips as wide as the tile; the values of two panels
- *                      over about 256 inputs are decoded next to the core and meet all strips
+ *                      over about 128 inputs are decoded next to the core and meet all strips
  *
  * Source of the loop order: Goto and van de Geijn 2008, Anatomy of High-Performance Matrix
  * Multiplication.
@@ -22,7 +22,7 @@
 #define STRIP_BYTES ((size_t)16 << 20)   /* of packed float tokens, but for very long rows */
 #define LEAST_TOKENS 48                  /* of those */
 #define CACHED_BYTES ((size_t)384 << 10) /* of panels that all blocks of tokens pass by */
-#define INPUTS 256                       /* of a decoded block, rounded down to whole steps */
+#define INPUTS 128                       /* of a decoded block, rounded down to whole steps */
 #define PANELS 32                        /* whose sums are kept while the inputs pass by */
 #define NEAR_BYTES ((size_t)512 << 10)   /* of packed tokens that stay near without that */
 
@@ -172,21 +172,41 @@ static desk desk_at(const product *call, unsigned t)
     return b;
 }
 
+/* Tokens of a strip: all about as wide, so that none is left too narrow to hide its latency. */
+static size_t strip_width(const product *call)
+{
+    const size_t most = tile_of(call)->tokens, strips = (call->tokens + most - 1) / most;
+    return (call->tokens + strips - 1) / strips;
+}
+
+/* The strips of a block of inputs lie together: [block][strip][input][token]. */
+static float *strip_at(const product *call, size_t j, size_t k0, size_t k1)
+{
+    return (float *)(void *)align64(call->scratch) + k0 * call->tokens + j * (k1 - k0);
+}
+
+/* Tokens [j, j + m) of one block of inputs. */
+static void pack_strip(const product *call, size_t j, size_t m, size_t k0, size_t k1)
+{
+    const size_t cols = call->w->cols;
+    float *strip = strip_at(call, j, k0, k1);
+    for (size_t k = k0; k < k1; k += 16) { /* what is written stays near over all tokens */
+        const size_t end = k1 - k < 16 ? k1 : k + 16;
+        for (size_t i = 0; i < m; i++)
+            for (size_t c = k; c < end; c++) strip[(c - k0) * m + i] = call->x[(j + i) * cols + c];
+    }
+}
+
 static void pack_part(void *ctx, unsigned t, unsigned threads)
 {
     const product *call = ctx;
-    const size_t width = tile_of(call)->tokens, cols = call->w->cols;
+    const size_t width = strip_width(call), cols = call->w->cols, inputs = block_inputs(call->w);
     size_t begin, end;
     wh_pool_split(call->tokens, width, t, threads, &begin, &end);
-    for (size_t j = begin; j < end; j += width) {
-        const size_t m = call->tokens - j < width ? call->tokens - j : width;
-        float *strip = (float *)(void *)align64(call->scratch) + j * cols;
-        for (size_t k = 0; k < cols; k += 16) { /* what is written stays near over all tokens */
-            const size_t n = cols - k < 16 ? cols - k : 16;
-            for (size_t i = 0; i < m; i++)
-                for (size_t c = k; c < k + n; c++) strip[c * m + i] = call->x[(j + i) * cols + c];
-        }
-    }
+    for (size_t j = begin; j < end; j += width)
+        for (size_t k = 0; k < cols; k += inputs)
+            pack_strip(call, j, call->tokens - j < width ? call->tokens - j : width, k,
+                       cols - k < inputs ? cols : k + inputs);
 }
 
 /* Values and scales of panel p over the block of inputs [k0, k1). */
@@ -214,10 +234,10 @@ static void load_block(const product *call, const desk *b, wh_tile_args *tile, s
 static void multiply_block(const product *call, wh_tile_args *tile, float *sums, size_t k0)
 {
     const wh_variant *v = tile_of(call);
-    const float *strips = (const float *)(void *)align64(call->scratch);
-    for (size_t j = 0; j < call->tokens; j += v->tokens) {
-        tile->tokens = call->tokens - j < v->tokens ? call->tokens - j : v->tokens;
-        tile->x = strips + j * call->w->cols + k0 * tile->tokens;
+    const size_t width = strip_width(call);
+    for (size_t j = 0; j < call->tokens; j += width) {
+        tile->tokens = call->tokens - j < width ? call->tokens - j : width;
+        tile->x = strip_at(call, j, k0, k0 + tile->n);
         tile->sums = sums + j * tile->panels * WH_PANEL;
         v->tile(tile);
     }
@@ -226,7 +246,7 @@ static void multiply_block(const product *call, wh_tile_args *tile, float *sums,
 /* The finished sums of `panels` panels from p on. */
 static void store_sums(const product *call, const float *sums, size_t p, size_t panels)
 {
-    const size_t width = tile_of(call)->tokens, rows = call->w->rows;
+    const size_t width = strip_width(call), rows = call->w->rows;
     for (size_t j = 0; j < call->tokens; j += width) {
         const size_t m = call->tokens - j < width ? call->tokens - j : width;
         for (size_t i = 0; i < panels; i++) {
