@@ -259,7 +259,7 @@ static void store(const gemm_block *s, size_t panels)
     const wh_gemm_args *a = s->a;
     for (size_t i = 0; i < panels; i++) {
         const size_t row = (s->panel + i) * WH_PANEL, left = a->w->rows - row;
-        const __mmask16 mask = left < WH_PANEL ? (__mmask16)((1u << left) - 1) : 0xffff;
+        const __mmask16 mask = (__mmask16)(left < WH_PANEL ? (1u << left) - 1 : 0xffffu);
         for (size_t j = 0; j < a->tokens; j++)
             _mm512_mask_storeu_ps(a->y + j * a->ldy + row, mask, _mm512_loadu_ps(s->acc[j][i]));
     }

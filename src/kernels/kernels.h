@@ -75,6 +75,22 @@ struct whit_weight {
     size_t pages_bytes;
 };
 
+/* Octets of a panel for each input. */
+static inline size_t wh_input_bytes(wh_form form)
+{
+    switch (form) {
+    case WH_FORM_Q4:
+    case WH_FORM_T4:
+        return WH_PANEL / 2;
+    case WH_FORM_Q8:
+        return WH_PANEL;
+    case WH_FORM_F32:
+        return WH_PANEL * 4;
+    default:
+        return WH_PANEL * 2;
+    }
+}
+
 /* Scale and zero point at [panel][group][row]. */
 static inline float wh_weight_scale(const whit_weight *w, size_t at)
 {

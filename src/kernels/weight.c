@@ -65,26 +65,13 @@ static void set_codes(whit_weight *w, const wh_weight_shape *shape)
                sizeof w->table);
 }
 
-static size_t line_bytes(const whit_weight *w)
-{
-    switch (w->form) {
-    case WH_FORM_Q4:
-    case WH_FORM_T4:
-        return (w->cols + 7) / 8 * 64;
-    case WH_FORM_Q8:
-        return (w->cols + 3) / 4 * 64;
-    case WH_FORM_F32:
-        return w->cols * WH_PANEL * 4;
-    default:
-        return w->cols * WH_PANEL * 2;
-    }
-}
-
 /* Planes one after the other, each on a multiple of 64. */
 static whit_status allocate(whit_weight *w, whit_error *err)
 {
     uint64_t data, cells, total;
-    w->panel_bytes = line_bytes(w);
+    /* a line of codes holds several inputs, the last one not all */
+    const size_t each = wh_input_bytes(w->form), inputs = w->form <= WH_FORM_T4 ? 64 / each : 1;
+    w->panel_bytes = (w->cols + inputs - 1) / inputs * inputs * each;
     if (!wh_mul_u64(w->panels, w->panel_bytes, &data) ||
         !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->groups, &cells) || cells > UINT64_MAX / 8 ||
         !wh_add_u64(data, cells * 5 + 128, &total) || total > SIZE_MAX)
