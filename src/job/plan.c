@@ -17,6 +17,7 @@
 #include "job/shards.h"
 #include "job/span.h"
 #include "job/stream.h"
+#include "job/writer.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -202,6 +203,12 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
     return WHIT_OK;
 }
 
+uint64_t wh_plan_worker_bytes(const whit_plan *p)
+{
+    const uint64_t largest = wh_numbering_largest(&p->tiles);
+    return wh_worker_bytes(largest) + wh_writer_bytes(largest);
+}
+
 static whit_status add_up(whit_plan *p, whit_error *err)
 {
     whit_plan_totals *t = &p->totals;
@@ -222,8 +229,7 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     fixed += wh_rules_lines(p->rules)->bytes * 64; /* a glob has two operations an octet */
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
-    return wh_stream_threads(&p->job, fixed + held,
-                             wh_worker_bytes(wh_numbering_largest(&p->tiles)), &t->threads,
+    return wh_stream_threads(&p->job, fixed + held, wh_plan_worker_bytes(p), &t->threads,
                              &t->memory_bytes, err);
 }
 

@@ -32,6 +32,9 @@ struct whit_plan {
 /* Whether the scales of an entry span tiles, so that they must be found before its codes. */
 int wh_plan_spans(const whit_plan *plan, size_t index);
 
+/* Octets for each thread of the job. */
+uint64_t wh_plan_worker_bytes(const whit_plan *plan);
+
 /* The metadata value of whit.notes, always of the same length. */
 void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_kept);
 

@@ -1,8 +1,9 @@
 /* src/job/run.c - the streaming job of quantize: read, encode and write tiles, in order.
  *
  * Each worker takes the next tile of the whole plan, reads it by position, encodes it into its own
- * buffers and writes the parts to the places that the layout fixed; only sums and progress are
- * taken in order. So memory is one set of buffers a worker, and no tensor is a special case.
+ * buffers and has the parts written to the places that the layout fixed (writer.c); only sums and
+ * progress are taken in order. So memory is a set of buffers a worker and another of what it has
+ * ready, and no tensor is a special case.
  * Headers are written last, since they hold the counts of fallbacks.
  *
  * SPDX-License-Identifier: MIT */
@@ -21,6 +22,7 @@
 #include "io/io.h"
 #include "job/report.h"
 #include "job/span.h"
+#include "job/writer.h"
 #include "quant/nested.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
@@ -42,17 +44,30 @@ typedef struct run {
     wh_nested *nested;       /* [count]: of dq */
     whit_quant_stats *stats; /* [count] */
     wh_outset *set;
+    wh_writer *writer; /* NULL: a trial, which writes nothing */
     wh_meter meter;
     uint64_t unflushed;
 } run;
 
-static whit_status write_at(const run *r, wh_spot spot, uint64_t offset, const void *data,
-                            size_t len, whit_error *err)
+/* At once: little things, and what is not in the worker's buffers for output. */
+static whit_status write_now(const run *r, wh_spot spot, uint64_t offset, const void *data,
+                             size_t len, whit_error *err)
 {
     const wh_target *t = &r->plan->target;
-    if (!r->set) return WHIT_OK; /* a trial */
+    if (!r->set) return WHIT_OK;
     return wh_file_pwrite(wh_target_fd(t, r->set, spot.file), wh_target_name(t, r->set, spot.file),
                           wh_layout_offset(&t->layout, spot) + offset, data, len, err);
+}
+
+/* With the tile: data in out, scale_out or zero of the worker. */
+static whit_status write_at(const run *r, const wh_worker *w, wh_spot spot, uint64_t offset,
+                            const void *data, size_t len, whit_error *err)
+{
+    const wh_target *t = &r->plan->target;
+    if (!r->writer) return WHIT_OK;
+    return wh_writer_add(r->writer, (unsigned)(w - r->workers), wh_target_fd(t, r->set, spot.file),
+                         wh_target_name(t, r->set, spot.file),
+                         wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
 
 static whit_status read_weights(const run *r, const whit_plan_entry *e, const wh_rect *rect,
@@ -70,14 +85,14 @@ static whit_status read_weights(const run *r, const whit_plan_entry *e, const wh
     return st;
 }
 
-/* The same for octets: `size` of them a column in rows of `row` octets. */
-static whit_status write_rect(const run *r, wh_spot spot, const wh_rect *rect, uint64_t row,
-                              uint64_t first, const uint8_t *data, size_t part, whit_error *err)
+/* The `part` octets of each row, from the worker's out into rows of `row` octets. */
+static whit_status write_rect(const run *r, const wh_worker *w, wh_spot spot, const wh_rect *rect,
+                              uint64_t row, uint64_t first, size_t part, whit_error *err)
 {
     whit_status st = WHIT_OK;
-    if (part == row) return write_at(r, spot, first, data, (size_t)rect->rows * part, err);
+    if (part == row) return write_at(r, w, spot, first, w->out, (size_t)rect->rows * part, err);
     for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
-        st = write_at(r, spot, first + k * row, data + k * part, part, err);
+        st = write_at(r, w, spot, first + k * row, w->out + k * part, part, err);
     return st;
 }
 
@@ -87,9 +102,9 @@ static whit_status copy_tile(const run *r, size_t i, const wh_rect *rect, wh_wor
 {
     const whit_plan_entry *e = &r->plan->entry[i];
     whit_status st = whit_file_read(whit_source_file(r->plan->source), e->source->planes[0],
-                                    rect->c0, (size_t)rect->cols, w->w, err);
+                                    rect->c0, (size_t)rect->cols, w->out, err);
     if (st != WHIT_OK) return st;
-    return write_at(r, r->plan->spot[i][0], rect->c0, w->w, (size_t)rect->cols, err);
+    return write_at(r, w, r->plan->spot[i][0], rect->c0, w->out, (size_t)rect->cols, err);
 }
 
 /* f16, bf16, f32: the same values in another type. */
@@ -111,8 +126,8 @@ static whit_status convert_tile(const run *r, size_t i, const wh_rect *rect, wh_
     st = wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero, or --rule 'NAME=keep'",
                             &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
-    return write_at(r, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size, w->out,
-                    n * size, err);
+    return write_at(r, w, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size,
+                    w->out, n * size, err);
 }
 
 /* dq: the codes of the scales that begin with number first; with the first tile the rest. */
@@ -122,7 +137,7 @@ static whit_status write_nested(const run *r, size_t i, uint64_t first, wh_worke
     const wh_nested *n = &r->nested[i];
     if (!r->set) return WHIT_OK; /* a trial */
     const whit_source_tensor *s = r->plan->entry[i].source;
-    whit_status st = write_at(r, r->plan->spot[i][1], first, n->code + first, count, err);
+    whit_status st = write_now(r, r->plan->spot[i][1], first, n->code + first, count, err);
     if (st != WHIT_OK || first != 0) return st;
     uint64_t groups = s->rows * ((s->cols - 1) / r->plan->entry[i].scheme.group + 1);
     uint64_t blocks = (groups - 1) / WH_NESTED_BLOCK + 1;
@@ -130,10 +145,10 @@ static whit_status write_nested(const run *r, size_t i, uint64_t first, wh_worke
         size_t m = blocks - b < 1024 ? (size_t)(blocks - b) : 1024;
         uint8_t bytes[4 * 1024];
         whit_dtype_from_f32(WHIT_F32, n->absmax + b, m, bytes);
-        st = write_at(r, r->plan->spot[i][2], 4 * b, bytes, 4 * m, err);
+        st = write_now(r, r->plan->spot[i][2], 4 * b, bytes, 4 * m, err);
     }
     whit_dtype_from_f32(WHIT_F32, &n->offset, 1, w->scale_out);
-    return st == WHIT_OK ? write_at(r, r->plan->spot[i][3], 0, w->scale_out, 4, err) : st;
+    return st == WHIT_OK ? write_now(r, r->plan->spot[i][3], 0, w->scale_out, 4, err) : st;
 }
 
 /* The scales and zero points of a tile, to their places. */
@@ -157,12 +172,13 @@ static whit_status write_scales(const run *r, size_t i, const wh_rect *rect, wh_
     }
     whit_dtype_from_f32(s->scale_type, w->scale, count, w->scale_out);
     whit_status st =
-        write_at(r, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
-    if (st == WHIT_OK && s->asym) st = write_at(r, r->plan->spot[i][2], first, w->zero, count, err);
+        write_at(r, w, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
+    if (st == WHIT_OK && s->asym)
+        st = write_at(r, w, r->plan->spot[i][2], first, w->zero, count, err);
     if (st == WHIT_OK && s->kind == WHIT_NVFP4 && first == 0) {
         uint8_t scale2[4];
         whit_dtype_from_f32(WHIT_F32, &r->scale2[i], 1, scale2);
-        st = write_at(r, r->plan->spot[i][2], 0, scale2, sizeof scale2, err);
+        st = write_now(r, r->plan->spot[i][2], 0, scale2, sizeof scale2, err);
     }
     return st;
 }
@@ -177,8 +193,8 @@ static whit_status write_codes(const run *r, size_t i, const wh_rect *rect, wh_w
     size_t part = whit_packed_bytes((size_t)rect->cols, bits);
     for (size_t k = 0; k < rect->rows; k++)
         whit_pack_bits(w->codes + k * rect->cols, (size_t)rect->cols, bits, w->out + k * part);
-    return write_rect(r, r->plan->spot[i][0], rect, row, rect->r0 * row + rect->c0 / 8 * bits,
-                      w->out, part, err);
+    return write_rect(r, w, r->plan->spot[i][0], rect, row, rect->r0 * row + rect->c0 / 8 * bits,
+                      part, err);
 }
 
 /* --fake-quant: the values that the codes stand for, in the type of the source. */
@@ -200,9 +216,8 @@ static whit_status write_fake(const run *r, size_t i, const wh_rect *rect, const
                             w->w + at, NULL);
         }
     wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->w, n, w->out);
-    return write_rect(r, r->plan->spot[i][0], rect, s->cols * size,
-                      (rect->r0 * s->cols + rect->c0) * size, w->out, (size_t)rect->cols * size,
-                      err);
+    return write_rect(r, w, r->plan->spot[i][0], rect, s->cols * size,
+                      (rect->r0 * s->cols + rect->c0) * size, (size_t)rect->cols * size, err);
 }
 
 /* dq: the scales that a decoder will see. */
@@ -283,9 +298,9 @@ static whit_status encode_tile(const run *r, unsigned worker, size_t i, const wh
                         (t.rows + high - 1) / high * ((t.cols + t.group - 1) / t.group), err);
 }
 
-static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
+/* Up to what is to be written. */
+static whit_status make_tile(const run *r, unsigned worker, uint64_t tile, whit_error *err)
 {
-    run *r = ctx;
     wh_rect rect;
     size_t i = wh_numbering_find(&r->plan->tiles, tile, &rect);
     wh_worker *w = &r->workers[worker];
@@ -302,6 +317,16 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     }
 }
 
+static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
+{
+    run *r = ctx;
+    whit_status st = wh_writer_begin(r->writer, worker, tile, err);
+    if (st != WHIT_OK) return st;
+    st = make_tile(r, worker, tile, err);
+    if (st != WHIT_OK) return wh_writer_fail(r->writer, tile, st, err);
+    return wh_writer_send(r->writer, worker, &r->workers[worker], err);
+}
+
 whit_status wh_run_try(const whit_plan *plan, uint64_t tile, wh_worker *worker, whit_error *err)
 {
     coder one = { 0 };
@@ -314,7 +339,7 @@ whit_status wh_run_try(const whit_plan *plan, uint64_t tile, wh_worker *worker, 
     r.scale2 = wh_calloc(plan->count, sizeof *r.scale2);
     r.nested = wh_calloc(plan->count, sizeof *r.nested);
     whit_status st = r.fixed && r.scale2 && r.nested
-                         ? tile_work(&r, 0, tile, err)
+                         ? make_tile(&r, 0, tile, err)
                          : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a trial");
     free(r.fixed);
     free(r.scale2);
@@ -346,7 +371,16 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
         wh_file_flush_hint(wh_target_fd(&r->plan->target, r->set, file), 0, 0);
         r->unflushed = 0;
     }
-    return wh_meter_step(&r->meter, e->source->tensor.name, n, err);
+    whit_status st = wh_meter_step(&r->meter, e->source->tensor.name, n, err);
+    return st == WHIT_OK ? st : wh_writer_fail(r->writer, tile, st, err);
+}
+
+static whit_status run_tiles(run *r, whit_error *err)
+{
+    const uint64_t tiles = r->plan->tiles.first[r->plan->count];
+    whit_status st = wh_for_ordered(r->threads, tiles, tile_work, tile_commit, r, err);
+    const whit_status lowest = wh_writer_status(r->writer, err);
+    return lowest == WHIT_OK ? st : lowest;
 }
 
 /* Scales of tensors that span tiles, and of those with a scale of their own on top. */
@@ -425,12 +459,13 @@ static uint64_t total_work(const whit_plan *plan)
 static whit_status allocate(run *r, whit_error *err)
 {
     r->workers = wh_workers_make(r->threads, wh_numbering_largest(&r->plan->tiles));
+    r->writer = wh_writer_make(r->threads, wh_numbering_largest(&r->plan->tiles));
     r->coder = wh_calloc(r->threads, sizeof *r->coder);
     r->fixed = wh_calloc(r->plan->count, sizeof *r->fixed);
     r->stats = wh_calloc(r->plan->count, sizeof *r->stats);
     r->scale2 = wh_calloc(r->plan->count, sizeof *r->scale2);
     r->nested = wh_calloc(r->plan->count, sizeof *r->nested);
-    return r->workers && r->coder && r->fixed && r->stats && r->scale2 && r->nested
+    return r->workers && r->writer && r->coder && r->fixed && r->stats && r->scale2 && r->nested
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          r->threads);
@@ -449,9 +484,7 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
         st = wh_target_open(&plan->target, plan->source, plan->job.force, &r.set, err);
     wh_meter_start(&r.meter, &plan->job, total_work(plan));
     if (st == WHIT_OK) st = fit_spans(&r, err);
-    if (st == WHIT_OK)
-        st = wh_for_ordered(r.threads, plan->tiles.first[plan->count], tile_work, tile_commit, &r,
-                            err);
+    if (st == WHIT_OK) st = run_tiles(&r, err);
     if (st == WHIT_OK) st = check_strict(&r, err);
     if (st == WHIT_OK) st = write_notes(&r, plan, err);
     if (st == WHIT_OK && report) st = wh_report_make(report, plan, r.stats, err);
@@ -470,5 +503,6 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     free(r.stats);
     free(r.scale2);
     wh_workers_free(r.workers, r.threads);
+    wh_writer_free(r.writer);
     return st;
 }

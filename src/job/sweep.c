@@ -274,8 +274,7 @@ static whit_status list_targets(sweep_job *j, whit_error *err)
  * each tensor. */
 static uint64_t held_bytes(const whit_plan *plan)
 {
-    uint64_t worker = wh_worker_bytes(wh_numbering_largest(&plan->tiles));
-    return plan->totals.memory_bytes - plan->totals.threads * worker;
+    return plan->totals.memory_bytes - plan->totals.threads * wh_plan_worker_bytes(plan);
 }
 
 static whit_status measure(sweep_job *j, whit_error *err)
