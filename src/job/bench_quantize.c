@@ -2,7 +2,7 @@
  *
  * Each thread has rows of its own, as in the streaming job; reading and writing files is not in it.
  * The input rotates over copies like cold weights, since a model's weights are met once. f16 and
- * bf16 are whit_dtype_from_f32.
+ * bf16 are the conversions that the jobs use.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
@@ -23,6 +23,7 @@ typedef struct encoder {
 
 typedef struct task {
     const encoder *encoder;
+    const wh_cvt_ops *cvt;
     double percentile;
     const float *w;
     uint8_t *codes, *zero;
@@ -40,7 +41,8 @@ static whit_status encode_rows(task *job, size_t r0, size_t rows, whit_error *er
     if (rows == 0) return WHIT_OK;
     if (!whit_scheme_is_quantized(s)) {
         const whit_dtype dtype = s->kind == WHIT_TO_F16 ? WHIT_F16 : WHIT_BF16;
-        return whit_dtype_from_f32(dtype, w, rows * job->cols, job->codes + r0 * job->cols * 2);
+        return wh_cvt_from_f32(job->cvt, dtype, w, rows * job->cols,
+                               job->codes + r0 * job->cols * 2);
     }
     whit_scheme_scales(s, rows, job->cols, &above, &groups);
     const size_t at = r0 * (size_t)groups; /* enough apart for any granularity */
@@ -165,7 +167,7 @@ static whit_status measure(trial *t, size_t at, whit_error *err)
     const size_t first = t->runs > WH_BENCH_DROPPED ? WH_BENCH_DROPPED : t->runs - 1;
     row->op = "quantize";
     row->isa = whit_scheme_is_quantized(&t->job.encoder->scheme) ? wh_encode_select()->isa
-                                                                 : wh_cvt_select()->isa;
+                                                                 : t->job.cvt->isa;
     row->clip = t->job.encoder->clip;
     row->percentile = row->clip == WHIT_CLIP_PERCENTILE ? b->o.percentile : 0;
     row->rows = t->job.rows;
@@ -254,6 +256,7 @@ whit_status wh_bench_quantize(whit_bench *b, whit_error *err)
     b->meter.total = count * shapes * 1000;
     for (size_t i = 0; i < shapes && st == WHIT_OK; i++) {
         t->b = b;
+        t->job.cvt = wh_cvt_select();
         t->job.percentile = b->o.percentile;
         st = allocate(t, &shape[i], err);
         if (st == WHIT_OK) st = measure_all(t, list, count, err);

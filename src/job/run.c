@@ -170,7 +170,7 @@ static whit_status write_scales(const run *r, size_t i, const wh_rect *rect, wh_
         if (rect->c0 != 0 || (s->gran == WHIT_GRAN_TENSOR && rect->r0 != 0)) return WHIT_OK;
         count = 1;
     }
-    whit_dtype_from_f32(s->scale_type, w->scale, count, w->scale_out);
+    wh_cvt_from_f32(r->cvt, s->scale_type, w->scale, count, w->scale_out);
     whit_status st =
         write_at(r, w, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
     if (st == WHIT_OK && s->asym)
