@@ -14,6 +14,7 @@ typedef struct place {
     scratch s;
     char in[SCRATCH_PATH], native[SCRATCH_PATH], gguf[SCRATCH_PATH], npy[SCRATCH_PATH];
     char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
+    char old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
 } place;
 
 typedef struct operation {
@@ -86,6 +87,26 @@ static void write_gguf(place *p, const float w[64 * 40])
     scratch_path(&p->s, "recipe.txt", p->recipe);
 }
 
+/* Importance matrices: two entries in the old form, a pair of tensors in a GGUF file. */
+static void write_imatrices(place *p)
+{
+    static const char entries[] = "\2\0\0\0\1\0\0\0a\0\0\0\0\1\0\0\0\0\0\200\77"
+                                  "\1\0\0\0b\1\0\0\0\1\0\0\0\0\0\200\77\1\0\0\0\1\0\0\0x";
+    static const uint64_t four = 4, one = 1;
+    gg_build b = { 0 };
+    scratch_write(&p->s, "old.dat", entries, sizeof entries - 1);
+    scratch_path(&p->s, "old.dat", p->old_imatrix);
+    gg_string(&b, "general.type", "imatrix", 7);
+    gg_array(&b, "imatrix.datasets", GG_STRING, 1);
+    gg_text(&b.keys, "x", 1);
+    gg_number(&b, "imatrix.chunk_count", GG_U32, 1, 4);
+    gg_number(&b, "imatrix.chunk_size", GG_U32, 1, 4);
+    gg_tensor(&b, "a.in_sum2", 0, 1, &four, "\0\0\200\77\0\0\200\77\0\0\200\77\0\0\200\77", 16);
+    gg_tensor(&b, "a.counts", 0, 1, &one, "\0\0\200\77", 4);
+    gg_write(&b, &p->s, "imatrix.gguf");
+    scratch_path(&p->s, "imatrix.gguf", p->imatrix);
+}
+
 static void write_npy(place *p, const float w[64 * 40])
 {
     st_text t = { 0 };
@@ -107,6 +128,7 @@ static void write_model(place *p)
     write_native(p);
     write_gguf(p, w);
     write_npy(p, w);
+    write_imatrices(p);
 }
 
 /* ---- the jobs -------------------------------------------------------------------------------- */
@@ -237,6 +259,18 @@ static whit_status stats(const place *p, const operation *op, whit_error *err)
     return on_native(p, op, err, 's');
 }
 
+static whit_status imatrices(const place *p, const operation *op, whit_error *err)
+{
+    whit_imatrix *m;
+    (void)op;
+    whit_status st = whit_imatrix_open(&m, p->old_imatrix, err);
+    whit_imatrix_close(m);
+    if (st != WHIT_OK) return st;
+    st = whit_imatrix_open(&m, p->imatrix, err);
+    whit_imatrix_close(m);
+    return st;
+}
+
 static const operation operations[] = {
     /* clang-format off */
     { "open",                    NULL,              1, 0, open_native },
@@ -254,6 +288,7 @@ static const operation operations[] = {
     { "compare",                 NULL,              1, 0, compare },
     { "check, 2 threads",        NULL,              2, 0, check },
     { "statistics",              NULL,              1, 0, stats },
+    { "importance matrices",     NULL,              1, 0, imatrices },
     /* clang-format on */
 };
 

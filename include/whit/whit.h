@@ -5,12 +5,14 @@
 #define WHIT_WHIT_H
 
 #include <whit/base.h>
+#include <whit/block.h>
 #include <whit/tensor.h>
 #include <whit/scheme.h>
 #include <whit/quant.h>
 #include <whit/pack.h>
 #include <whit/file.h>
 #include <whit/source.h>
+#include <whit/calib.h>
 #include <whit/job.h>
 #include <whit/kernel.h>
 #include <whit/bench.h>
