@@ -1,0 +1,75 @@
+/* src/pack/block.h - the block types of GGUF as data: what a block is made of, and what it means.
+ *
+ * A block is taken apart into its fields (wh_block_parts) by the unpack function of its type and
+ * put together by pack; those two alone know which bit is where, and the layout is described above
+ * them. What the fields mean is the same formula for all types, with constants from a table:
+ *
+ *   value[i] = step * level(code[i]) - base      one step and base for each sub-block
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_PACK_BLOCK_H
+#define WH_PACK_BLOCK_H
+
+#include <whit/block.h>
+
+enum { WH_BLOCK_WEIGHTS = 256, WH_BLOCK_SUBS = 16 }; /* the most that a block has */
+
+typedef struct wh_block_parts {
+    uint16_t d, m;                /* F16; m: what is subtracted, or added without sub-blocks */
+    uint8_t scale[WH_BLOCK_SUBS]; /* as stored, one for each sub-block                       */
+    uint8_t min[WH_BLOCK_SUBS];
+    uint8_t code[WH_BLOCK_WEIGHTS];
+} wh_block_parts;
+
+typedef enum wh_block_step {
+    WH_STEP_D,      /* d alone                                                        */
+    WH_STEP_SCALED, /* d * scale - m * min                                            */
+    WH_STEP_E8M0,   /* half a power of two: the levels of E2M1 are doubled            */
+    WH_STEP_UE4M3   /* half an E4M3 without sign                                      */
+} wh_block_step;
+
+typedef struct wh_block_type {
+    whit_block_info info;
+    unsigned sub; /* weights in a sub-block */
+    wh_block_step step;
+    int scale_offset;     /* scale = stored - offset, of unsigned octets...               */
+    int scale_signed;     /* ...or of signed ones                                         */
+    int affine;           /* there is an m                                                */
+    int lowest, highest;  /* codes 0..highest - lowest mean levels lowest..highest        */
+    const int8_t *levels; /* not NULL: sixteen of them instead                            */
+    int d_at, m_at;       /* octets before d and m, -1: there is none                     */
+    void (*unpack)(const uint8_t *in, wh_block_parts *p);
+    void (*pack)(const wh_block_parts *p, uint8_t *out);
+} wh_block_type;
+
+/* NULL for WHIT_BLOCK_NONE and values outside the enum. */
+const wh_block_type *wh_block_type_of(whit_block block);
+
+/* As the reference reads it: 0x7f is 0, the sign is not looked at (but 0xff is 480). */
+float wh_block_ue4m3_half(uint8_t b);
+float wh_block_e8m0_half(uint8_t b);
+
+extern const int8_t wh_block_iq4[16], wh_block_e2m1[16], wh_block_sign[16];
+
+#define WH_BLOCK_LAYOUT(name)                                                                      \
+    void wh_unpack_##name(const uint8_t *in, wh_block_parts *p);                                   \
+    void wh_pack_##name(const wh_block_parts *p, uint8_t *out)
+WH_BLOCK_LAYOUT(q4_0);
+WH_BLOCK_LAYOUT(q4_1);
+WH_BLOCK_LAYOUT(q5_0);
+WH_BLOCK_LAYOUT(q5_1);
+WH_BLOCK_LAYOUT(q8_0);
+WH_BLOCK_LAYOUT(mxfp4);
+WH_BLOCK_LAYOUT(nvfp4);
+WH_BLOCK_LAYOUT(q1_0);
+WH_BLOCK_LAYOUT(q2_0);
+WH_BLOCK_LAYOUT(q2_k);
+WH_BLOCK_LAYOUT(q3_k);
+WH_BLOCK_LAYOUT(q4_k);
+WH_BLOCK_LAYOUT(q5_k);
+WH_BLOCK_LAYOUT(q6_k);
+WH_BLOCK_LAYOUT(iq4_xs);
+WH_BLOCK_LAYOUT(tq1_0);
+WH_BLOCK_LAYOUT(tq2_0);
+
+#endif
