@@ -104,6 +104,26 @@ static const struct {
       NAME("\1", "b") U32("\1") Z7 "\100" U32("\31") Z7 "\200"), 0, FMT, "b: the end of its data is beyond" },
     { "an end beyond the file", 0, 1, BIN(NAME("\1", "w") U32("\1") MAX63 U32("\30") Z8), 0, FMT,
       "w: data ends at byte 92233720368547758" },
+    { "blocks", 0, 2, BIN(NAME("\1", "a") U32("\2") U64("\100") U64("\3") U32("\2") U64("\0")
+      NAME("\1", "b") U32("\1") U64("\40") U32("\10") U64("\200")), 162, WHIT_OK, "a Q4_0 3,64 @0;b Q8_0 32 @128;" },
+    { "blocks of 256, listed only", 0, 2, BIN(NAME("\1", "a") U32("\1") "\0\1\0\0" Z4 U32("\20") U64("\0")
+      NAME("\1", "b") U32("\1") U64("\1") U32("\30") U64("\140")), 97, WHIT_OK, "a IQ2_XXS 256 @0;b I8 1 @96;" },
+    { "no blocks", 0, 2, BIN(NAME("\1", "a") U32("\2") U64("\0") U64("\3") U32("\14") U64("\0")
+      NAME("\1", "b") U32("\1") U64("\1") U32("\30") U64("\0")), 1, WHIT_OK, "a Q4_K 3,0 @0;b I8 1 @0;" },
+    { "no rows", 0, 2, BIN(NAME("\1", "a") U32("\2") U64("\40") U64("\0") U32("\2") U64("\0")
+      NAME("\1", "b") U32("\1") U64("\1") U32("\30") U64("\0")), 1, WHIT_OK, "a Q4_0 0,32 @0;b I8 1 @0;" },
+    { "half a block", 0, 1, BIN(NAME("\1", "a") U32("\2") U64("\60") U64("\2") U32("\2") U64("\0")), 54, FMT,
+      "a: rows of 48 elements, which blocks of 32 (Q4_0) cannot make" },
+    { "half a block that is listed only", 0, 1, BIN(NAME("\1", "a") U32("\1") U64("\100") U32("\35") U64("\0")), 56, FMT,
+      "a: rows of 64 elements, which blocks of 256 (IQ1_M) cannot make" },
+    { "a scalar block", 0, 1, BIN(NAME("\1", "a") U32("\0") U32("\2") U64("\0")), 18, FMT, "rows of 1 elements" },
+    { "a block cut short", 0, 1, BIN(NAME("\1", "a") U32("\1") U64("\40") U32("\2") U64("\0")), 17, FMT,
+      "a: data ends at byte 82, the file has 81" },
+    { "2^63 - 32 blocked elements", 0, 1, BIN(NAME("\1", "a") U32("\1") "\340\377\377\377\377\377\377\177" U32("\2") U64("\0")), 0, FMT,
+      "a: data ends at byte 5188146770730811" },
+    { "as many, of more than an octet each", 0, 2, BIN(NAME("\1", "a") U32("\1") "\340\377\377\377\377\377\377\177" U32("\10") U64("\0")
+      NAME("\1", "b") U32("\1") "\340\377\377\377\377\377\377\177" U32("\10") "\340\377\377\377\377\377\377\207"), 0, FMT,
+      "b: the end of its data is beyond 64 bits" },
     { "one octet short", 0, 1, BIN(NAME("\1", "w") U32("\1") U64("\4") U32("\0") Z8), 15, FMT,
       "w: data ends at byte 80, the file has 79; try: download it again" },
     { "an offset too early", 0, 2, BIN(NAME("\1", "a") U32("\1") U64("\1") U32("\30") U64("\0")
@@ -121,7 +141,7 @@ static void describe(const whit_file *f, uint64_t start, st_text *out)
     st_put(out, "", 0);
     for (size_t i = 0; i < whit_file_count(f); i++) {
         const whit_tensor *t = whit_file_tensor(f, i);
-        st_putf(out, "%s %s ", t->name, whit_dtype_name(t->dtype));
+        st_putf(out, "%s %s ", t->name, whit_tensor_type(t));
         for (uint32_t d = 0; d < t->rank; d++)
             st_putf(out, "%s%llu", d ? "," : "", (unsigned long long)t->shape[d]);
         st_putf(out, "%s@%llu;", t->rank ? " " : "", (unsigned long long)(t->offset - start));
@@ -188,19 +208,24 @@ static void test_types(const scratch *s)
         unsigned id;
         const char *words;
     } refused[] = {
-        { 2, "quantized as Q4_0, which is not read yet; try: " },
-        { 3, "quantized as Q4_1," },
-        { 4, "type Q4_2 was removed from GGUF; try: " },
-        { 5, "type Q4_3 was removed" },
-        { 8, "quantized as Q8_0," },
-        { 12, "quantized as Q4_K," },
-        { 14, "quantized as Q6_K," },
-        { 29, "quantized as IQ1_M," },
-        { 31, "type Q4_0_4_4 was removed" },
-        { 38, "type IQ4_NL_8_8 was removed" },
-        { 39, "quantized as MXFP4," },
-        { 42, "quantized as Q2_0," },
+        { 4, "type number 4 (Q4_2) was removed from GGUF; try: " },
+        { 5, "type number 5 (Q4_3) was removed" },
+        { 9, "type number 9 (Q8_1) is for working memory" },
+        { 15, "type number 15 (Q8_K) is for working memory" },
+        { 31, "type number 31 (Q4_0_4_4) was removed" },
+        { 32, "(Q4_0_4_8) was removed" },
+        { 33, "(Q4_0_8_8) was removed" },
+        { 36, "type number 36 (IQ4_NL_4_4; of ik_llama.cpp I2_S) was removed" },
+        { 37, "(IQ4_NL_4_8) was removed" },
+        { 38, "type number 38 (IQ4_NL_8_8) was removed" },
         { 43, "type number 43 is not known" },
+        { 96, "type number 96 is not known" },
+        { 97, "type number 97 is a type of ik_llama.cpp, not of GGUF; try: " },
+        { 158, "a type of ik_llama.cpp" },
+        { 159, "type number 159 is not known" },
+        { 200, "a type of ik_llama.cpp" },
+        { 399, "a type of ik_llama.cpp" },
+        { 400, "type number 400 is not known" },
         { 0xffffffff, "type number 4294967295 is not known" },
     };
     const uint64_t two = 2;

@@ -252,7 +252,7 @@ static void kept(const scratch *s)
     size_t n, m;
     for (uint64_t cols = 40; cols <= 400000; cols *= 10000) {
         st_build b = { 0 };
-        for (int t = 0; t < WHIT_DTYPE_COUNT; t++) {
+        for (int t = 0; t < WHIT_BLOCKS; t++) {
             if (cols > 40 && t % 4) continue; /* larger than a tile too, but not all of them */
             size_t bytes = (size_t)cols * whit_dtype_bits((whit_dtype)t) / 8 * 3;
             unsigned char *data = malloc(bytes);

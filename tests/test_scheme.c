@@ -1,7 +1,8 @@
 /* tests/test_scheme.c - scheme texts: valid ones and their canonical form, invalid ones and what is
  * proposed instead, the round trip over every scheme, shapes of scales.
  * SPDX-License-Identifier: MIT */
-#include <whit/scheme.h>
+#include <whit/pack.h>
+#include <whit/quant.h>
 
 #include "check.h"
 
@@ -100,6 +101,12 @@ static void test_invalid(void)
         { "fp16", "f16", "unknown kind" },
         { "kep", "keep", "unknown kind" },
         { "int4-g64-sf8", "int4-g64", "unknown part" },
+        { "q4_0-g64", "q4_0", "this kind has no such part" },
+        { "Q6_K-", "q6_k", "this kind has no such part" },
+        { "q4k", "q4_k", "unknown kind" },
+        { "q4_k_", "q4_k", "unknown kind" },
+        { "iq4-xs", "iq4_xs", "unknown kind" },
+        { "tq3_0", NULL, "unknown kind" },
         { "int4-g128-asym-sf16-and-a-lot-that-is-much-too-long", "int4-g128-asym",
           "longer than any" },
     };
@@ -146,6 +153,36 @@ static void test_round_trip(void)
         CHECK(whit_scheme_parse(&back, text, NULL) == WHIT_OK, "%s", text);
         CHECK(same(&s, &back), "%s", text);
         CHECK(strcmp(whit_scheme_print(&back, again), text) == 0, "%s, then %s", text, again);
+    }
+}
+
+/* The types of GGUF have their names, but for two that are kinds of ours, too. */
+static void test_blocks(void)
+{
+    for (int b = WHIT_BLOCK_NONE; b <= WHIT_BLOCK_COUNT; b++) {
+        const whit_block_info *info = whit_block_describe((whit_block)b);
+        const whit_scheme s = { .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = (whit_block)b };
+        const int ours = b == WHIT_BLOCK_MXFP4 || b == WHIT_BLOCK_NVFP4;
+        char text[WHIT_SCHEME_TEXT];
+        whit_scheme back;
+        uint64_t rows, cols;
+        whit_scheme_print(&s, text);
+        CHECK(strcmp(text, info ? info->lower : "?") == 0, "%d: %s", b, text);
+        CHECK(whit_scheme_is_quantized(&s) == (info != NULL), "%d", b);
+        CHECK(whit_native_planes(&s, 4, 256, (whit_plane[WHIT_MAX_PLANES]){ { 0 } }, NULL) == 0,
+              "%s is in no native file", text);
+        if (!info) continue;
+        CHECK(whit_scheme_parse(&back, info->name, NULL) == WHIT_OK, "%s", info->name);
+        CHECK(ours || (same(&back, &s) && back.block == s.block), "%s", info->name);
+        CHECK(!ours || (back.kind != WHIT_GGUF && back.block == WHIT_BLOCK_NONE), "%s", text);
+        whit_scheme_scales(&s, 4, 256, &rows, &cols);
+        CHECK(rows == 0 && cols == 0 && whit_scheme_zero_code(&s) == 0, "%s: no planes", text);
+        whit_quant_spec spec = { .struct_size = sizeof spec, .scheme = s };
+        uint8_t codes[256];
+        float w[256] = { 0 }, scale[256];
+        CHECK(whit_quantize(w, 1, 256, &spec, codes, scale, NULL, NULL, NULL) == WHIT_ERR_ARG &&
+                  whit_dequantize(codes, scale, NULL, 1, 256, &s, w, NULL) == WHIT_ERR_ARG,
+              "%s: blocks are no codes", text);
     }
 }
 
@@ -216,6 +253,7 @@ int main(void)
     test_valid();
     test_invalid();
     test_round_trip();
+    test_blocks();
     test_nearest_is_valid();
     test_shapes();
     return check_result();

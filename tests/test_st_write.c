@@ -181,7 +181,7 @@ static void round_trip(void)
         snprintf(names[i], sizeof names[i], "t%llu.%zu", (unsigned long long)check_below(&rng, 9),
                  i);
         e->name = names[i];
-        e->dtype = (whit_dtype)check_below(&rng, WHIT_DTYPE_COUNT);
+        e->dtype = (whit_dtype)check_below(&rng, WHIT_BLOCKS);
         e->rank = (uint32_t)check_below(&rng, WHIT_MAX_RANK + 1);
         e->bytes = check_below(&rng, 1000) << check_below(&rng, 40);
         for (uint32_t d = 0; d < e->rank; d++) e->shape[d] = check_u64(&rng);

@@ -1,10 +1,10 @@
 /* include/whit/file.h - containers of tensors as they are: open, list, read by position.
  *
  * Inputs: a safetensors file; a model folder (model.safetensors, or shards with
- * model.safetensors.index.json); such an index file itself; a GGUF file (version 2 or 3, tensors
- * that are not quantized), a folder with one, or any part of a split one; a NumPy array (NPY 1 to
- * 3). What it is goes by content. A raw array is what the caller says. Nothing is mapped and no
- * tensor is loaded whole; the header is parsed once, at most 100 MB of it.
+ * model.safetensors.index.json); such an index file itself; a GGUF file (version 2 or 3), a folder
+ * with one, or any part of a split one; a NumPy array (NPY 1 to 3). What it is goes by content. A
+ * raw array is what the caller says. Nothing is mapped and no tensor is loaded whole; the header is
+ * parsed once, at most 100 MB of it.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_FILE_H
@@ -124,8 +124,9 @@ WHIT_API const char *whit_file_warning(const whit_file *file, size_t index);
 WHIT_API whit_status whit_file_read(const whit_file *file, size_t index, uint64_t first,
                                     size_t count, void *dst, whit_error *err);
 
-/* Read elements [first, first + count), counted in row-major order, as float32 (whit_dtype_to_f32).
- * Errors as above; WHIT_ERR_ARG for a tensor of a type that is no float. */
+/* Read elements [first, first + count), counted in row-major order, as float32 (whit_dtype_to_f32;
+ * blocks decoded). Errors as above; WHIT_ERR_ARG for a tensor of a type that is no float, and for
+ * blocks that are only listed (whit_tensor.block). */
 WHIT_API whit_status whit_file_read_f32(const whit_file *file, size_t index, uint64_t first,
                                         size_t count, float *dst, whit_error *err);
 

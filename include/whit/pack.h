@@ -40,8 +40,8 @@ typedef struct whit_plane {
 #define WHIT_MAX_PLANES 4
 /*
  * The planes of a rows x cols matrix in the native file (its layout: src/pack/native.c).
- * Returns how many, 0 where the scheme stores no codes. *overflow (may be NULL) is set to 1 when a
- * size passes 2^63.
+ * Returns how many, 0 where the scheme stores no codes or is a type of GGUF. *overflow (may be
+ * NULL) is set to 1 when a size passes 2^63.
  */
 WHIT_API unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
                                      whit_plane planes[WHIT_MAX_PLANES], int *overflow);

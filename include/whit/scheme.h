@@ -2,7 +2,7 @@
  *
  *   scheme = kind [ "-" gran ] { "-" option }
  *   kind   = int2 .. int8 | nf4 | fp4 | fp4bnb | fp8_e4m3 | fp8_e5m2 | mxfp4 | nvfp4
- *          | f16 | bf16 | f32 | keep
+ *          | f16 | bf16 | f32 | keep | q4_0, q4_k, .. (whit/block.h; only where the output is GGUF)
  *   gran   = tensor | channel | g N      (N = 2 .. 65536 consecutive columns share one scale)
  *          | block R x C                 (fp8: R rows by C columns, each 2 .. 1024)
  *   option = asym (intN) | dq (nf4, fp4bnb) | sf32 | sf16 | sbf16 (type of the stored scale)
@@ -30,11 +30,12 @@ typedef enum whit_kind {
     WHIT_FP8_E4M3, /* w = scale * E4M3(u), saturating at 448                          */
     WHIT_FP8_E5M2, /* w = scale * E5M2(u), saturating at 57344                        */
     WHIT_MXFP4,    /* w = 2^(e-127) * E2M1(u), groups of 32                           */
-    WHIT_NVFP4     /* w = (scale2 * E4M3(scale)) * E2M1(u), groups of 16              */
+    WHIT_NVFP4,    /* w = (scale2 * E4M3(scale)) * E2M1(u), groups of 16              */
+    WHIT_GGUF      /* blocks of GGUF, of the type in `block`                           */
 } whit_kind;
 
 typedef enum whit_gran {
-    WHIT_GRAN_NONE = 0, /* keep, f16, bf16, f32                                      */
+    WHIT_GRAN_NONE = 0, /* keep, f16, bf16, f32, GGUF types                          */
     WHIT_GRAN_TENSOR,   /* one scale                                                 */
     WHIT_GRAN_CHANNEL,  /* one scale a row                                           */
     WHIT_GRAN_GROUP,    /* one scale for each `group` columns of a row; last may be short */
@@ -43,7 +44,7 @@ typedef enum whit_gran {
 
 typedef struct whit_scheme {
     whit_kind kind;
-    unsigned bits; /* of a code: 2..8; 0 where nothing is quantized           */
+    unsigned bits; /* of a code: 2..8; 0 where nothing is quantized, and for WHIT_GGUF */
     int asym;      /* WHIT_INT only: an integer zero point for each scale     */
     whit_gran gran;
     uint32_t group;        /* WHIT_GRAN_GROUP: 2..65536; else 0                       */
@@ -51,6 +52,7 @@ typedef struct whit_scheme {
                               nvfp4 WHIT_F8_E4M3; dq WHIT_F32, before they are quantized */
     uint32_t block_rows;   /* WHIT_GRAN_BLOCK: 2..1024, as group then is; else 0       */
     int dq;                /* nf4, fp4bnb: scales are quantized in turn, blocks of 256  */
+    whit_block block;      /* WHIT_GGUF; else WHIT_BLOCK_NONE                            */
 } whit_scheme;
 
 /*
@@ -64,10 +66,12 @@ WHIT_API whit_status whit_scheme_parse(whit_scheme *out, const char *text, whit_
 
 #define WHIT_SCHEME_TEXT 48
 /* The canonical text: parse(print(s)) == s. Granularity always where the kind has a choice,
- * options only where they differ from the default. Returns buf. */
+ * options only where they differ from the default. GGUF types have the names of the format in lower
+ * case; "mxfp4" and "nvfp4" are also kinds of their own, and are parsed as those. Returns buf. */
 WHIT_API const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT]);
 
-/* 1 if the scheme stores codes (intN, nf4, fp4, fp8), 0 for keep and the plain float types. */
+/* 1 if the scheme stores codes (intN, nf4, fp4, fp8, GGUF types), 0 for keep and the plain float
+ * types. */
 WHIT_API int whit_scheme_is_quantized(const whit_scheme *scheme);
 
 /* Shape of the scale plane of a rows x cols matrix: [rows, ceil(cols/group)], [rows, 1], [1, 1],

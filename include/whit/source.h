@@ -17,11 +17,14 @@ extern "C" {
 typedef struct whit_source whit_source;
 
 typedef struct whit_source_tensor {
-    whit_tensor tensor;  /* name, shape, type (codes: the source's); bytes: all that is stored;
-                            offset and shard: of its first plane                          */
+    whit_tensor tensor;  /* name, shape, type (codes: the source's; blocks of GGUF: F32, which
+                            they decode to, with block and type as in the file); bytes: all
+                            that is stored; offset and shard: of its first plane          */
     whit_scheme scheme;  /* of the stored form: WHIT_KEEP for a plain tensor, else int, nf4,
-                            or f16, bf16, f32 where the file says the type was changed    */
-    whit_dtype stored;   /* type of the stored data: tensor.dtype, or WHIT_U8 for codes   */
+                            .., WHIT_GGUF, or f16, bf16, f32 where the file says the type was
+                            changed                                                       */
+    whit_dtype stored;   /* type of the stored data: tensor.dtype, WHIT_U8 for codes,
+                            WHIT_BLOCKS for blocks of GGUF                                */
     uint64_t rows, cols; /* the matrix                                                    */
     size_t planes[4];    /* indices into the whit_file: data or codes, scales, zero points (nvfp4:
                             scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none     */
@@ -41,7 +44,7 @@ WHIT_API const char *whit_source_format(const whit_source *source);
 WHIT_API size_t whit_source_count(const whit_source *source);
 WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);
 WHIT_API size_t whit_source_find(const whit_source *source, const char *name);
-/* How many tensors are stored as codes. */
+/* How many tensors are stored as codes or blocks that decode. */
 WHIT_API size_t whit_source_quantized(const whit_source *source);
 
 /*

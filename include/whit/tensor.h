@@ -4,7 +4,7 @@
 #ifndef WHIT_TENSOR_H
 #define WHIT_TENSOR_H
 
-#include <whit/base.h>
+#include <whit/block.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,13 +37,14 @@ typedef enum whit_dtype {
     WHIT_F64,
     WHIT_I64,
     WHIT_U64,
+    WHIT_BLOCKS, /* no element by itself: blocks of codes and scales (whit_tensor.block), 0 bits */
     WHIT_DTYPE_COUNT
 } whit_dtype;
 
 /* "F16", ..; "?" for a value outside the enum. */
 WHIT_API const char *whit_dtype_name(whit_dtype dtype);
 
-/* Size of one element in bits (4, 6, 8, .. 64); 0 for a value outside the enum. */
+/* Size of one element in bits (4, 6, 8, .. 64); 0 for WHIT_BLOCKS and values outside the enum. */
 WHIT_API unsigned whit_dtype_bits(whit_dtype dtype);
 
 /* 1 for types that whit reads as float32: F64 F32 F16 BF16 and the F8 family. F64 is rounded to
@@ -83,7 +84,13 @@ typedef struct whit_tensor {
     uint64_t bytes;    /* exact size of the data                                   */
     uint64_t offset;   /* of the data, from the start of its file                  */
     uint32_t shard;    /* which file of a sharded model, from 0                    */
+    whit_block block;  /* how WHIT_BLOCKS decode; else WHIT_BLOCK_NONE, as of types that
+                          are only listed                                         */
+    const char *type;  /* of WHIT_BLOCKS as the format spells it ("Q4_K", "IQ2_XS"); else NULL */
 } whit_tensor;
+
+/* The name of its stored type: of the blocks, else that of its dtype. */
+WHIT_API const char *whit_tensor_type(const whit_tensor *tensor);
 
 /*
  * The matrix that a tensor is to a quantizer: rows are output channels.

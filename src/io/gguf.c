@@ -13,10 +13,10 @@
  *   - The header does not say how long it is; the data begins where the list happens to end.
  *   - The counts are signed in the reference: values of 2^63 and more are negative there.
  *   - Version 3 allows big-endian files and has no flag for it: their version reads as 0x03000000.
- *   - Types that are gone keep their numbers.
+ *   - A block is a part of a row: rows of a number of elements that is no multiple do not exist.
  *
- * Not here: quantized types, which are refused by name; the parts of a split model
- * (gguf_split.c); data (read.c).
+ * Not here: the types (gguf_type.c); the parts of a split model (gguf_split.c); data (read.c,
+ * gguf_read.c).
  * Source: ggml-org/ggml, docs/gguf.md and src/gguf.cpp, whose checks are all here but one: names
  * of tensors may have more than 63 octets, as other programs than llama.cpp write them. Stricter:
  * names are UTF-8, and nothing follows the last tensor.
@@ -33,34 +33,6 @@
 #define MAX_ALIGNMENT 65536u /* far above what anybody uses */
 #define LEAST_KV (8 + 1 + 4 + 1)
 #define LEAST_TENSOR (8 + 4 + 4 + 8)
-
-#define QUANTIZED WHIT_DTYPE_COUNT
-#define REMOVED (WHIT_DTYPE_COUNT + 1)
-
-/* Indexed by the number of the type. */
-static const struct {
-    const char *name;
-    int dtype; /* a whit_dtype, QUANTIZED or REMOVED */
-} types[] = {
-    /* clang-format off */
-    [0] = { "F32", WHIT_F32 },         [1] = { "F16", WHIT_F16 },        [2] = { "Q4_0", QUANTIZED },
-    [3] = { "Q4_1", QUANTIZED },       [4] = { "Q4_2", REMOVED },        [5] = { "Q4_3", REMOVED },
-    [6] = { "Q5_0", QUANTIZED },       [7] = { "Q5_1", QUANTIZED },      [8] = { "Q8_0", QUANTIZED },
-    [9] = { "Q8_1", QUANTIZED },       [10] = { "Q2_K", QUANTIZED },     [11] = { "Q3_K", QUANTIZED },
-    [12] = { "Q4_K", QUANTIZED },      [13] = { "Q5_K", QUANTIZED },     [14] = { "Q6_K", QUANTIZED },
-    [15] = { "Q8_K", QUANTIZED },      [16] = { "IQ2_XXS", QUANTIZED },  [17] = { "IQ2_XS", QUANTIZED },
-    [18] = { "IQ3_XXS", QUANTIZED },   [19] = { "IQ1_S", QUANTIZED },    [20] = { "IQ4_NL", QUANTIZED },
-    [21] = { "IQ3_S", QUANTIZED },     [22] = { "IQ2_S", QUANTIZED },    [23] = { "IQ4_XS", QUANTIZED },
-    [24] = { "I8", WHIT_I8 },          [25] = { "I16", WHIT_I16 },       [26] = { "I32", WHIT_I32 },
-    [27] = { "I64", WHIT_I64 },        [28] = { "F64", WHIT_F64 },       [29] = { "IQ1_M", QUANTIZED },
-    [30] = { "BF16", WHIT_BF16 },      [31] = { "Q4_0_4_4", REMOVED },   [32] = { "Q4_0_4_8", REMOVED },
-    [33] = { "Q4_0_8_8", REMOVED },    [34] = { "TQ1_0", QUANTIZED },    [35] = { "TQ2_0", QUANTIZED },
-    [36] = { "IQ4_NL_4_4", REMOVED },  [37] = { "IQ4_NL_4_8", REMOVED }, [38] = { "IQ4_NL_8_8", REMOVED },
-    [39] = { "MXFP4", QUANTIZED },     [40] = { "NVFP4", QUANTIZED },    [41] = { "Q1_0", QUANTIZED },
-    [42] = { "Q2_0", QUANTIZED },
-    /* clang-format on */
-};
-#define TYPES (sizeof types / sizeof types[0])
 
 int wh_gguf2_probe(const unsigned char head[WH_IO_HEAD])
 {
@@ -130,34 +102,21 @@ static whit_status read_shape(wh_gguf *g, whit_tensor *t, whit_error *err)
     return st;
 }
 
-static whit_status read_type(wh_gguf *g, whit_tensor *t, whit_error *err)
+static whit_status read_type(wh_gguf *g, whit_tensor *t, wh_gguf_unit *unit, whit_error *err)
 {
-    char name[WH_SHORT];
     uint32_t id;
     whit_status st = wh_gguf_u32(g, &id, err);
-    if (st != WHIT_OK) return st;
-    wh_short(name, t->name);
-    if (id >= TYPES)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s: type number %" PRIu32 " is not known",
-                       g->label, name, id);
-    if (types[id].dtype == REMOVED)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: %s: type %s was removed from GGUF; try: convert the model again",
-                       g->label, name, types[id].name);
-    if (types[id].dtype == QUANTIZED)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: %s: quantized as %s, which is not read yet; try: the same model as "
-                       "F32, F16 or BF16",
-                       g->label, name, types[id].name);
-    t->dtype = (whit_dtype)types[id].dtype;
-    return WHIT_OK;
+    return st == WHIT_OK ? wh_gguf_type(g, id, t, unit, err) : st;
 }
 
 /* Elements and bytes of the shape. */
-static whit_status measure(const wh_gguf *g, whit_tensor *t, whit_error *err)
+static whit_status measure(const wh_gguf *g, whit_tensor *t, const wh_gguf_unit *unit,
+                           whit_error *err)
 {
+    const uint64_t row = t->rank ? t->shape[t->rank - 1] : 1;
     uint64_t product = 1;
     int fits = 1, empty = 0;
+    char name[WH_SHORT];
     for (uint32_t d = 0; d < t->rank; d++) {
         if (t->shape[d] == 0)
             empty = 1;
@@ -165,8 +124,12 @@ static whit_status measure(const wh_gguf *g, whit_tensor *t, whit_error *err)
             fits = fits && wh_mul_u64(product, t->shape[d], &product);
     }
     if (!fits || product > INT64_MAX ||
-        !wh_mul_u64(product, whit_dtype_bits(t->dtype) / 8, &t->bytes))
+        !wh_mul_u64(product / unit->elements, unit->bytes, &t->bytes))
         return wh_gguf_bad(g, t->name, "the product of its dimensions is beyond 63 bits", err);
+    if (row % unit->elements != 0)
+        return wh_fail(err, WHIT_ERR_FORMAT,
+                       "%s: %s: rows of %" PRIu64 " elements, which blocks of %u (%s) cannot make",
+                       g->label, wh_short(name, t->name), row, unit->elements, t->type);
     t->elements = empty ? 0 : product;
     if (empty) t->bytes = 0;
     return WHIT_OK;
@@ -177,15 +140,16 @@ static whit_status measure(const wh_gguf *g, whit_tensor *t, whit_error *err)
 static whit_status read_tensor(wh_gguf *g, uint64_t alignment, uint64_t *next, whit_error *err)
 {
     whit_tensor t;
+    wh_gguf_unit unit = { 1, 1 };
     char name[WH_SHORT];
     uint64_t end;
     memset(&t, 0, sizeof t);
     t.shard = (uint32_t)g->shard;
     whit_status st = wh_gguf_name(g, &t.name, err);
     if (st == WHIT_OK) st = read_shape(g, &t, err);
-    if (st == WHIT_OK) st = read_type(g, &t, err);
+    if (st == WHIT_OK) st = read_type(g, &t, &unit, err);
     if (st == WHIT_OK) st = wh_gguf_u64(g, &t.offset, err);
-    if (st == WHIT_OK) st = measure(g, &t, err);
+    if (st == WHIT_OK) st = measure(g, &t, &unit, err);
     if (st != WHIT_OK) return st;
     if (t.offset != *next)
         return wh_fail(err, WHIT_ERR_FORMAT,
@@ -234,7 +198,8 @@ static whit_status read_header(wh_gguf *g, whit_error *err)
     for (uint64_t i = 0; i < tensors && st == WHIT_OK; i++)
         st = read_tensor(g, alignment, &size, err);
     if (st == WHIT_OK) st = place_tensors(g, first, alignment, size, err);
-    return st == WHIT_OK ? wh_io_seal(g->file, first, err) : st;
+    if (st == WHIT_OK) st = wh_io_seal(g->file, first, err);
+    return st == WHIT_OK ? wh_gguf_type_warnings(g, first, err) : st;
 }
 
 whit_status wh_gguf_list(whit_file *file, size_t shard, whit_error *err)

@@ -42,6 +42,18 @@ whit_status wh_gguf_name(wh_gguf *g, const char **out, whit_error *err);
 /* 1 for UTF-8 without NUL. */
 int wh_gguf_is_text(const whit_kv_string *s);
 
+/* What is stored together: so many elements in so many octets; 1 element for plain types. */
+typedef struct wh_gguf_unit {
+    unsigned elements, bytes;
+} wh_gguf_unit;
+
+/* gguf_type.c: sets dtype, block and type of *t, which has its name, by a number in the file.
+ * Errors: WHIT_ERR_UNSUPPORTED, with the reason. */
+whit_status wh_gguf_type(const wh_gguf *g, uint32_t id, whit_tensor *t, wh_gguf_unit *unit,
+                         whit_error *err);
+/* What is worth a word about the types of the tensors from `first` on. Errors: WHIT_ERR_NOMEM. */
+whit_status wh_gguf_type_warnings(const wh_gguf *g, size_t first, whit_error *err);
+
 /* gguf_kv.c: one key with its value, to the kv and (plain strings) the metadata of the shard. */
 whit_status wh_gguf_read_kv(wh_gguf *g, whit_error *err);
 

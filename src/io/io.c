@@ -71,8 +71,8 @@ static const wh_format formats[] = {
     { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL, NULL },
     { "npy",         wh_npy_probe,         wh_npy_list,         wh_order_read_f32, NULL,
       wh_order_read },
-    { "GGUF v2",     wh_gguf2_probe,       wh_gguf_list,        wh_io_read_f32, NULL, NULL },
-    { "GGUF v3",     wh_gguf_probe,        wh_gguf_list,        wh_io_read_f32, NULL, NULL },
+    { "GGUF v2",     wh_gguf2_probe,       wh_gguf_list,        wh_gguf_read_f32, NULL, NULL },
+    { "GGUF v3",     wh_gguf_probe,        wh_gguf_list,        wh_gguf_read_f32, NULL, NULL },
     { "a NumPy archive (NPZ)",      probe_npz,     NULL, NULL, AS_SAFETENSORS, NULL },
     { "a zip archive (PyTorch?)",   probe_zip,     NULL, NULL, AS_SAFETENSORS, NULL },
     { "a pickle (PyTorch?)",        probe_pickle,  NULL, NULL, AS_SAFETENSORS, NULL },
@@ -238,6 +238,7 @@ void wh_io_drop_shards(whit_file *file)
     }
     wh_names_free(&file->names);
     file->shard_count = file->count = 0;
+    file->warning_count = file->warnings_more = 0; /* they were about the shards */
 }
 
 void whit_file_close(whit_file *file)

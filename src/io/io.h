@@ -122,6 +122,9 @@ int wh_gguf2_probe(const unsigned char head[WH_IO_HEAD]);
 int wh_gguf_probe(const unsigned char head[WH_IO_HEAD]);
 wh_io_list_fn wh_gguf_list;
 
+/* gguf_read.c */
+wh_io_read_f32_fn wh_gguf_read_f32;
+
 /* gguf_split.c: where the only shard is one part of a split model, open the others too. A file
  * of any other kind stays as it is. Errors: WHIT_ERR_FORMAT (a part is missing, or another). */
 whit_status wh_gguf_join(whit_file *file, whit_error *err);

@@ -70,10 +70,9 @@ whit_status whit_file_read_f32(const whit_file *file, size_t index, uint64_t fir
     if (st != WHIT_OK) return st;
     const whit_tensor *t = &file->tensors[index];
     const wh_shard *s = &file->shards[t->shard];
-    if (!whit_dtype_is_float(t->dtype))
+    if (!whit_dtype_is_float(t->dtype) && t->block == WHIT_BLOCK_NONE)
         return wh_fail(err, WHIT_ERR_ARG, "%s: %s: elements of type %s are not read as float32",
-                       wh_io_label(label, s->path), wh_short(name, t->name),
-                       whit_dtype_name(t->dtype));
+                       wh_io_label(label, s->path), wh_short(name, t->name), whit_tensor_type(t));
     st = check_part(file, index, first, first + count, t->elements, "elements", err);
     if (st != WHIT_OK) return st;
     return s->format->read_f32(file, index, first, count, dst, err);

@@ -64,7 +64,7 @@ unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t c
     uint64_t srows, scols;
     unsigned count = 0;
     if (overflow) *overflow = 0;
-    if (!whit_scheme_is_quantized(scheme)) return 0;
+    if (!whit_scheme_is_quantized(scheme) || scheme->kind == WHIT_GGUF) return 0;
     whit_scheme_scales(scheme, rows, cols, &srows, &scols);
     uint64_t row_bytes = cols / 8 * scheme->bits + (cols % 8 * scheme->bits + 7) / 8;
     int ok = plane(&planes[count++], ".q", WHIT_U8, rows, row_bytes);

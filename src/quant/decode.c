@@ -28,7 +28,7 @@ whit_status whit_dequantize(const uint8_t *codes, const float *scale, const uint
                             size_t rows, size_t cols, const whit_scheme *scheme, float *w,
                             whit_error *err)
 {
-    if (!scheme || !whit_scheme_is_quantized(scheme))
+    if (!scheme || !whit_scheme_is_quantized(scheme) || scheme->kind == WHIT_GGUF)
         return wh_fail(err, WHIT_ERR_ARG, "whit_dequantize: no scheme of codes");
     if (rows == 0 || cols == 0) return WHIT_OK;
     if (!codes || !scale || !w || (scheme->asym && !zero) || scheme->gran == WHIT_GRAN_NONE ||

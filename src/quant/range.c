@@ -29,7 +29,7 @@ static whit_status check_spec(const whit_quant_spec *spec, whit_error *err)
     const whit_scheme *s = &spec->scheme;
     char text[WHIT_SCHEME_TEXT];
     whit_scheme again;
-    if (!whit_scheme_is_quantized(s) ||
+    if (!whit_scheme_is_quantized(s) || s->kind == WHIT_GGUF ||
         whit_scheme_parse(&again, whit_scheme_print(s, text), NULL) != WHIT_OK ||
         again.gran != s->gran || again.group != s->group || again.asym != s->asym ||
         again.dq != s->dq || again.block_rows != s->block_rows || again.scale_type != s->scale_type)

@@ -1,8 +1,9 @@
 /* src/quant/scheme.c - schemes: their text form, and the shapes that follow from them.
  *
  * A row for each kind, a row for each part that may follow one, a row for each sort of part in the
- * search for the nearest valid text; parser and printer hold no names of their own. Not here: what
- * a file format can hold, which tensor gets which scheme, the arithmetic, the table of NF4.
+ * search for the nearest valid text; parser and printer hold no names of their own. The types of
+ * GGUF take no parts, and their names are whit/block.h's. Not here: what a file format can hold,
+ * which tensor gets which scheme, the arithmetic, the table of NF4.
  * The grammar and its defaults are this project's own; they are in README.
  *
  * SPDX-License-Identifier: MIT */
@@ -168,12 +169,33 @@ static const char *read_part(const char *text, size_t len, whit_scheme *s, unsig
     return NULL;
 }
 
-/* text is in lower case. Returns what is wrong, or NULL; *out is set only then. */
+/* A type of GGUF, the first len octets of text. */
+static whit_block block_named(const char *text, size_t len)
+{
+    char name[WHIT_SCHEME_TEXT];
+    memcpy(name, text, len);
+    name[len] = 0;
+    return whit_block_parse(name);
+}
+
+static whit_scheme block_scheme(whit_block block)
+{
+    return (whit_scheme){ .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = block };
+}
+
+/* text is in lower case, shorter than WHIT_SCHEME_TEXT. Returns what is wrong, or NULL; *out is set
+ * only then. */
 static const char *read_scheme(const char *text, whit_scheme *out)
 {
     size_t len = strcspn(text, "-");
     const kind_row *row = kind_named(text, len);
-    if (!row) return "unknown kind";
+    if (!row) {
+        whit_block block = block_named(text, len);
+        if (block == WHIT_BLOCK_NONE) return "unknown kind";
+        if (text[len] == '-') return "this kind has no such part";
+        *out = block_scheme(block);
+        return NULL;
+    }
     whit_scheme s = { .kind = row->kind,
                       .bits = row->bits,
                       .gran = row->gran,
@@ -264,6 +286,18 @@ static void own_group(const char *text, char own[8])
     }
 }
 
+/* The type of GGUF whose name is nearer than `best`, into *out where there is one. */
+static void nearest_block(const char *text, unsigned best, whit_scheme *out)
+{
+    for (int b = WHIT_BLOCK_NONE + 1; b < WHIT_BLOCK_COUNT; b++) {
+        const whit_block_info *info = whit_block_describe((whit_block)b);
+        unsigned cost = info->encodes ? distance(text, info->lower) : (unsigned)-1;
+        if (cost >= best) continue;
+        best = cost;
+        *out = block_scheme((whit_block)b);
+    }
+}
+
 /* Set *out to the valid scheme whose text is nearest; the kind stays where it is a known one. */
 static void nearest(const char *text, whit_scheme *out)
 {
@@ -271,6 +305,11 @@ static void nearest(const char *text, whit_scheme *out)
     unsigned best = (unsigned)-1;
     size_t len = strlen(text);
     const kind_row *only = kind_named(text, strcspn(text, "-"));
+    const whit_block block = only ? WHIT_BLOCK_NONE : block_named(text, strcspn(text, "-"));
+    if (block != WHIT_BLOCK_NONE) {
+        *out = block_scheme(block);
+        return;
+    }
     own_group(text, own);
     for (size_t k = 0; k < COUNT(kinds); k++) {
         size_t pick[TRIES] = { 0 };
@@ -294,6 +333,7 @@ static void nearest(const char *text, whit_scheme *out)
             read_scheme(candidate, out);
         } while (next_try(&kinds[k], pick));
     }
+    if (!only) nearest_block(text, best, out);
 }
 
 /* ---- public ---------------------------------------------------------------------------------- */
@@ -323,7 +363,9 @@ const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TE
     char group[32] = "";
     const char *part[2] = { "", "" }; /* granularity without a number, scale type */
     if (!row) {
-        memcpy(buf, "?", 2);
+        const whit_block_info *info = whit_block_describe(scheme->block);
+        snprintf(buf, WHIT_SCHEME_TEXT, "%s",
+                 scheme->kind == WHIT_GGUF && info ? info->lower : "?");
         return buf;
     }
     for (size_t i = 0; i < COUNT(parts); i++) {
@@ -348,6 +390,7 @@ const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TE
 int whit_scheme_is_quantized(const whit_scheme *scheme)
 {
     const kind_row *row = kind_of(scheme);
+    if (scheme->kind == WHIT_GGUF) return whit_block_describe(scheme->block) != NULL;
     return row && row->bits != 0;
 }
 

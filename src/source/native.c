@@ -79,7 +79,8 @@ static whit_status parse_entry(context *c, whit_source_tensor *s)
         } else if (member != 0) {
             if (wh_json_next(&c->json) != WH_JSON_STRING)
                 return bad(c, s->tensor.name, "scheme or dtype in whit.tensors is no string");
-            if (member == 1 && whit_scheme_parse(&s->scheme, c->json.text, NULL) != WHIT_OK)
+            if (member == 1 && (whit_scheme_parse(&s->scheme, c->json.text, NULL) != WHIT_OK ||
+                                s->scheme.kind == WHIT_GGUF))
                 return bad(c, s->tensor.name, "unknown scheme; try: a newer whit");
             if (member == 4) s->tensor.dtype = whit_dtype_parse(c->json.text);
         } else if (!wh_json_skip(&c->json, tok)) {

@@ -40,6 +40,10 @@ static void add_plain(whit_source *s, size_t i)
                                .stored = stored->dtype,
                                .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
     whit_tensor_matrix(stored, &t->rows, &t->cols);
+    if (stored->block == WHIT_BLOCK_NONE) return;
+    t->scheme = (whit_scheme){ .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = stored->block };
+    t->tensor.dtype = WHIT_F32; /* what they decode to: the file does not say what they were */
+    s->quantized++;
 }
 
 static whit_status no_memory(const whit_source *s, whit_error *err)
@@ -174,7 +178,7 @@ whit_status whit_source_read_f32(const whit_source *source, size_t index, uint64
         (rows > 1 && cols != t->cols) || c0 % 8 != 0)
         return wh_fail(err, WHIT_ERR_ARG, "rows or columns outside the tensor");
     if (rows == 0 || cols == 0) return WHIT_OK;
-    if (!whit_scheme_is_quantized(&t->scheme))
+    if (!whit_scheme_is_quantized(&t->scheme) || t->scheme.kind == WHIT_GGUF)
         return whit_file_read_f32(source->file, t->planes[0], r0 * t->cols + c0,
                                   (size_t)(rows * cols), dst, err);
     const wh_span span = { r0, rows, c0, cols };

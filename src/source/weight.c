@@ -98,8 +98,9 @@ whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
     if (!context || !scheme || !codes || !scale)
         return wh_fail(err, WHIT_ERR_ARG,
                        "whit_weight_from_codes: context, scheme, codes or scale is null");
-    if (!whit_scheme_is_quantized(scheme))
-        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: the scheme stores no codes");
+    if (!whit_scheme_is_quantized(scheme) || scheme->kind == WHIT_GGUF)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "whit_weight_from_codes: the scheme stores no codes, one an octet");
     if (scheme->asym && !zero)
         return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_codes: asym needs zero points");
     whit_status st = wh_weight_sides(rows, cols, err);
@@ -225,7 +226,7 @@ static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape,
     }
     if (!plain_kind(t->stored, &shape->scheme.kind))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight", name,
-                       whit_dtype_name(t->stored));
+                       whit_tensor_type(&t->tensor));
     return WHIT_OK;
 }
 

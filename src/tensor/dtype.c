@@ -1,6 +1,6 @@
 /* src/tensor/dtype.c - one row per element type, and conversions of arrays to and from float32.
  *
- * F16 and BF16 are in cvt.c. No quantized types: those are schemes, not element types.
+ * F16 and BF16 are in cvt.c. No quantized types: those are schemes, or blocks (src/pack).
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/tensor.h>
@@ -101,6 +101,7 @@ static const struct dtype_row {
     [WHIT_F64] = { "F64", 64, from_f64 },
     [WHIT_I64] = { "I64", 64, NULL },
     [WHIT_U64] = { "U64", 64, NULL },
+    [WHIT_BLOCKS] = { "BLOCKS", 0, NULL },
 };
 
 static int known(whit_dtype dtype)
@@ -126,7 +127,7 @@ int whit_dtype_is_float(whit_dtype dtype)
 whit_dtype whit_dtype_parse(const char *name)
 {
     for (int d = 0; d < WHIT_DTYPE_COUNT; d++)
-        if (strcmp(rows[d].name, name) == 0) return (whit_dtype)d;
+        if (rows[d].bits > 0 && strcmp(rows[d].name, name) == 0) return (whit_dtype)d;
     return WHIT_DTYPE_COUNT;
 }
 

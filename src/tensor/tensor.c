@@ -1,4 +1,4 @@
-/* src/tensor/tensor.c - shapes: the matrix that a tensor is to a quantizer.
+/* src/tensor/tensor.c - shapes: the matrix that a tensor is to a quantizer; the name of its type.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/tensor.h>
@@ -30,4 +30,9 @@ void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *col
     }
     *rows = r;
     *cols = c;
+}
+
+const char *whit_tensor_type(const whit_tensor *tensor)
+{
+    return tensor->type ? tensor->type : whit_dtype_name(tensor->dtype);
 }

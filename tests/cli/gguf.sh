@@ -1,5 +1,5 @@
 # tests/cli/gguf.sh - GGUF as input of every command: typed metadata shown, strings carried over,
-# what is not read refused by name.
+# what is not read refused by name. Quantized tensors: blocks.sh.
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 gguf=$tests/data/malformed/gguf
@@ -38,8 +38,11 @@ run 0 dequantize q.safetensors -o back.safetensors -q
 run 0 compare q.safetensors back.safetensors
 
 # What is not read: the tensor and the type are named.
-refused 4 'a.weight: quantized as Q8_0' inspect "$gguf/tensor-type-row-not-multiple.gguf"
-refused 4 'a.weight: quantized as Q8_0' quantize "$gguf/tensor-type-row-not-multiple.gguf" -o no
+refused 4 'a.weight: rows of 8 elements, which blocks of 32 (Q8_0) cannot make' \
+    inspect "$gguf/tensor-type-row-not-multiple.gguf"
+refused 4 'a.weight: rows of 8' quantize "$gguf/tensor-type-row-not-multiple.gguf" -o no
+refused 4 'a.weight: type number 200 is a type of ik_llama.cpp' \
+    inspect "$gguf/tensor-type-unknown.gguf"
 refused 4 'big-endian' inspect "$gguf/big-endian.gguf"
 refused 4 'GGUF version 99' compare "$gguf/version-99.gguf" folder
 refused 4 'n: arrays of arrays' quantize "$gguf/array-nested-deep.gguf" -o no

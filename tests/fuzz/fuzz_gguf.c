@@ -61,7 +61,14 @@ static void check_tensor(const whit_file *f, size_t i)
     uint64_t product = 1, rows, cols, file = whit_file_shard_bytes(f, t->shard);
     for (uint32_t d = 0; d < t->rank; d++) product *= t->shape[d];
     require(t->rank <= 4 && product == t->elements);
-    require(t->bytes * 8 == t->elements * whit_dtype_bits(t->dtype));
+    const whit_block_info *info = whit_block_describe(t->block);
+    require((t->dtype == WHIT_BLOCKS) == (t->type != NULL) && (!info || t->type));
+    if (info) {
+        require(t->rank > 0 && t->shape[t->rank - 1] % info->weights == 0);
+        require(t->bytes == t->elements / info->weights * info->bytes);
+    } else if (!t->type) {
+        require(t->bytes * 8 == t->elements * whit_dtype_bits(t->dtype));
+    }
     require(t->offset >= 24 && t->offset <= file && t->bytes <= file - t->offset);
     require(whit_file_find(f, t->name) == i);
     if (next && next->shard == t->shard) require(t->offset + t->bytes <= next->offset);
@@ -74,7 +81,7 @@ static void check_tensor(const whit_file *f, size_t i)
     require(t->elements == 0 || rows * cols == t->elements);
     if (t->elements > 0)
         require(whit_file_read_f32(f, i, t->elements - 1, 1, &value, NULL) ==
-                (whit_dtype_is_float(t->dtype) ? WHIT_OK : WHIT_ERR_ARG));
+                (info || whit_dtype_is_float(t->dtype) ? WHIT_OK : WHIT_ERR_ARG));
 }
 
 static void check_kv(const whit_file *f, size_t shard, size_t i)
