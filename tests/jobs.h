@@ -14,6 +14,7 @@ typedef struct job_ask {
     const char *scheme, *embeddings, *head;
     const char *rules[6]; /* up to the first NULL */
     whit_clip clip;
+    int requantize, fake_quant;
     whit_job_options job; /* struct_size is filled in */
 } job_ask;
 
@@ -37,6 +38,8 @@ static inline whit_status job_plan(job *j, const char *in, const char *out, cons
     o.rules = ask->rules;
     while (o.rules_count < 6 && ask->rules[o.rules_count]) o.rules_count++;
     o.clip = ask->clip;
+    o.requantize = ask->requantize;
+    o.fake_quant = ask->fake_quant;
     o.job = ask->job;
     o.job.struct_size = sizeof o.job;
     j->status = whit_source_open(&j->source, in, &j->err);

@@ -260,7 +260,7 @@ static void arguments(const scratch *s)
     job_close(&j);
     job_quantize(in, scratch_path(s, "n.safetensors", native), &ask);
     CHECK(job_plan(&j, native, scratch_path(s, "twice", out), &ask) == WHIT_ERR_UNSUPPORTED &&
-              strstr(j.err.msg, "n.safetensors") && strstr(j.err.msg, "dequantize"),
+              strstr(j.err.msg, "n.safetensors") && strstr(j.err.msg, "--requantize"),
           "%s", j.err.msg);
     job_close(&j);
     CHECK(job_names(s->path) == 2, "nothing else was written");

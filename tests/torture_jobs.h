@@ -7,14 +7,14 @@
 #ifndef WHIT_TORTURE_JOBS_H
 #define WHIT_TORTURE_JOBS_H
 
-#include "gguf_build.h"
+#include "block_make.h"
 #include "jobs.h"
 
 typedef struct place {
     scratch s;
     char in[SCRATCH_PATH], native[SCRATCH_PATH], gguf[SCRATCH_PATH], npy[SCRATCH_PATH];
     char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
-    char old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
+    char blocks[SCRATCH_PATH], old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
 } place;
 
 typedef struct operation {
@@ -83,6 +83,14 @@ static void write_gguf(place *p, const float w[64 * 40])
     gg_tensor(&b, "four", 0, 1, &four, w, 16);
     gg_write(&b, &p->s, "model.gguf");
     scratch_path(&p->s, "model.gguf", p->gguf);
+    unsigned char *q = block_make(WHIT_Q4_K, 80, 1);
+    static const uint64_t cols[2] = { 256, 40 }, thin[2] = { 128, 3 };
+    gg_tensor(&b, "blk.0.up", 12, 2, cols, q, 40 * 144);
+    gg_tensor(&b, "token_embd", 12, 2, cols, q, 40 * 144);
+    gg_tensor(&b, "odd", 41, 2, thin, q, 3 * 18);
+    gg_write(&b, &p->s, "blocks.gguf");
+    scratch_path(&p->s, "blocks.gguf", p->blocks);
+    free(q);
     scratch_text(&p->s, "recipe.txt", "# of two lines\n* int4-g32\nlong fp8_e4m3-block16x16\n");
     scratch_path(&p->s, "recipe.txt", p->recipe);
 }
@@ -259,6 +267,27 @@ static whit_status stats(const place *p, const operation *op, whit_error *err)
     return on_native(p, op, err, 's');
 }
 
+/* Blocks of GGUF: decoded, or with 2 threads quantized again. */
+static whit_status from_blocks(const place *p, const operation *op, whit_error *err)
+{
+    whit_source *src = NULL;
+    whit_plan *plan = NULL;
+    whit_report *report = NULL;
+    whit_quantize_options o;
+    whit_quantize_options_init(&o);
+    o.job = options_of(op);
+    o.requantize = 1;
+    whit_status st = whit_source_open(&src, p->blocks, err);
+    if (st == WHIT_OK && op->threads == 1)
+        st = whit_dequantize_model(src, p->out, WHIT_F32, &o.job, err);
+    if (st == WHIT_OK && op->threads > 1) st = whit_plan_make(&plan, src, &o, p->out, err);
+    if (st == WHIT_OK && plan) st = whit_plan_run(plan, &report, err);
+    whit_report_free(report);
+    whit_plan_free(plan);
+    whit_source_close(src);
+    return st;
+}
+
 static whit_status imatrices(const place *p, const operation *op, whit_error *err)
 {
     whit_imatrix *m;
@@ -288,6 +317,8 @@ static const operation operations[] = {
     { "compare",                 NULL,              1, 0, compare },
     { "check, 2 threads",        NULL,              2, 0, check },
     { "statistics",              NULL,              1, 0, stats },
+    { "blocks, dequantize",      "d.safetensors",   1, 0, from_blocks },
+    { "blocks again, 2 threads", "d.safetensors",   2, 0, from_blocks },
     { "importance matrices",     NULL,              1, 0, imatrices },
     /* clang-format on */
 };

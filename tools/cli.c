@@ -68,6 +68,8 @@ static const cli_option option_table[] = {
       "group (default: exit 4)" },
     { "fake-quant", 0, OPTION_FLAG, NULL, FIELD(fake_quant), 1, PLANNERS,
       "write the decoded values, named and typed as the input" },
+    { "requantize", 0, OPTION_FLAG, NULL, FIELD(requantize), 1, PLANNERS,
+      "take an input that is quantized already, and lose twice" },
     { "shard-size", 0, OPTION_SIZE, "SIZE", FIELD(shard_size), 0, PLANNERS,
       "largest weight file in a folder, such as 5GB (default:\n"
       "files as in the input); a tensor is never cut" },

@@ -87,6 +87,7 @@ struct cli_options {
     double percentile;
     int nonfinite; /* number of the word, which is the value of whit_nonfinite             */
     int fake_quant;
+    int requantize;
     int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;

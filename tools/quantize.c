@@ -22,6 +22,7 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     options->percentile = opt->percentile;
     options->nonfinite = (whit_nonfinite)opt->nonfinite;
     options->fake_quant = opt->fake_quant;
+    options->requantize = opt->requantize;
     cli_job_options(&options->job, opt, progress);
 }
 

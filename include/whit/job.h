@@ -57,6 +57,8 @@ typedef struct whit_quantize_options {
     whit_nonfinite nonfinite; /* f16, bf16, f32: clamp means the type's largest value       */
     int fake_quant; /* 1: write the decoded values under the names, shapes and types of the
                        source instead of codes                                           */
+    int requantize; /* 1: the source may be quantized already: what is quantized again loses
+                       twice, what is kept becomes F32; said as a warning                */
     whit_job_options job;
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);
@@ -88,7 +90,8 @@ typedef struct whit_plan_totals {
  *
  * Errors: WHIT_ERR_ARG (scheme, rule or recipe syntax: the text is quoted, of a recipe with file
  * and line; shard_size for an output that is one file, or too small), WHIT_ERR_IO (the recipe
- * cannot be read), WHIT_ERR_UNSUPPORTED (the source is quantized already), WHIT_ERR_BAR (strict),
+ * cannot be read), WHIT_ERR_UNSUPPORTED (the source is quantized already and
+ * requantize is 0, or holds blocks that do not decode), WHIT_ERR_BAR (strict),
  * WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest value that works).
  */
 WHIT_API whit_status whit_plan_make(whit_plan **out, const whit_source *source,
@@ -187,13 +190,14 @@ WHIT_API whit_status whit_sweep_write_svg(const whit_sweep *sweep, FILE *out, wh
 /* ---- dequantize ------------------------------------------------------------------------------ */
 
 /*
- * Write a plain safetensors file with every quantized tensor decoded.
+ * Write a plain safetensors file with every quantized tensor decoded, blocks of GGUF included.
  *
  *   output  ends in .safetensors
  *   dtype   WHIT_F32, WHIT_F16 or WHIT_BF16: the type of decoded tensors; F32 holds the decoded
  *           values exactly. Tensors that are stored plain keep their type and bytes.
  *
- * Errors as whit_plan_run; WHIT_ERR_NUMERIC when a finite value becomes infinite in dtype.
+ * Errors as whit_plan_run; WHIT_ERR_NUMERIC when a finite value becomes infinite in dtype;
+ * WHIT_ERR_UNSUPPORTED for blocks that do not decode.
  */
 WHIT_API whit_status whit_dequantize_model(const whit_source *source, const char *output,
                                            whit_dtype dtype, const whit_job_options *options,
@@ -217,7 +221,8 @@ typedef struct whit_comparison whit_comparison; /* borrows both sources */
  * Rows come worst first: largest share of the total squared error first, ties by name.
  * A NaN equals a NaN, an infinity itself; any other difference that is not finite counts as an
  * infinite error. A tensor that stands on one side only is a warning (strict: WHIT_ERR_BAR).
- * Errors: WHIT_ERR_FORMAT (shapes differ, or no tensor in common), WHIT_ERR_IO, WHIT_ERR_NOMEM.
+ * Errors: WHIT_ERR_FORMAT (shapes differ, or no tensor in common), WHIT_ERR_UNSUPPORTED (blocks
+ * that do not decode, against another type), WHIT_ERR_IO, WHIT_ERR_NOMEM.
  */
 WHIT_API whit_status whit_compare(whit_comparison **out, const whit_source *a, const whit_source *b,
                                   const whit_job_options *options, whit_error *err);
@@ -237,8 +242,8 @@ typedef struct whit_check whit_check;
 
 /*
  * Read all of a model's data and prove it sound: finite scales that are not zero, codes and zero
- * points inside their range, unused bits zero. NaN and Inf in plain tensors are notes, no problems.
- * Structure and sizes were proved by whit_source_open.
+ * points inside their range, unused bits zero; of blocks of GGUF, finite decoded values. NaN and
+ * Inf in plain tensors are notes, no problems. Structure and sizes were proved by whit_source_open.
  * Errors: WHIT_ERR_IO, WHIT_ERR_FORMAT (file changed), WHIT_ERR_NOMEM. Problems are no error of
  * this call: ask whit_check_problems.
  */

@@ -1,8 +1,8 @@
 /* src/job/check.c - all of a model's data read once: are scales, zero points and codes what their
  * scheme allows, are the fill bits zero, where are NaN and infinity.
  *
- * Every stored part is an item of its own: a plane of codes, of scales, of zero points, or a plain
- * float tensor. Other types hold nothing that could be wrong.
+ * Every stored part is an item of its own: a plane of codes, of scales, of zero points, the blocks
+ * of a GGUF tensor, or a plain float tensor. Other types hold nothing that could be wrong.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/check.h"
@@ -22,7 +22,8 @@ typedef enum role {
     ROLE_SCALES,
     ROLE_ZEROS,
     ROLE_SCALE2,
-    ROLE_FINITE
+    ROLE_FINITE,
+    ROLE_BLOCKS
 } role;
 
 typedef struct item {
@@ -101,7 +102,7 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     uint64_t first = r.r0 * t->cols + r.c0;
     const whit_scheme *s = &it->of->scheme;
     size_t size = it->role == ROLE_SCALES ? whit_dtype_bits(s->scale_type) / 8 : 1;
-    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALE2 || it->role == ROLE_FINITE;
+    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALE2 || it->role >= ROLE_FINITE;
     *f = (found){ 0 };
     whit_status st = floats ? whit_file_read_f32(file, it->stored, first, n, w->w, err)
                             : whit_file_read(file, it->stored, first * size, n * size, w->out, err);
@@ -118,6 +119,7 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
         check_scales(w->w, n, 1, f);
         break;
     case ROLE_FINITE:
+    case ROLE_BLOCKS:
         for (size_t k = 0; k < n; k++) f->bad += (uint64_t)!isfinite(w->w[k]);
         break;
     case ROLE_ZEROS:
@@ -162,7 +164,9 @@ static whit_status list_items(check_job *j, whit_error *err)
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the check");
     for (size_t i = 0; i < n; i++) {
         const whit_source_tensor *t = whit_source_at(j->source, i);
-        if (whit_scheme_is_quantized(&t->scheme)) {
+        if (t->scheme.kind == WHIT_GGUF) {
+            add_item(j, t, t->planes[0], ROLE_BLOCKS);
+        } else if (whit_scheme_is_quantized(&t->scheme)) {
             add_item(j, t, t->planes[0], ROLE_CODES);
             if (!t->scheme.dq) add_item(j, t, t->planes[1], ROLE_SCALES); /* any octet is one */
             if (t->scheme.dq) add_item(j, t, t->planes[2], ROLE_FINITE);
@@ -204,7 +208,8 @@ static void say(const check_job *j, whit_check *c)
                                         "scales that are 0, not finite or of the wrong sign",
                                         "zero points outside the range of codes",
                                         "tensor scales that are 0, not finite or negative",
-                                        "nested scales that are not finite" };
+                                        "nested scales that are not finite",
+                                        "decoded values that are not finite" };
     for (size_t i = 0; i < j->count; i++) {
         const found *f = &j->sum[i];
         char name[WH_SHORT];

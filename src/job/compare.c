@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "job/plan.h"
+#include "job/stored.h"
 #include "job/stream.h"
 
 typedef struct sums {
@@ -124,7 +125,13 @@ static whit_status match_one(compare_job *j, size_t a, size_t b, whit_error *err
     for (uint32_t d = 0; same && d < x->tensor.rank; d++)
         same = x->tensor.shape[d] == y->tensor.shape[d];
     int floats = whit_dtype_is_float(x->tensor.dtype) && whit_dtype_is_float(y->tensor.dtype);
-    if (!same || (!floats && x->tensor.dtype != y->tensor.dtype))
+    int types = floats || strcmp(whit_tensor_type(&x->tensor), whit_tensor_type(&y->tensor)) == 0;
+    if (same && !types) {
+        whit_status st = wh_stored_decodes(j->a, a, err);
+        if (st == WHIT_OK) st = wh_stored_decodes(j->b, b, err);
+        if (st != WHIT_OK) return st;
+    }
+    if (!same || !types)
         return wh_fail(err, WHIT_ERR_FORMAT, "%s: the two models differ in its %s",
                        wh_short(name, x->tensor.name), same ? "type" : "shape");
     j->pair[j->count] = (pair){ a, b, !floats };

@@ -14,6 +14,7 @@
 #include "io/io.h"
 #include "job/plan.h"
 #include "job/report.h"
+#include "job/stored.h"
 #include "job/stream.h"
 
 typedef struct decode_job {
@@ -36,6 +37,8 @@ static whit_status place(decode_job *j, size_t i, whit_error *err)
     const whit_source_tensor *t = whit_source_at(j->source, i);
     whit_dtype type = decodes(t) ? j->dtype : t->stored;
     uint64_t bytes = t->tensor.bytes;
+    whit_status st = wh_stored_decodes(j->source, i, err);
+    if (st != WHIT_OK) return st;
     if (decodes(t) && !wh_mul_u64(t->tensor.elements, whit_dtype_bits(type) / 8, &bytes))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->tensor.name);
     j->tiles.tiling[i] =

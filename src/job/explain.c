@@ -96,7 +96,7 @@ void whit_plan_explain_text(const whit_plan *plan, size_t index, int flags, FILE
     wh_buf_puts(&b, "tensor     ");
     put_clean(&b, e->source->tensor.name);
     wh_buf_putf(&b, "\nmatrix     %" PRIu64 " x %" PRIu64 ", %s\n", e->source->rows,
-                e->source->cols, whit_dtype_name(e->source->tensor.dtype));
+                e->source->cols, whit_tensor_type(&e->source->tensor));
     for (size_t i = 0; i < v.count; i++) put_vote(&b, plan, &v.vote[i], i + 1 == v.count, flags);
     wh_buf_putf(&b, "result     %s", whit_scheme_print(&e->scheme, scheme));
     if (e->reason) wh_buf_putf(&b, " (%s)", e->reason);
@@ -144,7 +144,7 @@ void whit_plan_explain_json(const whit_plan *plan, size_t index, FILE *out)
     put_text(&b, "input", whit_file_path(whit_source_file(plan->source)));
     wh_buf_puts(&b, ",\"explain\":{\"name\":");
     wh_json_put_string(&b, e->source->tensor.name);
-    put_text(&b, "dtype", whit_dtype_name(e->source->tensor.dtype));
+    put_text(&b, "dtype", whit_tensor_type(&e->source->tensor));
     wh_buf_putf(&b, ",\"rows\":%" PRIu64 ",\"cols\":%" PRIu64, e->source->rows, e->source->cols);
     put_said(&b, plan, &v);
     put_text(&b, "scheme", whit_scheme_print(&e->scheme, scheme));

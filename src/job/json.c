@@ -82,10 +82,15 @@ static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
 static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row *row)
 {
     int kept = e->scheme.kind == WHIT_KEEP;
+    char from[WHIT_SCHEME_TEXT];
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, e->source->tensor.name);
     put_shape(b, &e->source->tensor);
-    put_text(b, "dtype", whit_dtype_name(e->source->tensor.dtype));
+    put_text(b, "dtype", whit_tensor_type(&e->source->tensor));
+    put_text(b, "source_scheme",
+             whit_scheme_is_quantized(&e->source->scheme)
+                 ? whit_scheme_print(&e->source->scheme, from)
+                 : NULL);
     put_scheme(b, &e->scheme);
     put_key(b, "kept");
     wh_buf_puts(b, kept ? "true" : "false");
@@ -235,7 +240,7 @@ static void put_source_tensor(wh_buf *b, const whit_source_tensor *t, const whit
 {
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, t->tensor.name);
-    put_text(b, "dtype", whit_dtype_name(t->tensor.dtype));
+    put_text(b, "dtype", whit_tensor_type(&t->tensor));
     put_shape(b, &t->tensor);
     put_scheme(b, &t->scheme);
     put_u64(b, "bytes", t->tensor.bytes);

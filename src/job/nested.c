@@ -36,13 +36,11 @@ static wh_rect rect_of(const collect *c, uint64_t tile)
 static whit_status collect_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
     collect *c = ctx;
-    const whit_plan_entry *e = &c->plan->entry[c->index];
     wh_worker *w = &c->workers[worker];
     wh_rect r = rect_of(c, tile);
     whit_quant_stats ignored = { 0 };
     whit_status st =
-        whit_file_read_f32(whit_source_file(c->plan->source), e->source->planes[0],
-                           r.r0 * e->source->cols + r.c0, (size_t)(r.rows * r.cols), w->w, err);
+        whit_source_read_f32(c->plan->source, c->index, r.r0, r.rows, r.c0, r.cols, w->w, err);
     if (st != WHIT_OK) return st;
     size_t cols = (size_t)r.cols, group = c->q->scheme.group;
     wh_tile t = { .w = w->w,
@@ -61,13 +59,16 @@ static whit_status collect_work(void *ctx, unsigned worker, uint64_t tile, whit_
 static whit_status collect_commit(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
     collect *c = ctx;
-    const whit_tensor *t = &c->plan->entry[c->index].source->tensor;
+    const whit_plan_entry *e = &c->plan->entry[c->index];
+    const wh_numbering *tiles = &c->plan->tiles;
     wh_rect r = rect_of(c, tile);
     size_t n = (size_t)(r.rows * ((r.cols - 1) / c->q->scheme.group + 1));
     const float *scale = c->workers[worker].scale;
     memcpy(c->scale + r.r0 * c->per_row + r.c0 / c->q->scheme.group, scale, n * sizeof *scale);
     for (size_t i = 0; i < n; i++) c->sum += (double)scale[i];
-    return wh_meter_step(c->meter, t->name, r.rows * r.cols * whit_dtype_bits(t->dtype) / 8, err);
+    return wh_meter_step(
+        c->meter, e->source->tensor.name,
+        wh_numbering_share(tiles, c->index, tiles->first[c->index] + tile, e->bytes_in), err);
 }
 
 whit_status wh_span_nested(const whit_plan *plan, size_t index, const wh_quantizer *q,

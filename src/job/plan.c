@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "job/shards.h"
 #include "job/span.h"
+#include "job/stored.h"
 #include "job/stream.h"
 #include "job/writer.h"
 
@@ -52,7 +53,10 @@ static whit_status choose(whit_plan *p, size_t i, whit_error *err)
     wh_choice c;
     char name[WH_SHORT];
     const whit_source_tensor *s = whit_source_at(p->source, i);
-    whit_status st = wh_rules_choose(p->rules, &s->tensor, &c, err);
+    whit_tensor t = s->tensor;
+    if (whit_scheme_is_quantized(&s->scheme)) t.dtype = WHIT_F32; /* as which it is read */
+    whit_status st = wh_rules_choose(p->rules, &t, &c, err);
+    if (st == WHIT_OK) st = wh_stored_settle(p, s, &c, err);
     if (st != WHIT_OK) return st;
     whit_dtype type = s->tensor.dtype;
     if (p->fake && c.scheme.kind != WHIT_KEEP &&
@@ -61,7 +65,7 @@ static whit_status choose(whit_plan *p, size_t i, whit_error *err)
                        wh_short(name, s->tensor.name), whit_dtype_name(type));
     *e = (whit_plan_entry){ .source = s,
                             .scheme = c.scheme,
-                            .reason = c.reason,
+                            .reason = c.scheme.kind == WHIT_KEEP ? c.reason : NULL,
                             .rule = c.rule,
                             .fallback = c.fallback,
                             .weights = s->tensor.elements,
@@ -100,8 +104,9 @@ static whit_status place(whit_plan *p, size_t i, whit_error *err)
                       : e->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
                       : e->scheme.kind == WHIT_TO_F32  ? WHIT_F32
                                                        : t->dtype;
-    e->bytes_out = t->bytes;
-    if (type != t->dtype && !wh_mul_u64(t->elements, whit_dtype_bits(type) / 8, &e->bytes_out))
+    e->bytes_out = t->bytes; /* kept: elements may have fewer than 8 bits */
+    if (e->scheme.kind != WHIT_KEEP &&
+        !wh_mul_u64(t->elements, whit_dtype_bits(type) / 8, &e->bytes_out))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
     return wh_layout_add(&p->target.layout, file, t->name, "", type, t->rank, t->shape,
                          e->bytes_out, &p->spot[i][0], err);
@@ -296,20 +301,18 @@ static whit_status cut_shards(whit_plan *p, uint64_t limit, whit_error *err)
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
                         whit_error *err)
 {
-    char path[WH_SHORT];
-    if (whit_source_quantized(p->source) > 0)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: is quantized already; try: whit dequantize first",
-                       wh_short(path, whit_file_path(whit_source_file(p->source))));
+    whit_status st = wh_stored_check(p->source, o->requantize, err);
+    if (st != WHIT_OK) return st;
     p->entry = wh_calloc(p->count, sizeof *p->entry);
     p->spot = wh_calloc(p->count, sizeof *p->spot);
     if (!p->entry || !p->spot) return no_memory(err);
-    whit_status st = read_rules(p, o, err);
+    st = read_rules(p, o, err);
     if (st == WHIT_OK) st = wh_target_init(&p->target, output, p->source, &p->warnings, err);
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
         st = choose(p, i, err);
         if (st == WHIT_OK) st = place(p, i, err);
     }
+    wh_stored_warn(p);
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = describe(p, err);

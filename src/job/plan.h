@@ -17,7 +17,8 @@ struct whit_plan {
     whit_clip clip;
     double percentile;
     whit_nonfinite nonfinite;
-    int fake; /* write decoded values */
+    int fake;              /* write decoded values */
+    size_t again, decoded; /* quantized tensors that are quantized again, or only decoded */
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
     wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */

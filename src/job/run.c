@@ -70,18 +70,16 @@ static whit_status write_at(const run *r, const wh_worker *w, wh_spot spot, uint
                          wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
 
-static whit_status read_weights(const run *r, const whit_plan_entry *e, const wh_rect *rect,
-                                float *w, whit_error *err)
+static whit_status read_weights(const run *r, size_t i, const wh_rect *rect, float *w,
+                                whit_error *err)
 {
-    const whit_file *file = whit_source_file(r->plan->source);
-    uint64_t cols = e->source->cols, first = rect->r0 * cols + rect->c0;
+    const whit_source *source = r->plan->source;
     whit_status st = WHIT_OK;
-    if (rect->cols == cols) /* whole rows lie together */
-        return whit_file_read_f32(file, e->source->planes[0], first, (size_t)(rect->rows * cols), w,
-                                  err);
+    if (rect->cols == r->plan->entry[i].source->cols) /* whole rows lie together */
+        return whit_source_read_f32(source, i, rect->r0, rect->rows, 0, rect->cols, w, err);
     for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
-        st = whit_file_read_f32(file, e->source->planes[0], first + k * cols, (size_t)rect->cols,
-                                w + k * rect->cols, err);
+        st = whit_source_read_f32(source, i, rect->r0 + k, 1, rect->c0, rect->cols,
+                                  w + k * rect->cols, err);
     return st;
 }
 
@@ -117,7 +115,7 @@ static whit_status convert_tile(const run *r, size_t i, const wh_rect *rect, wh_
                                                        : WHIT_F32;
     size_t n = (size_t)(rect->rows * rect->cols), size = whit_dtype_bits(type) / 8;
     float limit = type == WHIT_F16 ? 65504.0f : type == WHIT_BF16 ? 0x1.fep127f : FLT_MAX;
-    whit_status st = read_weights(r, e, rect, w->w, err);
+    whit_status st = read_weights(r, i, rect, w->w, err);
     if (st != WHIT_OK) return st;
     if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
         w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, limit, w->w);
@@ -253,7 +251,7 @@ static whit_status encode_tile(const run *r, unsigned worker, size_t i, const wh
     const wh_quantizer *q;
     wh_worker *w = &r->workers[worker];
     whit_status st = coder_of(r, worker, i, &q, err);
-    if (st == WHIT_OK) st = read_weights(r, e, rect, w->w, err);
+    if (st == WHIT_OK) st = read_weights(r, i, rect, w->w, err);
     if (st != WHIT_OK) return st;
     wh_tile t = { .w = w->w,
                   .rows = (size_t)rect->rows,
@@ -363,8 +361,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     sum->groups_zeroed += s->groups_zeroed;
     sum->nonfinite += s->nonfinite;
     if (s->max_abs_err > sum->max_abs_err) sum->max_abs_err = s->max_abs_err;
-    uint64_t n = rect.rows * rect.cols;
-    if (e->scheme.kind != WHIT_KEEP) n = n * whit_dtype_bits(e->source->tensor.dtype) / 8;
+    uint64_t n = wh_numbering_share(&r->plan->tiles, i, tile, e->bytes_in);
     r->unflushed += n;
     if (r->unflushed >= FLUSH_EVERY) {
         uint32_t file = r->plan->spot[i][0].file;

@@ -64,12 +64,11 @@ typedef struct pass {
 
 static whit_status read_tile(pass *p, unsigned worker, uint64_t tile, wh_rect *r, whit_error *err)
 {
-    const whit_plan_entry *e = &p->plan->entry[p->index];
     *r = wh_tiling_at(&p->plan->tiles.tiling[p->index], p->first_tile + tile);
     size_t n = (size_t)(r->rows * r->cols);
     float *w = p->workers[worker].w;
-    whit_status st = whit_file_read_f32(whit_source_file(p->plan->source), e->source->planes[0],
-                                        r->r0 * e->source->cols + r->c0, n, w, err);
+    whit_status st =
+        whit_source_read_f32(p->plan->source, p->index, r->r0, r->rows, r->c0, r->cols, w, err);
     if (st == WHIT_OK && p->q->nonfinite != WHIT_NONFINITE_REFUSE)
         wh_clean(w, n, p->q->nonfinite, p->limit, w);
     return st;
@@ -77,9 +76,11 @@ static whit_status read_tile(pass *p, unsigned worker, uint64_t tile, wh_rect *r
 
 static whit_status step(pass *p, uint64_t tile, whit_error *err)
 {
-    const whit_tensor *t = &p->plan->entry[p->index].source->tensor;
-    wh_rect r = wh_tiling_at(&p->plan->tiles.tiling[p->index], p->first_tile + tile);
-    return wh_meter_step(p->meter, t->name, r.rows * r.cols * whit_dtype_bits(t->dtype) / 8, err);
+    const whit_plan_entry *e = &p->plan->entry[p->index];
+    const wh_numbering *tiles = &p->plan->tiles;
+    uint64_t number = tiles->first[p->index] + p->first_tile + tile;
+    return wh_meter_step(p->meter, e->source->tensor.name,
+                         wh_numbering_share(tiles, p->index, number, e->bytes_in), err);
 }
 
 static whit_status range_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)

@@ -25,7 +25,7 @@ void wh_stats_columns(wh_buf *b, const whit_stats_row *row)
         return;
     }
     if (!row->known) {
-        wh_buf_putf(b, " %11s\n", whit_dtype_name(row->source->stored));
+        wh_buf_putf(b, " %11s\n", whit_tensor_type(&row->source->tensor));
         return;
     }
     put_column(b, 11, 5, row->min);

@@ -234,7 +234,7 @@ static whit_status put_grid(wh_buf *b, const histogram *h, const whit_stats_row 
     float scale[2], level;
     spec.scale2 = whit_nvfp4_scale2(fmaxf(fabsf(ends[0]), fabsf(ends[1])));
     char text[WHIT_SCHEME_TEXT];
-    if (!whit_scheme_is_quantized(scheme))
+    if (!whit_scheme_is_quantized(scheme) || scheme->kind == WHIT_GGUF)
         return wh_fail(err, WHIT_ERR_ARG, "%s has no grid to draw; try: int4-g128",
                        whit_scheme_print(scheme, text));
     whit_status st =

@@ -111,7 +111,7 @@ static const char *scheme_text(const whit_plan_entry *e, char buf[WHIT_SCHEME_TE
 {
     char scheme[WHIT_SCHEME_TEXT];
     if (e->scheme.kind != WHIT_KEEP) return strcpy(buf, whit_scheme_print(&e->scheme, scheme));
-    snprintf(buf, WHIT_SCHEME_TEXT + 24, "keep (%s)", whit_dtype_name(e->source->tensor.dtype));
+    snprintf(buf, WHIT_SCHEME_TEXT + 24, "keep (%s)", whit_tensor_type(&e->source->tensor));
     return buf;
 }
 
@@ -238,6 +238,11 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
     if (report->sum.weights)
         wh_buf_putf(&p.text, "error     sqnr %s dB over what was quantized, max|e| %.3g\n",
                     db_text(whit_report_sqnr_db(report), db), report->sum.max_abs_err);
+    if (plan->again)
+        wh_buf_putf(&p.text,
+                    "notes     %zu tensors were quantized before: this error comes on top of the "
+                    "one they had\n",
+                    plan->again);
     if (report->sum.scales_raised)
         wh_buf_putf(&p.text,
                     "notes     %" PRIu64 " scales were too small for their type, %" PRIu64
@@ -293,6 +298,11 @@ void whit_comparison_write_text(const whit_comparison *comparison, size_t top, i
     finish(&p, out);
 }
 
+static const char *stored_type(const whit_source_tensor *t)
+{
+    return t->tensor.type ? t->tensor.type : whit_dtype_name(t->stored);
+}
+
 /* Tensors, weights and octets by scheme and type. */
 static void put_kinds(page *p, const whit_source *source)
 {
@@ -304,7 +314,8 @@ static void put_kinds(page *p, const whit_source *source)
         int earlier = 0;
         for (size_t k = 0; k < n && !earlier; k++) {
             const whit_source_tensor *y = whit_source_at(source, k);
-            if (memcmp(&x->scheme, &y->scheme, sizeof x->scheme) != 0 || x->stored != y->stored)
+            if (memcmp(&x->scheme, &y->scheme, sizeof x->scheme) != 0 || x->stored != y->stored ||
+                strcmp(stored_type(x), stored_type(y)) != 0)
                 continue;
             earlier = k < i;
             count++;
@@ -312,8 +323,8 @@ static void put_kinds(page *p, const whit_source *source)
             bytes += y->tensor.bytes;
         }
         if (earlier) continue;
-        const char *name = x->scheme.kind == WHIT_KEEP ? whit_dtype_name(x->stored)
-                                                       : whit_scheme_print(&x->scheme, text);
+        const char *name =
+            x->scheme.kind == WHIT_KEEP ? stored_type(x) : whit_scheme_print(&x->scheme, text);
         wh_buf_putf(&p->text, "  %-*s %6" PRIu64 " tensors %16s weights %16s bytes %7.3f bpw\n",
                     p->scheme_width, name, count, spaced(weights, a), spaced(bytes, b),
                     per_weight(bytes, weights));
@@ -360,8 +371,8 @@ static void put_tensors(page *p, const whit_source *source)
         const whit_source_tensor *t = whit_source_at(source, i);
         put_name(p, t->tensor.name);
         wh_buf_putf(&p->text, "  %-11s %14s  %-*s %7.3f %14" PRIu64 "\n",
-                    whit_dtype_name(t->tensor.dtype), shape_text(&t->tensor, shape),
-                    p->scheme_width, whit_scheme_print(&t->scheme, text),
+                    whit_tensor_type(&t->tensor), shape_text(&t->tensor, shape), p->scheme_width,
+                    whit_scheme_print(&t->scheme, text),
                     per_weight(t->tensor.bytes, t->tensor.elements), t->tensor.bytes);
     }
 }
