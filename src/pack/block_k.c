@@ -60,7 +60,8 @@ static void pack_bits(const uint8_t *code, unsigned shift, uint8_t *out)
         for (size_t l = 0; l < 32; l++) out[l] |= (uint8_t)((code[32 * g + l] >> shift & 1) << g);
 }
 
-/* 16 octets, scale low and min high | codes | d | dmin */
+/* 16 octets, scale low and min high | codes | d | dmin
+ * A scale with more bits spoils the min beside it, as it does in the reference. */
 void wh_unpack_q2_k(const uint8_t *in, wh_block_parts *p)
 {
     for (size_t k = 0; k < 16; k++) {
@@ -74,7 +75,7 @@ void wh_unpack_q2_k(const uint8_t *in, wh_block_parts *p)
 
 void wh_pack_q2_k(const wh_block_parts *p, uint8_t *out)
 {
-    for (size_t k = 0; k < 16; k++) out[k] = (uint8_t)((p->scale[k] & 15) | p->min[k] << 4);
+    for (size_t k = 0; k < 16; k++) out[k] = (uint8_t)(p->scale[k] | p->min[k] << 4);
     pack_quarters(p->code, out + 16);
     wh_store16(out + 80, p->d);
     wh_store16(out + 82, p->m);
@@ -107,8 +108,9 @@ void wh_pack_q3_k(const wh_block_parts *p, uint8_t *out)
     wh_store16(out + 108, p->d);
 }
 
-/* Eight scales and eight mins of six bits in 12 octets: octet k < 4 is scale k, octet 4 + k min k,
- * their top two bits those of scale and min 4 + k; octet 8 + k has the low halves of those two. */
+/* Too many bits: as above. Eight scales and eight mins of six bits in 12 octets: octet k < 4 is
+ * scale k, octet 4 + k min k, their top two bits those of scale and min 4 + k; octet 8 + k has the
+ * low halves of those two. */
 static void unpack_scales(const uint8_t *in, wh_block_parts *p)
 {
     for (size_t k = 0; k < 4; k++) {
@@ -123,8 +125,8 @@ static void pack_scales(const wh_block_parts *p, uint8_t *out)
 {
     for (size_t k = 0; k < 4; k++) {
         const unsigned scale = p->scale[4 + k], min = p->min[4 + k];
-        out[k] = (uint8_t)((p->scale[k] & 63) | scale >> 4 << 6);
-        out[4 + k] = (uint8_t)((p->min[k] & 63) | min >> 4 << 6);
+        out[k] = (uint8_t)(p->scale[k] | scale >> 4 << 6);
+        out[4 + k] = (uint8_t)(p->min[k] | min >> 4 << 6);
         out[8 + k] = (uint8_t)((scale & 15) | (min & 15) << 4);
     }
 }

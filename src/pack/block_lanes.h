@@ -1,0 +1,134 @@
+/* src/pack/block_lanes.h - several blocks side by side, and rounding as the reference rounds.
+ *
+ * For block_loops.h. A block_encode_<isa>.c defines, before it includes that:
+ *
+ *   W                               blocks side by side, at most WH_BLOCK_LANES
+ *   vf, vi, vm                      W floats, 32-bit integers, conditions
+ *   v_set  v_load  v_store          i_set  i_load  i_store; no alignment is needed
+ *   v_add v_sub v_mul v_div v_sqrt  each rounded; v_abs, v_neg
+ *   v_min(a, b)  v_max(a, b)        a < b ? a : b;  a > b ? a : b (b where one is a NaN)
+ *   v_wrap(v)                       the low 23 bits kept, sign and exponent those of 2^23
+ *   v_half(v)                       rounded to F16
+ *   v_lt v_le v_ne                  false with a NaN; v_ne true
+ *   m_and  m_any  v_pick(m, a, b)   m ? a : b;  i_pick
+ *   i_add i_or i_left(i, n)         v_lookup(table, i): the entries i, 0..15, of sixteen floats
+ *   i_round(v)  i_float(i)          to the integer towards 0, and back
+ *   v_tile(from, n, tile)           tile[i * W + l] = from[l][i], n a multiple of 16
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_PACK_BLOCK_LANES_H
+#define WH_PACK_BLOCK_LANES_H
+
+#include "base/half.h"
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* W blocks. x, w, code: element i of all of them at i * W; scale, min: sub-block k at k * W. */
+typedef struct lanes {
+    float x[WH_BLOCK_WEIGHTS * W];
+    float w[WH_BLOCK_WEIGHTS * W]; /* the importance, where there is one */
+    float d[W], m[W];              /* with the values that F16 leaves    */
+    float scale[WH_BLOCK_SUBS * W], min[WH_BLOCK_SUBS * W];
+    int32_t code[WH_BLOCK_WEIGHTS * W];
+} lanes;
+
+/* Adding 1.5 * 2^23 leaves the integer nearest to v, ties to even, in the low bits. The reference
+ * reads those alone: what is beyond 2^22 wraps around, and so it must here. */
+#define MAGIC 12582912.0f
+
+static ALWAYS_INLINE vf nearest(vf v)
+{
+    return v_sub(v_wrap(v_add(v, v_set(MAGIC))), v_set(MAGIC));
+}
+
+static ALWAYS_INLINE vf clamp(vf v, vf lo, vf hi)
+{
+    return v_min(v_max(v, lo), hi);
+}
+
+/* a / b, or 0 where b is. */
+static ALWAYS_INLINE vf v_ratio(vf a, vf b)
+{
+    const vf zero = v_set(0.0f);
+    return v_pick(v_ne(b, zero), v_div(a, b), zero);
+}
+
+static ALWAYS_INLINE vf inverse(vf v)
+{
+    return v_ratio(v_set(1.0f), v);
+}
+
+/* The element of the largest magnitude with its sign, the first of equals. */
+static ALWAYS_INLINE vf extreme(const float *x, size_t n, vf *magnitude)
+{
+    vf most = v_set(0.0f), at = most;
+    for (size_t i = 0; i < n; i++) {
+        const vf v = v_load(x + i * W), a = v_abs(v);
+        const vm more = v_lt(most, a);
+        most = v_pick(more, a, most);
+        at = v_pick(more, v, at);
+    }
+    *magnitude = most;
+    return at;
+}
+
+static ALWAYS_INLINE vf sum_squares(const float *x, size_t n)
+{
+    vf sum = v_set(0.0f);
+    for (size_t i = 0; i < n; i++) {
+        const vf v = v_load(x + i * W);
+        sum = v_add(sum, v_mul(v, v));
+    }
+    return sum;
+}
+
+/* How many of fifteen ascending thresholds are at most v. */
+static ALWAYS_INLINE vi entry(const float *threshold, vf v)
+{
+    vi k = i_set(0);
+    for (int half = 8; half > 0; half /= 2) {
+        const vf middle = v_lookup(threshold, i_add(k, i_set(half - 1)));
+        k = i_pick(v_le(middle, v), i_add(k, i_set(half)), k);
+    }
+    return k;
+}
+
+/* The levels of IQ4 and what lies between them: the reference takes the lower level where it is
+ * nearer, and all differences around the middle are exact. */
+static const float iq4_levels[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
+                                      1,    13,   25,  38,  53,  69,  89,  113 };
+static const float iq4_thresholds[16] = { -115.5f, -93.5f, -74.0f, -57.0f, -42.0f,
+                                          -28.5f,  -16.0f, -4.5f,  7.0f,   19.0f,
+                                          31.5f,   45.5f,  61.0f,  79.0f,  101.0f };
+
+/* Four codes to a word, so that the octets of a block come to lie together. */
+static void gather(const int32_t *code, size_t n, uint32_t *words)
+{
+    for (size_t i = 0; i < n; i += 4) {
+        vi word = i_load(code + i * W);
+        for (int b = 1; b < 4; b++)
+            word = i_or(word, i_left(i_load(code + (i + (size_t)b) * W), 8 * b));
+        i_store((int32_t *)words + i / 4 * W, word);
+    }
+}
+
+static void emit(const wh_block_batch *b, const lanes *s)
+{
+    const size_t n = b->type->info.weights, subs = n / b->type->sub;
+    uint32_t words[WH_BLOCK_WEIGHTS / 4 * W];
+    gather(s->code, n, words);
+    for (size_t l = 0; l < W; l++) {
+        wh_block_parts p;
+        p.d = wh_f32_to_f16(s->d[l]);
+        p.m = wh_f32_to_f16(s->m[l]);
+        for (size_t i = 0; i < n / 4; i++) wh_store32(p.code + 4 * i, words[i * W + l]);
+        if (b->type->step != WH_STEP_D)
+            for (size_t k = 0; k < subs; k++) {
+                p.scale[k] = (uint8_t)((int)s->scale[k * W + l] + b->type->scale_offset);
+                if (b->type->affine) p.min[k] = (uint8_t)(int)s->min[k * W + l];
+            }
+        b->type->pack(&p, b->out[l]);
+    }
+}
+
+#endif
