@@ -68,4 +68,27 @@ static const struct {
       "0bb27ad8" },
 };
 
+/* FNV-1a of what the reference (ggml 0c1e57098) wrote for the rows of blocks.h: for each type, in
+ * the order of the enum, without importance and with those of the kinds there. */
+static const unsigned long long hard_sums[][5] = {
+    { 0x4ecce7d59738cc3d, 0xd3397ff8469e32a9, 0x1f060b71047770bf, 0x3db67a9b1ee39a7f, 0x35662e2cd426b6ae }, /* Q4_0 */
+    { 0x9af790bf91c0fca9, 0x9e2aa5f1c70f8a8e, 0x9372bfc601bd594a, 0x026d1411f3f88887, 0x10266ec111f5674f }, /* Q4_1 */
+    { 0x6fa3e22271016ba4, 0x20a41c9eb3b374df, 0xdf686783df6eddf8, 0xcc2020c55bbc283c, 0xcf581ddb81273e17 }, /* Q5_0 */
+    { 0x279c12b6e9722ff2, 0xb40cc7e3836230a1, 0x3bc7dbabd70285a9, 0xcc602dd9aa0ecb5a, 0x16544a6fd6f2d3fe }, /* Q5_1 */
+    { 0x5d58f6066f14d9c0, 0xbb21c7c7c7182a09, 0x924c7fb44bb70526, 0xc5dacb36b7ce4cda, 0x8c6d5815c13f5b11 }, /* Q8_0 */
+    { 0xb4d1628a9ee12418, 0x7cb91691fbd6bf9d, 0x729c6b208524c138, 0x85b3c1032f872075, 0xbd64d2a5da5c6614 }, /* Q2_K */
+    { 0x9ff14f585dab3033, 0x2d1561532dcdc8ca, 0xd790260253d3a266, 0x16241319ada14910, 0x6e6f43efbb96bb3e }, /* Q3_K */
+    { 0x7ef0934e17882220, 0x40d2c1d459116888, 0xe2e8a6d270339841, 0x4fa415913ecb9c10, 0x23e8b81ab5b22d14 }, /* Q4_K */
+    { 0xf0dc095f8348ba2f, 0x51e8cd53f003111a, 0xf5206fcebe80648d, 0x2977f505a188a84f, 0x57553d525b177577 }, /* Q5_K */
+    { 0xaa7701c61a71e764, 0x7aea19915887ed27, 0xcf711283ae73170d, 0x927d339685a212cc, 0xbc48da61914060b0 }, /* Q6_K */
+    { 0xf92c06693aaa14ab, 0x18cefd3b00a407c9, 0x253e216166e11956, 0xf6eba2bdd1b4cb2a, 0x5b7ad6efdd4c5ae8 }, /* IQ4_NL */
+    { 0x3becded96a07735a, 0x7874cb00c285f3b7, 0x13e6754fb2be5b29, 0x34e8b3926c5f6772, 0x05327b34aece8d48 }, /* IQ4_XS */
+    { 0x0c7bc916e8c7c6f7, 0x0fbd3a7f3eb529a9, 0x337ace35815741c3, 0xee68704bf00427a0, 0xa8a6b0623d5719b4 }, /* TQ1_0 */
+    { 0x046865dcefd73815, 0x0331ab6139886e63, 0xcd1478fc8d0e4bb1, 0x50f2eaf5d956ecc5, 0x108bac39bfeef79c }, /* TQ2_0 */
+    { 0xc63253d878e53ef8, 0xcc58578bed0534ca, 0x3f75b8966f5f74ca, 0x0ffbc21d1f762512, 0x5d208e9dcdaf0e42 }, /* MXFP4 */
+    { 0xbd9507ebbf18999f, 0xbe05adb4197c8847, 0x38cc3b22e14f249e, 0x8badaed9bc7e502d, 0x706574d21ed20689 }, /* NVFP4 */
+    { 0xf30b2d855dc35d5a, 0xd316a72657ce33d5, 0x8d7d3276d55d2517, 0xd5ab1ef835d05e2d, 0x17fbdd33fe38d77d }, /* Q1_0 */
+    { 0xcb6a61fe731c1833, 0xa8f9e0490d01c2f7, 0xb1b99eccde11dadb, 0x8bd58cd15d4ce9a6, 0x26c67c2384876946 }, /* Q2_0 */
+};
+
 #endif

@@ -86,4 +86,19 @@ static inline float fill_importance(check_rng *r, int how)
     }
 }
 
+/* What golden sums are taken over: for each kind of weights two rows. */
+enum { SUM_ROWS = 2, SUM_COLS = 512 };
+
+static inline void fill_rows(check_rng *r, int how, int importance, float *x, float *w)
+{
+    for (size_t i = 0; i < SUM_ROWS * SUM_COLS; i++) x[i] = fill_weight(r, how, i);
+    for (size_t i = 0; i < SUM_COLS; i++) w[i] = fill_importance(r, importance);
+}
+
+static inline uint64_t sum_octets(uint64_t h, const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;
+    return h;
+}
+
 #endif

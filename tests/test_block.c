@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "block_vectors.h"
+#include "blocks.h"
 #include "pack/block.h"
 
 enum { LONGEST = 256 };
@@ -32,9 +33,7 @@ static void make_inputs(void)
 
 static uint64_t fnv(const unsigned char *p, size_t n)
 {
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * 1099511628211u;
-    return h;
+    return sum_octets(14695981039346656037u, p, n);
 }
 
 static void check_vectors(void)
@@ -81,6 +80,31 @@ static void check_sums(void)
                           cases[i].weighted ? weight : NULL, out, NULL);
         CHECK(fnv(out, LONGEST / info->weights * info->bytes) == cases[i].sum, "%s%s", info->name,
               cases[i].weighted ? " with importance" : "");
+    }
+}
+
+/* Many kinds of weights and importance: block_vectors.h. */
+static void check_hard_sums(void)
+{
+    static float x[SUM_ROWS * SUM_COLS], w[SUM_COLS];
+    static unsigned char out[SUM_ROWS * SUM_COLS * 2];
+    whit_error err = { WHIT_OK, "" };
+    for (int t = 1; t < WHIT_BLOCK_COUNT; t++) {
+        const whit_block_info *info = whit_block_describe((whit_block)t);
+        for (int importance = 0; importance < IMPORTANCES; importance++) {
+            check_rng r = { (uint64_t)importance };
+            uint64_t sum = 14695981039346656037u;
+            for (int how = 0; how < FILLS; how++) {
+                fill_rows(&r, how, importance, x, w);
+                const whit_status st =
+                    whit_block_encode((whit_block)t, WHIT_SEARCH_REFERENCE, x, SUM_ROWS, SUM_COLS,
+                                      importance ? w : NULL, out, &err);
+                CHECK(st == WHIT_OK, "%s, %s: %s", info->name, fill_names[how], err.msg);
+                sum = sum_octets(sum, out, SUM_ROWS * SUM_COLS / info->weights * info->bytes);
+            }
+            CHECK(sum == hard_sums[t - 1][importance], "%s, importance %s: %016llx", info->name,
+                  importance_names[importance], (unsigned long long)sum);
+        }
     }
 }
 
@@ -282,6 +306,7 @@ int main(int argc, char **argv)
     check_table();
     check_vectors();
     check_sums();
+    check_hard_sums();
     check_values();
     check_golden(data);
     check_round_trip();
