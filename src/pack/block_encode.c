@@ -82,7 +82,7 @@ static float mean_square(const float *x, size_t n)
     return sum / (float)n;
 }
 
-/* Whether a scale became infinite in F16. */
+/* Whether a scale became infinite in F16, or no number: importances can overflow too. */
 static int overflows(const wh_block_type *t, const uint8_t *block)
 {
     const int d = t->d_at >= 0 && (wh_load16(block + t->d_at) & 0x7c00) == 0x7c00;
@@ -141,8 +141,7 @@ static whit_status encode_rows(wh_block_batch *b, rows *r, whit_error *err)
             const size_t block = (size_t)(b->out[l] - first) / bytes;
             if (overflows(b->type, b->out[l]))
                 return wh_fail(err, WHIT_ERR_NUMERIC,
-                               "row %zu, columns from %zu: the scale of %s "
-                               "would be infinite",
+                               "row %zu, columns from %zu: no finite F16 holds the scale of %s",
                                block / in_row, block % in_row * b->type->info.weights,
                                b->type->info.name);
         }

@@ -4,7 +4,7 @@
 #ifndef WH_PACK_BLOCK_LOOPS_H
 #define WH_PACK_BLOCK_LOOPS_H
 
-#include "pack/block_reference.h"
+#include "pack/block_best_k.h"
 
 static void encode_lanes(const wh_block_batch *b)
 {
@@ -14,6 +14,7 @@ static void encode_lanes(const wh_block_batch *b)
     if (b->importance[0]) v_tile(b->importance, n, s.w);
     v_store(s.m, v_set(0.0f));
     reference(b, &s);
+    if (b->search == WHIT_SEARCH_BEST) best(b, &s);
     emit(b, &s);
 }
 
