@@ -202,6 +202,26 @@ static void check_encode(const setting *s, const float *y, const wh_grid *g)
         }
 }
 
+/* The same as one after the other. */
+static void check_scaled(const setting *s, const float *x, const wh_grid *g, float k)
+{
+    enum { EDGE = 32 };
+    static float y[LONGEST];
+    static uint8_t want[LONGEST + 2 * EDGE], got[LONGEST + 2 * EDGE];
+    float worst = 1e-3f, worst2 = 1e-3f;
+    double squares = -1;
+    memset(want, 0xa5, sizeof want);
+    memset(got, 0xa5, sizeof got);
+    const double w2 = wh_encode_scalar.normalise(x, s->n, k, y);
+    double a = wh_encode_scalar.encode(y, s->n, g, want + EDGE, &worst);
+    double b = s->ops->encode_scaled(x, s->n, k, g, got + EDGE, &worst2, &squares);
+    CHECK(same_double(a, b), AT ": scaled: error %a, not %a", WHERE(s), b, a);
+    CHECK(same_double(w2, squares), AT ": scaled: squares %a, not %a", WHERE(s), squares, w2);
+    CHECK(same_float(worst, worst2), AT ": scaled: largest %a, not %a", WHERE(s), (double)worst2,
+          (double)worst);
+    CHECK(memcmp(want, got, s->n + 2 * EDGE) == 0, AT ": scaled: codes differ", WHERE(s));
+}
+
 /* A limit is an answer only where the sum reaches it; at partial sums and beside them. */
 static void check_limits(const setting *s, const float *y, const wh_grid *g, double whole)
 {
@@ -239,11 +259,13 @@ static void check_one(const wh_encode_ops *ops, size_t grid, int how, size_t n, 
     check_range(&s, y);
     check_normalise(&s, y, how == TINY ? 0x1p126f : how >= HUGE_ONES ? 0x1p-126f : 0.5f);
     check_encode(&s, y, &g);
+    check_scaled(&s, y, &g, how == TINY ? 0x1p126f : how >= HUGE_ONES ? 0x1p-126f : 0.5f);
     check_fit(&s, y, &g);
     check_limits(&s, y, &g, wh_encode_scalar.error(y, n, &g, INFINITY));
     memmove(start, y, n * sizeof *y); /* now against the page before */
     check_range(&s, start);
     check_encode(&s, start, &g);
+    check_scaled(&s, start, &g, 0.5f);
     fence_free(&f);
 }
 
@@ -263,6 +285,29 @@ static void test_grids(const wh_encode_ops *ops)
                 check_one(ops, grid, how, 100 + check_below(&r, 100), scales[k], &r);
         for (size_t k = 0; k < sizeof odd_sizes / sizeof odd_sizes[0]; k++)
             check_one(ops, grid, (int)(k % 4), odd_sizes[k], scales[k % 4], &r);
+    }
+}
+
+/* All kinds of magnitudes, through every type of scale; where F16 turns too. */
+static void test_quotients(const wh_encode_ops *ops)
+{
+    static const whit_dtype types[] = { WHIT_F32, WHIT_F16, WHIT_BF16 };
+    static const float divisors[] = { 1.0f, 7.0f, 127.0f, 448.0f, 0x1p-20f };
+    check_rng r = { 11 };
+    for (int round = 0; round < 20000; round++) {
+        float x[WH_LANES], want[WH_LANES], got[WH_LANES];
+        const whit_dtype type = types[round % 3];
+        const float divisor = divisors[check_below(&r, 5)];
+        for (size_t i = 0; i < WH_LANES; i++) {
+            uint32_t u = (uint32_t)check_u64(&r) & 0x7fffffff;
+            if (round % 2) u = (u & 0x0fffe000) + 0x33000000 + (uint32_t)check_below(&r, 3) - 1;
+            x[i] = u < 0x7f800000 ? wh_bits_f32(u) : 0.0f;
+        }
+        wh_encode_scalar.quotients(x, divisor, type, want);
+        ops->quotients(x, divisor, type, got);
+        for (size_t i = 0; i < WH_LANES; i++)
+            CHECK(same_float(want[i], got[i]), "%s: %a / %a as type %d is %a, not %a", ops->isa,
+                  (double)x[i], (double)divisor, (int)type, (double)got[i], (double)want[i]);
     }
 }
 
@@ -303,6 +348,7 @@ int main(void)
         printf("%s\n", variants[v]->isa);
         test_grids(variants[v]);
         test_ranges(variants[v]);
+        test_quotients(variants[v]);
         tested++;
         if (cap && strcmp(cap, variants[v]->isa) == 0)
             CHECK(wh_encode_select() == variants[v], "WHIT_ISA=%s is served by it", cap);

@@ -62,6 +62,9 @@ typedef struct wh_encode_ops {
     double (*error)(const float *y, size_t n, const wh_grid *g, double limit);
     /* The codes; returns the sum above, raises *max_abs to the largest |y - grid(y)|. */
     double (*encode)(const float *y, size_t n, const wh_grid *g, uint8_t *codes, float *max_abs);
+    /* normalise and encode in one pass, without y; *squares is what normalise returns. */
+    double (*encode_scaled)(const float *x, size_t n, float k, const wh_grid *g, uint8_t *codes,
+                            float *max_abs, double *squares);
     /* a = sum y*v, b = sum v^2 over the grid's entries v: scale a/b fits best. Returns the error.
      */
     double (*fit)(const float *y, size_t n, const wh_grid *g, double *a, double *b);
@@ -69,6 +72,9 @@ typedef struct wh_encode_ops {
      * finite, or below 0 without any_sign. out[0] = first. n is a multiple of 16. */
     void (*scales)(const float *divisor, const float *factor, size_t n, float x, whit_dtype type,
                    int any_sign, float first, float *out);
+    /* out = x / divisor rounded in the same way, for WH_LANES of them; what passes the type is
+     * infinite. */
+    void (*quotients)(const float *x, float divisor, whit_dtype type, float *out);
     /* Roughly the errors of sixteen scales at once; returns the least. Infinite where there is no
      * scale, or where x alone is further off its grid than limit. Once all have passed limit they
      * may be partial sums. How rough is said in search.c; the only answer in which the bits of

@@ -211,13 +211,17 @@ static ALWAYS_INLINE double error_of(kind k, const float *y, size_t n, const wh_
     return sum >= limit ? limit : sum;
 }
 
+/* factor: what elements are multiplied with, NULL: they are; their squares then go to *squares. */
 static ALWAYS_INLINE float encode_block(kind k, const grid16 *g, const float *y, size_t n,
-                                        uint8_t *codes, v16 *worst)
+                                        const v16 *factor, uint8_t *codes, v16 *worst,
+                                        double *squares)
 {
-    v16 acc = v_set(0.0f);
+    v16 acc = v_set(0.0f), all = acc;
     for (size_t i = 0; i < n; i += WH_LANES) {
         b16 code;
-        const v16 v = v_at(y + i, n - i), d = off(g, v, grid_value(k, g, v, &code));
+        const v16 v = factor ? v_mul(v_at(y + i, n - i), *factor) : v_at(y + i, n - i);
+        const v16 d = off(g, v, grid_value(k, g, v, &code));
+        if (factor) all = v_add(all, v_mul(v, v));
         if (n - i < WH_LANES)
             b_store_n(codes + i, code, n - i);
         else
@@ -225,19 +229,21 @@ static ALWAYS_INLINE float encode_block(kind k, const grid16 *g, const float *y,
         *worst = v_farther(d, *worst);
         acc = v_add(acc, v_mul(d, d));
     }
+    if (factor) *squares += (double)v_sum(all);
     return v_sum(acc);
 }
 
-static ALWAYS_INLINE double encode_of(kind k, const float *y, size_t n, const wh_grid *grid,
-                                      uint8_t *codes, float *max_abs)
+static ALWAYS_INLINE double encode_of(kind k, const float *y, size_t n, const v16 *factor,
+                                      const wh_grid *grid, uint8_t *codes, float *max_abs,
+                                      double *squares)
 {
     const grid16 g = grid_open(k, grid);
     v16 worst = v_set(0.0f);
     double sum = 0;
     size_t b = 0;
     for (; b + WH_BLOCK <= n; b += WH_BLOCK)
-        sum += (double)encode_block(k, &g, y + b, WH_BLOCK, codes + b, &worst);
-    if (b < n) sum += (double)encode_block(k, &g, y + b, n - b, codes + b, &worst);
+        sum += (double)encode_block(k, &g, y + b, WH_BLOCK, factor, codes + b, &worst, squares);
+    if (b < n) sum += (double)encode_block(k, &g, y + b, n - b, factor, codes + b, &worst, squares);
     const float most = v_most(worst);
     *max_abs = most > *max_abs ? most : *max_abs;
     return sum;
@@ -282,9 +288,24 @@ static double error_loop(const float *y, size_t n, const wh_grid *g, double limi
 static double encode_loop(const float *y, size_t n, const wh_grid *g, uint8_t *codes,
                           float *max_abs)
 {
-    if (g->book) return encode_of(TABLE, y, n, g, codes, max_abs);
-    if (g->minifloat) return encode_of(SMALL, y, n, g, codes, max_abs);
-    return encode_of(STEPS, y, n, g, codes, max_abs);
+    if (g->book) return encode_of(TABLE, y, n, NULL, g, codes, max_abs, NULL);
+    if (g->minifloat) return encode_of(SMALL, y, n, NULL, g, codes, max_abs, NULL);
+    return encode_of(STEPS, y, n, NULL, g, codes, max_abs, NULL);
+}
+
+static double encode_scaled_loop(const float *x, size_t n, float k, const wh_grid *g,
+                                 uint8_t *codes, float *max_abs, double *squares)
+{
+    const v16 factor = v_set(k);
+    double all = 0, sum;
+    if (g->book)
+        sum = encode_of(TABLE, x, n, &factor, g, codes, max_abs, &all);
+    else if (g->minifloat)
+        sum = encode_of(SMALL, x, n, &factor, g, codes, max_abs, &all);
+    else
+        sum = encode_of(STEPS, x, n, &factor, g, codes, max_abs, &all);
+    *squares = all;
+    return sum;
 }
 
 static double fit_loop(const float *y, size_t n, const wh_grid *g, double *a, double *b)
@@ -300,14 +321,23 @@ static ALWAYS_INLINE v16 v_brain(v16 v)
     return w_float(w_and(w_add(u, w_add(odd, w_set(0x7fff))), w_set(-0x10000)));
 }
 
+static ALWAYS_INLINE v16 v_rounded(v16 v, whit_dtype type)
+{
+    return type == WHIT_F16 ? v_half(v) : type == WHIT_BF16 ? v_brain(v) : v;
+}
+
+static void quotients_loop(const float *x, float divisor, whit_dtype type, float *out)
+{
+    v_store(out, v_rounded(v_div(v_load(x), v_set(divisor)), type));
+}
+
 static void scales_loop(const float *divisor, const float *factor, size_t n, float x,
                         whit_dtype type, int any_sign, float first, float *out)
 {
     const v16 xs = v_set(x), zero = v_set(0.0f);
     for (size_t i = 0; i < n; i += WH_LANES) {
         v16 s = v_mul(v_load(factor + i), v_div(xs, v_load(divisor + i)));
-        if (type == WHIT_F16) s = v_half(s);
-        if (type == WHIT_BF16) s = v_brain(s);
+        s = v_rounded(s, type);
         w16 u = w_less(v_abs(s), v_set(INFINITY), v_bits(s), w_set(0));
         if (!any_sign) u = w_less(zero, s, u, w_set(0));
         s = i == 0 ? v_first(w_float(u), first) : w_float(u);

@@ -326,6 +326,8 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 
 #include "quant/encode_loops.h"
 
-const wh_encode_ops wh_encode_neon = { "neon",         WH_ISA_NEON, range_loop,
-                                       normalise_loop, error_loop,  encode_loop,
-                                       fit_loop,       scales_loop, survey_loop };
+const wh_encode_ops wh_encode_neon = {
+    "neon",      WH_ISA_NEON,    range_loop,         normalise_loop,
+    error_loop,  encode_loop,    encode_scaled_loop, fit_loop,
+    scales_loop, quotients_loop, survey_loop
+};

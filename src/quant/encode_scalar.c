@@ -218,6 +218,20 @@ static double encode_scalar(const float *y, size_t n, const wh_grid *g, uint8_t 
     return sum;
 }
 
+static double encode_scaled_scalar(const float *x, size_t n, float k, const wh_grid *g,
+                                   uint8_t *codes, float *max_abs, double *squares)
+{
+    float y[WH_BLOCK];
+    double sum = 0;
+    *squares = 0;
+    for (size_t b = 0; b < n; b += WH_BLOCK) {
+        const size_t m = block_end(b, n) - b;
+        *squares += normalise_scalar(x + b, m, k, y);
+        sum += encode_scalar(y, m, g, codes + b, max_abs);
+    }
+    return sum;
+}
+
 static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, double *b)
 {
     double sum = 0;
@@ -244,13 +258,23 @@ static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, 
     return sum;
 }
 
+static float rounded(float s, whit_dtype type)
+{
+    if (type == WHIT_F16) return wh_f16_to_f32(wh_f32_to_f16(s));
+    if (type == WHIT_BF16) return wh_bf16_to_f32(wh_f32_to_bf16(s));
+    return s;
+}
+
+static void quotients_scalar(const float *x, float divisor, whit_dtype type, float *out)
+{
+    for (size_t l = 0; l < WH_LANES; l++) out[l] = rounded(x[l] / divisor, type);
+}
+
 static void scales_scalar(const float *divisor, const float *factor, size_t n, float x,
                           whit_dtype type, int any_sign, float first, float *out)
 {
     for (size_t i = 0; i < n; i++) {
-        float s = factor[i] * (x / divisor[i]);
-        if (type == WHIT_F16) s = wh_f16_to_f32(wh_f32_to_f16(s));
-        if (type == WHIT_BF16) s = wh_bf16_to_f32(wh_f32_to_bf16(s));
+        const float s = rounded(factor[i] * (x / divisor[i]), type);
         const int finite = (wh_f32_bits(s) & 0x7fffffffu) < 0x7f800000u;
         out[i] = finite && (any_sign || s > 0.0f) ? s : 0.0f;
     }
@@ -320,7 +344,14 @@ static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float li
     return least;
 }
 
-const wh_encode_ops wh_encode_scalar = {
-    "scalar",      0,          range_scalar,  normalise_scalar, error_scalar,
-    encode_scalar, fit_scalar, scales_scalar, survey_scalar
-};
+const wh_encode_ops wh_encode_scalar = { "scalar",
+                                         0,
+                                         range_scalar,
+                                         normalise_scalar,
+                                         error_scalar,
+                                         encode_scalar,
+                                         encode_scaled_scalar,
+                                         fit_scalar,
+                                         scales_scalar,
+                                         quotients_scalar,
+                                         survey_scalar };

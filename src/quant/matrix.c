@@ -41,21 +41,27 @@ static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *s
     if (zero) *zero = 0;
 }
 
-/* A region as encoded: y, which is the weights times k. */
+/* A region as encoded: y, which is the weights times k; or the weights themselves. */
 typedef struct coded {
-    const float *y;
+    const float *y; /* NULL: w */
+    const float *w;
     size_t n;
-    float k;       /* a power of two */
-    double w2, e2; /* sums of squares of y and of the errors */
+    float k;   /* a power of two */
+    double w2; /* sum of squares of y */
     float worst;
+    double
+        e2; /* of the errors; side by side the two would be loaded as one, before both are there */
 } coded;
 
-/* Encode y on the candidate's grid. */
+/* Encode on the candidate's grid; w2 is found too where there is no y. */
 static void put(const wh_quantizer *q, const wh_candidate *c, coded *r, uint8_t *codes)
 {
     const wh_grid g = wh_candidate_grid(q, c, r->k);
     r->worst = 0.0f;
-    r->e2 = q->ops->encode(r->y, r->n, &g, codes, &r->worst);
+    if (r->y)
+        r->e2 = q->ops->encode(r->y, r->n, &g, codes, &r->worst);
+    else
+        r->e2 = q->ops->encode_scaled(r->w, r->n, r->k, &g, codes, &r->worst, &r->w2);
 }
 
 static void settle(const wh_candidate *c, const coded *r, float *scale, uint8_t *zero,
@@ -130,10 +136,11 @@ static float nth_magnitude(const float *x, size_t n, size_t rank, float *heap)
     }
 }
 
-/* One region that lies in one row of the tile: the group at w, with what ops->range says of it. */
+/* One region that lies in one row of the tile: the group at w, with what ops->range and
+ * wh_minmax_all say of it (0: nothing). */
 static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const float *w, size_t n,
-                                wh_range range, uint64_t row, uint8_t *codes, float *scale,
-                                uint8_t *zero, whit_error *err)
+                                wh_range range, float stored, uint64_t row, uint8_t *codes,
+                                float *scale, uint8_t *zero, whit_error *err)
 {
     float *clean = t->scratch + n;
     if (!range.finite) {
@@ -143,6 +150,7 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
         t->stats->nonfinite += wh_clean(w, n, q->nonfinite, fmaxf(-range.min, range.max), clean);
         w = clean;
         q->ops->range(w, n, &range);
+        stored = 0.0f;
     }
     if (wh_range_is_zero(&range)) {
         store_zero(q, codes, n, scale, zero);
@@ -153,15 +161,18 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
         size_t rank = (size_t)wh_percentile_rank(q->percentile, n);
         wh_range_clip(&range, nth_magnitude(w, n, rank, t->scratch));
     }
-    wh_candidate best;
-    int raised, plain = 1;
-    if (!wh_minmax(q, &range, &best, &raised)) return wh_scale_overflow(q, row, err);
-    coded r = { .y = t->scratch, .n = n, .k = wh_range_normaliser(&range) };
-    r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
-    if (q->search)
+    wh_candidate best = { stored, stored, 0 };
+    int raised = 0, plain = 1;
+    if (stored == 0.0f && !wh_minmax(q, &range, &best, &raised))
+        return wh_scale_overflow(q, row, err);
+    coded r = { .w = w, .n = n, .k = wh_range_normaliser(&range) };
+    if (q->search) {
+        r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
+        r.y = t->scratch;
         best = put_best(q, &range, &best, &r, codes, &plain);
-    else
+    } else {
         put(q, &best, &r, codes);
+    }
     settle(&best, &r, scale, zero, t->stats);
     if (raised && plain) {
         t->stats->scales_raised++;
@@ -186,8 +197,7 @@ static void encode_fixed(const wh_quantizer *q, const wh_tile *t, const float *w
         t->stats->weights += n;
         return;
     }
-    coded r = { .y = t->scratch, .n = n, .k = f->k };
-    r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
+    coded r = { .w = w, .n = n, .k = f->k };
     put(q, &f->best, &r, codes);
     settle(&f->best, &r, scale, zero, t->stats);
     if (f->vanishes) *scale = 1.0f;
@@ -240,7 +250,7 @@ static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_e
                 memcpy(t->gather + k * n, t->w + (r + k) * t->cols + c, n * sizeof *t->gather);
             wh_range range;
             q->ops->range(t->gather, m * n, &range);
-            whit_status st = encode_group(q, t, t->gather, m * n, range, t->row0 + r,
+            whit_status st = encode_group(q, t, t->gather, m * n, range, 0.0f, t->row0 + r,
                                           t->gather_codes, scale++, NULL, err);
             if (st != WHIT_OK) return st;
             for (size_t k = 0; k < m; k++)
@@ -251,22 +261,28 @@ static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_e
 
 /* So many groups have their ranges found before the first of them is encoded: each takes long from
  * its first load to its last result, and many can be under way. They fit into the first cache. */
-enum { AHEAD = 16, AHEAD_ELEMENTS = 4096 };
+enum { AHEAD_ELEMENTS = 4096 };
+
+typedef struct ahead {
+    wh_range range[WH_LANES];
+    float stored[WH_LANES];
+} ahead;
 
 static void look_ahead(const wh_quantizer *q, const float *w, size_t left, size_t group,
-                       size_t count, wh_range *range)
+                       size_t count, ahead *a)
 {
     for (size_t i = 0; i < count && i * group < left; i++) {
         const size_t n = left - i * group;
-        q->ops->range(w + i * group, n < group ? n : group, &range[i]);
+        q->ops->range(w + i * group, n < group ? n : group, &a->range[i]);
     }
+    if (count > 1 && q->percentile == 0) wh_minmax_all(q, a->range, a->stored);
 }
 
 static whit_status encode_row(const wh_quantizer *q, const wh_tile *t, size_t row, whit_error *err)
 {
     const size_t groups = (t->cols + t->group - 1) / t->group;
-    const size_t ahead = !q->search && t->group <= AHEAD_ELEMENTS / AHEAD ? AHEAD : 1;
-    wh_range range[AHEAD];
+    const size_t many = !q->search && t->group <= AHEAD_ELEMENTS / WH_LANES ? WH_LANES : 1;
+    ahead a = { 0 };
     whit_status st = WHIT_OK;
     for (size_t g = 0; g < groups && st == WHIT_OK; g++) {
         const size_t c0 = g * t->group, n = t->cols - c0 < t->group ? t->cols - c0 : t->group;
@@ -282,8 +298,10 @@ static whit_status encode_row(const wh_quantizer *q, const wh_tile *t, size_t ro
             st = encode_given(q, t, w, n, t->given[row * groups + g], codes, scale, err);
             continue;
         }
-        if (g % ahead == 0) look_ahead(q, w, t->cols - c0, t->group, ahead, range);
-        st = encode_group(q, t, w, n, range[g % ahead], t->row0 + row, codes, scale, zero, err);
+        const size_t i = g % many;
+        if (i == 0) look_ahead(q, w, t->cols - c0, t->group, many, &a);
+        st = encode_group(q, t, w, n, a.range[i], a.stored[i], t->row0 + row, codes, scale, zero,
+                          err);
     }
     return st;
 }

@@ -204,6 +204,17 @@ int wh_minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, int *
     return 1;
 }
 
+void wh_minmax_all(const wh_quantizer *q, const wh_range *r, float *stored)
+{
+    const whit_dtype type = q->scheme.scale_type;
+    const int simple = !q->scheme.asym && !is_block(q->scheme.kind);
+    float amax[WH_LANES];
+    for (size_t i = 0; i < WH_LANES; i++) amax[i] = simple ? fabsf(largest(&r[i])) : 0.0f;
+    q->ops->quotients(amax, q->hi, type, stored);
+    for (size_t i = 0; i < WH_LANES; i++) /* room for a step, as decodes has it */
+        if (!(amax[i] < FLT_MAX / 4 && stored[i] < INFINITY)) stored[i] = 0.0f;
+}
+
 static void search_ladder(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
 {
     const wh_ladder *l = &q->ladder;

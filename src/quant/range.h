@@ -61,6 +61,10 @@ typedef struct wh_candidate {
 /* The plain scale of the range, *raised: it had rounded to 0. 0 when it overflows its type. */
 int wh_minmax(const wh_quantizer *q, const wh_range *range, wh_candidate *out, int *raised);
 
+/* The same for WH_LANES ranges at once, where it is simple: their scales as stored, 0 for those
+ * that wh_minmax must look at. Of a quantizer without percentile. */
+void wh_minmax_all(const wh_quantizer *q, const wh_range *range, float *stored);
+
 /* All candidates but the last (least squares); [0] is minmax, without search the only one.
  * The region must hold something other than 0. Returns how many; 0 as wh_minmax, and raised. */
 size_t wh_candidates(const wh_quantizer *q, const wh_range *range,
