@@ -25,4 +25,8 @@ uint32_t wh_cpu_features(void);
  */
 whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whit_error *err);
 
+/* What this process may use: this CPU under WHIT_ISA of the environment (isa.c). Errors as above;
+ * then *allowed is 0, which leaves the reference variants. err may be NULL. */
+whit_status wh_isa_allowed(uint32_t *allowed, whit_error *err);
+
 #endif

@@ -25,11 +25,16 @@ static const struct {
 #endif
 };
 
+whit_status wh_isa_allowed(uint32_t *allowed, whit_error *err)
+{
+    return wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), allowed, err);
+}
+
 whit_status whit_isa(const char **name, whit_error *err)
 {
     uint32_t allowed;
     *name = used[0].name;
-    whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
+    whit_status st = wh_isa_allowed(&allowed, err);
     if (st != WHIT_OK) return st;
     for (size_t i = 0; i < sizeof used / sizeof used[0]; i++)
         if (!(used[i].needs & ~allowed)) *name = used[i].name;

@@ -8,7 +8,6 @@
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -138,7 +137,7 @@ whit_status whit_bench_list(whit_bench_entry **entries, size_t *count, whit_erro
     uint32_t allowed;
     *entries = NULL;
     *count = 0;
-    whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
+    whit_status st = wh_isa_allowed(&allowed, err);
     if (st != WHIT_OK) return st;
     whit_bench_entry *e = wh_calloc(OPERATIONS * LEVELS, sizeof *e);
     if (!e) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a list");

@@ -9,7 +9,6 @@
 #include "job/bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -254,7 +253,7 @@ whit_status wh_probes_open(whit_bench *b, uint64_t bytes, whit_error *err)
     uint32_t allowed;
     size_t n;
     const wh_probe *table = wh_probe_table(&n);
-    whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
+    whit_status st = wh_isa_allowed(&allowed, err);
     if (st != WHIT_OK) return st;
     p->bytes = (size_t)bytes / WH_PROBE_UNIT * WH_PROBE_UNIT;
     p->buffer = wh_pages_alloc(p->bytes);

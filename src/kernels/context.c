@@ -14,7 +14,7 @@
 static whit_status choose(whit_context *c, whit_error *err)
 {
     uint32_t allowed;
-    whit_status st = wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), &allowed, err);
+    whit_status st = wh_isa_allowed(&allowed, err);
     if (st == WHIT_OK) wh_kernels_select(&c->kernels, allowed);
     return st;
 }
