@@ -16,8 +16,8 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
-#include "job/run.h"
 #include "job/span.h"
+#include "job/work.h"
 
 #define SAMPLES_PER_THREAD 8
 #define ENOUGH_SECONDS 1.0
@@ -68,7 +68,7 @@ static whit_status try_work(void *ctx, unsigned worker, uint64_t index, whit_err
     double start = wh_seconds();
     t->seconds[worker] = -1.0;
     if (start - t->meter.start > ENOUGH_SECONDS && index > 0) return WHIT_OK;
-    whit_status st = wh_run_try(t->plan, tile, &t->workers[worker], err);
+    whit_status st = wh_work_try(t->plan, tile, &t->workers[worker], err);
     const whit_scheme *s = &t->plan->entry[i].scheme;
     if (st == WHIT_OK && (s->dq || s->kind == WHIT_NVFP4)) passes++; /* for the scales on top */
     if (st == WHIT_OK && wh_plan_spans(t->plan, i)) {
