@@ -11,9 +11,9 @@
 
 #define MAX 16
 
-static wh_st_entry entry(const char *name, whit_dtype dtype, uint64_t bytes)
+static wh_out_entry entry(const char *name, whit_dtype dtype, uint64_t bytes)
 {
-    wh_st_entry e = { 0 };
+    wh_out_entry e = { 0 };
     e.name = name;
     e.dtype = dtype;
     e.bytes = bytes;
@@ -47,7 +47,7 @@ static void layout_order(void)
     enum { COUNT = sizeof want / sizeof want[0] };
     static const size_t steps[] = { 1, 5, 7, 11 }; /* without a factor of COUNT: permutations */
     for (size_t s = 0; s < sizeof steps / sizeof steps[0]; s++) {
-        wh_st_entry entries[COUNT];
+        wh_out_entry entries[COUNT];
         size_t order[COUNT], step = steps[s];
         uint64_t bytes = 1;
         for (size_t i = 0; i < COUNT; i++) {
@@ -71,15 +71,15 @@ static void layout_errors(void)
     whit_error err;
     size_t order[MAX];
     uint64_t bytes = 1;
-    wh_st_entry twice[] = { entry("w", WHIT_U8, 64), entry("v", WHIT_U8, 1),
-                            entry("w", WHIT_U8, 3) };
+    wh_out_entry twice[] = { entry("w", WHIT_U8, 64), entry("v", WHIT_U8, 1),
+                             entry("w", WHIT_U8, 3) };
     CHECK(wh_st_layout(twice, 3, order, &bytes, &err) == WHIT_ERR_FORMAT && bytes == 0 &&
               strstr(err.msg, "w: two"),
           "%s", err.msg);
-    wh_st_entry meta[] = { entry("__metadata__", WHIT_U8, 1) };
+    wh_out_entry meta[] = { entry("__metadata__", WHIT_U8, 1) };
     CHECK(wh_st_layout(meta, 1, order, &bytes, &err) == WHIT_ERR_FORMAT, "%s", err.msg);
-    wh_st_entry huge[] = { entry("a", WHIT_U8, UINT64_MAX - 63), entry("b", WHIT_U8, 63),
-                           entry("c", WHIT_U8, 1) };
+    wh_out_entry huge[] = { entry("a", WHIT_U8, UINT64_MAX - 63), entry("b", WHIT_U8, 63),
+                            entry("c", WHIT_U8, 1) };
     CHECK(wh_st_layout(huge, 2, order, &bytes, &err) == WHIT_OK && bytes == UINT64_MAX, "%s",
           err.msg);
     CHECK(wh_st_layout(huge, 3, order, &bytes, &err) == WHIT_ERR_FORMAT && bytes == 0, "%s",
@@ -114,7 +114,9 @@ static void exact_bytes(void)
         /* clang-format on */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        wh_st_entry e = { cases[i].name, WHIT_F32, cases[i].rank, { 0 }, cases[i].bytes, 0 };
+        wh_out_entry e = {
+            .name = cases[i].name, .dtype = WHIT_F32, .rank = cases[i].rank, .bytes = cases[i].bytes
+        };
         memcpy(e.shape, cases[i].shape, sizeof cases[i].shape);
         size_t order[1] = { 0 }, len = strlen(cases[i].json);
         wh_buf out = { 0 };
@@ -145,7 +147,7 @@ static uint64_t number(wh_json *j)
 }
 
 /* {"dtype":..,"shape":[..],"data_offsets":[..]} in this order */
-static void same_entry(wh_json *j, const wh_st_entry *e)
+static void same_entry(wh_json *j, const wh_out_entry *e)
 {
     CHECK(wh_json_next(j) == WH_JSON_KEY && strcmp(j->text, e->name) == 0, "%s", j->text);
     CHECK(wh_json_next(j) == WH_JSON_OBJECT, "%s", e->name);
@@ -169,7 +171,7 @@ static void round_trip(void)
 {
     enum { COUNT = 200 };
     static char names[COUNT][32];
-    static wh_st_entry entries[COUNT];
+    static wh_out_entry entries[COUNT];
     size_t order[COUNT];
     uint64_t bytes = 0, end = 0;
     wh_st_meta meta = { "k", "v" };
@@ -177,7 +179,7 @@ static void round_trip(void)
     wh_json j;
     check_rng rng = { 1 };
     for (size_t i = 0; i < COUNT; i++) {
-        wh_st_entry *e = &entries[i];
+        wh_out_entry *e = &entries[i];
         snprintf(names[i], sizeof names[i], "t%llu.%zu", (unsigned long long)check_below(&rng, 9),
                  i);
         e->name = names[i];
@@ -195,7 +197,7 @@ static void round_trip(void)
           "metadata first");
     CHECK(wh_json_skip(&j, WH_JSON_KEY), "metadata");
     for (size_t i = 0; i < COUNT; i++) {
-        const wh_st_entry *e = &entries[order[i]];
+        const wh_out_entry *e = &entries[order[i]];
         CHECK(e->offset == end, "%s: no gap, no overlap", e->name);
         uint64_t aligned = e->bytes ? e->bytes & (~e->bytes + 1) : 64;
         CHECK(e->offset % (aligned < 64 ? aligned : 64) == 0, "%s: alignment", e->name);
@@ -213,7 +215,7 @@ static void header_limits(void)
 {
     static const char around[] = "{\"__metadata__\":{\"\":\"\"}}";
     const size_t fits = 99999992 - (sizeof around - 1);
-    wh_st_entry entries[] = { entry("a", WHIT_U8, 0), entry("b", WHIT_U8, 0) };
+    wh_out_entry entries[] = { entry("a", WHIT_U8, 0), entry("b", WHIT_U8, 0) };
     const size_t order[] = { 0, 1 };
     whit_error err = { WHIT_OK, "" };
     wh_buf out = { 0 };

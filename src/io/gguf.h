@@ -51,6 +51,9 @@ typedef struct wh_gguf_unit {
  * Errors: WHIT_ERR_UNSUPPORTED, with the reason. */
 whit_status wh_gguf_type(const wh_gguf *g, uint32_t id, whit_tensor *t, wh_gguf_unit *unit,
                          whit_error *err);
+/* The number of a type: of a dtype, or of WHIT_BLOCKS by its name in the format. 0: GGUF has none.
+ */
+int wh_gguf_type_id(whit_dtype dtype, const char *type, uint32_t *id);
 /* What is worth a word about the types of the tensors from `first` on. Errors: WHIT_ERR_NOMEM. */
 whit_status wh_gguf_type_warnings(const wh_gguf *g, size_t first, whit_error *err);
 

@@ -15,6 +15,7 @@
 #include "io/gguf.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 /* clang-format off */
 static const struct {
@@ -94,6 +95,26 @@ whit_status wh_gguf_type(const wh_gguf *g, uint32_t id, whit_tensor *t, wh_gguf_
         return WHIT_OK;
     }
     return refuse(g, t->name, id, err);
+}
+
+int wh_gguf_type_id(whit_dtype dtype, const char *type, uint32_t *id)
+{
+    const whit_block_info *info = type ? whit_block_describe(whit_block_parse(type)) : NULL;
+    if (info) {
+        *id = info->id;
+        return 1;
+    }
+    for (size_t i = 0; i < COUNT(sized) && type; i++) {
+        if (strcmp(sized[i].name, type) != 0) continue;
+        *id = sized[i].id;
+        return 1;
+    }
+    for (size_t i = 0; i < COUNT(plain) && !type; i++) {
+        if (plain[i].dtype != dtype) continue;
+        *id = plain[i].id;
+        return 1;
+    }
+    return 0;
 }
 
 /* Whether a tensor of a type is among those from `first` on. */

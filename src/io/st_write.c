@@ -31,7 +31,7 @@
 
 static int by_name(const void *a, const void *b)
 {
-    const wh_st_entry *const *x = a, *const *y = b;
+    const wh_out_entry *const *x = a, *const *y = b;
     return strcmp((*x)->name, (*y)->name);
 }
 
@@ -43,7 +43,7 @@ static uint64_t alignment_kept(uint64_t bytes)
     return a;
 }
 
-whit_status wh_st_layout(wh_st_entry *entries, size_t count, size_t *order, uint64_t *data_bytes,
+whit_status wh_st_layout(wh_out_entry *entries, size_t count, size_t *order, uint64_t *data_bytes,
                          whit_error *err)
 {
     char name[WH_SHORT];
@@ -51,7 +51,7 @@ whit_status wh_st_layout(wh_st_entry *entries, size_t count, size_t *order, uint
     size_t placed = 0;
     uint64_t end = 0;
     *data_bytes = 0;
-    wh_st_entry **sorted = wh_calloc(count, sizeof *sorted);
+    wh_out_entry **sorted = wh_calloc(count, sizeof *sorted);
     if (!sorted) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to order %zu tensors", count);
     for (size_t i = 0; i < count; i++) sorted[i] = &entries[i];
     qsort(sorted, count, sizeof *sorted, by_name);
@@ -93,7 +93,7 @@ static void put_metadata(const wh_st_meta *meta, size_t count, wh_buf *out)
     wh_buf_puts(out, "}");
 }
 
-static void put_entry(const wh_st_entry *e, wh_buf *out)
+static void put_entry(const wh_out_entry *e, wh_buf *out)
 {
     wh_json_put_string(out, e->name);
     wh_buf_putf(out, ":{\"dtype\":\"%s\",\"shape\":[", whit_dtype_name(e->dtype));
@@ -103,7 +103,7 @@ static void put_entry(const wh_st_entry *e, wh_buf *out)
                 e->offset + e->bytes);
 }
 
-whit_status wh_st_header(const wh_st_entry *entries, size_t count, const size_t *order,
+whit_status wh_st_header(const wh_out_entry *entries, size_t count, const size_t *order,
                          const wh_st_meta *meta, size_t meta_count, wh_buf *out, whit_error *err)
 {
     static const char length[8] = { 0 }; /* set below */

@@ -5,17 +5,8 @@
 #ifndef WH_IO_ST_WRITE_H
 #define WH_IO_ST_WRITE_H
 
-#include <whit/tensor.h>
 #include "base/buf.h"
-
-typedef struct wh_st_entry {
-    const char *name; /* borrowed */
-    whit_dtype dtype;
-    uint32_t rank;
-    uint64_t shape[WHIT_MAX_RANK];
-    uint64_t bytes;
-    uint64_t offset; /* out: from the start of the data section */
-} wh_st_entry;
+#include "io/entry.h"
 
 typedef struct wh_st_meta {
     const char *key, *value; /* borrowed; written in this order, "format" first if given first */
@@ -27,7 +18,7 @@ typedef struct wh_st_meta {
  * entry numbers in file order; *data_bytes the size of the data section.
  * Errors: WHIT_ERR_FORMAT (two entries of one name, or sizes that overflow), WHIT_ERR_NOMEM.
  */
-whit_status wh_st_layout(wh_st_entry *entries, size_t count, size_t *order, uint64_t *data_bytes,
+whit_status wh_st_layout(wh_out_entry *entries, size_t count, size_t *order, uint64_t *data_bytes,
                          whit_error *err);
 
 /*
@@ -35,7 +26,7 @@ whit_status wh_st_layout(wh_st_entry *entries, size_t count, size_t *order, uint
  * padded with spaces so that the data section starts at a multiple of 64.
  * Errors: WHIT_ERR_NOMEM; WHIT_ERR_UNSUPPORTED (header beyond 100,000,000 octets).
  */
-whit_status wh_st_header(const wh_st_entry *entries, size_t count, const size_t *order,
+whit_status wh_st_header(const wh_out_entry *entries, size_t count, const size_t *order,
                          const wh_st_meta *meta, size_t meta_count, wh_buf *out, whit_error *err);
 
 #endif

@@ -64,8 +64,8 @@ whit_status wh_layout_add(wh_layout *l, size_t file, const char *name, const cha
         wh_buf_free(&text);
         return no_memory(err);
     }
-    wh_st_entry *e = &o->entry[o->count];
-    *e = (wh_st_entry){ .name = text.data, .dtype = dtype, .rank = rank, .bytes = bytes };
+    wh_out_entry *e = &o->entry[o->count];
+    *e = (wh_out_entry){ .name = text.data, .dtype = dtype, .rank = rank, .bytes = bytes };
     for (uint32_t d = 0; d < rank; d++) e->shape[d] = shape[d];
     *spot = (wh_spot){ (uint32_t)file, (uint32_t)o->count };
     o->entry_name[o->count++] = text.data;

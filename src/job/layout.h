@@ -11,7 +11,7 @@
 
 typedef struct wh_out_file {
     const char *name; /* borrowed: plain file name */
-    wh_st_entry *entry;
+    wh_out_entry *entry;
     char **entry_name; /* what entry[i].name points to */
     size_t count, cap;
     size_t *order;
