@@ -1,6 +1,7 @@
 /* tools/cli.h - what the commands of the whit tool share: options, messages, progress, exit codes.
  *
- * One table (cli.c) holds every option; the parser and the help read it, so they cannot disagree.
+ * One table (options.c) holds every option; the parser and the help read it, so they cannot
+ * disagree.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_TOOLS_CLI_H
@@ -36,7 +37,8 @@ enum { /* bits of cli_option.commands */
        CLI_INSPECT = 4,
        CLI_COMPARE = 8,
        CLI_PLAN = 16,
-       CLI_JOBS = 31, /* every command that opens a model */
+       CLI_JOBS = 31,                               /* every command that opens a model */
+       CLI_WRITERS = CLI_QUANTIZE | CLI_DEQUANTIZE, /* they have an output */
        CLI_HELP = 32,
        CLI_BENCH = 64,
        CLI_WORK = CLI_JOBS | CLI_BENCH, /* every command that takes threads and memory */
@@ -63,6 +65,8 @@ enum { CLI_PROGRESS_AUTO = 1, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CLI_PROGRES
 enum { CLI_COLOR_AUTO = 1, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
+
+#define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
 
 typedef struct cli_shape {
     uint32_t rank; /* 0: not given */
@@ -97,7 +101,6 @@ struct cli_options {
     int acts;                                    /* the value of whit_bench_acts            */
     int place;                                   /* the value of whit_bench_place           */
     int pin, list;
-    int top_given;
 };
 
 typedef enum cli_outcome {
@@ -117,6 +120,8 @@ void cli_options_free(cli_options *opt);
 const cli_command *cli_command_find(const char *name);
 /* Report a name that is no command, with the nearest one; returns the exit code. */
 int cli_command_unknown(const char *name);
+
+/* ---- help (help.c) --------------------------------------------------------------------------- */
 
 void cli_help(const cli_command *command, FILE *out); /* NULL: of whit itself */
 

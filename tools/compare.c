@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { TOP_DEFAULT = 10 };
+enum { TABLE_TOP = 10 };
 
 /* The row to blame when the bar is missed: bytes that differ, else the lowest SQNR. */
 static const whit_compare_row *worst_row(const whit_comparison *comparison)
@@ -40,12 +40,14 @@ static whit_status verdict(const cli_options *opt, const whit_comparison *compar
 static void print_results(const cli_options *opt, const whit_comparison *comparison,
                           const cli_results *results)
 {
-    size_t table_top = opt->top_given ? (size_t)opt->top : TOP_DEFAULT;
+    int given = opt->top != CLI_TOP_UNSET;
+    size_t table_top = given ? (size_t)opt->top : TABLE_TOP;
+    size_t json_top = given ? (size_t)opt->top : 0;
     if (results->table) {
         whit_comparison_write_text(comparison, table_top, cli_text_flags(opt), results->table);
     }
     if (results->json) {
-        whit_comparison_write_json(comparison, (size_t)opt->top, opt->min_sqnr, results->json);
+        whit_comparison_write_json(comparison, json_top, opt->min_sqnr, results->json);
     }
 }
 

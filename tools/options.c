@@ -1,0 +1,251 @@
+/* tools/options.c - the option table, and how the value of an option becomes a field of
+ * cli_options.
+ *
+ * Not here: how the arguments are taken apart (cli.c), how the text of a value is read (text.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+
+#include "option.h"
+
+#include <string.h>
+
+#define FIELD(name) offsetof(cli_options, name)
+#define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
+#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH)
+
+/* clang-format off */
+const cli_option cli_option_table[] = {
+    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_WRITERS | CLI_PLAN,
+      "where to write" },
+    { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
+      "what the matrices become (default: int4-g128)" },
+    { "rule", 0, OPTION_RULE, "GLOB=SCHEME", 0, 0, PLANNERS,
+      "another scheme for the tensors of these names; may be\nrepeated, the last match wins" },
+    { "embeddings", 0, OPTION_TEXT, "SCHEME", FIELD(embeddings), 0, PLANNERS,
+      "for the embeddings (default: keep)" },
+    { "head", 0, OPTION_TEXT, "SCHEME", FIELD(head), 0, PLANNERS,
+      "for the output head (default: keep)" },
+    { "recipe", 0, OPTION_TEXT, "FILE", FIELD(recipe), 0, PLANNERS,
+      "rules from a file: lines GLOB SCHEME, # before comments;\n"
+      "the options above rank higher, and a first line * SCHEME\n"
+      "stands for --scheme" },
+    { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, PLANNERS,
+      "scales that cover the whole range, of least squared error,\n"
+      "or of a percentile (default: minmax for 8 bits, mse below)" },
+    { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
+      "NaN becomes 0, infinities 0 or the largest value of their\n"
+      "group (default: exit 4)" },
+    { "fake-quant", 0, OPTION_FLAG, NULL, FIELD(fake_quant), 1, PLANNERS,
+      "write the decoded values, named and typed as the input" },
+    { "requantize", 0, OPTION_FLAG, NULL, FIELD(requantize), 1, PLANNERS,
+      "take an input that is quantized already, and lose twice" },
+    { "shard-size", 0, OPTION_SIZE, "SIZE", FIELD(shard_size), 0, PLANNERS,
+      "largest weight file in a folder, such as 5GB (default:\n"
+      "files as in the input); a tensor is never cut" },
+    { "explain", 0, OPTION_TEXT, "TENSOR", FIELD(explain), 0, CLI_PLAN,
+      "say who decided about one tensor, and what others said" },
+    { "sweep", 0, OPTION_FLAG, NULL, FIELD(sweep), 1, CLI_PLAN,
+      "try many schemes and group sizes on what would be\n"
+      "quantized: bits a weight against SQNR" },
+    { "csv", 0, OPTION_TEXT, "FILE", FIELD(csv), 0, CLI_PLAN,
+      "of --sweep: the table as comma-separated values" },
+    { "svg", 0, OPTION_TEXT, "FILE", FIELD(svg), 0, CLI_PLAN,
+      "of --sweep: a picture with the Pareto front" },
+    { "dry-run", 0, OPTION_FLAG, NULL, FIELD(dry_run), 1, CLI_QUANTIZE,
+      "print the plan with exact sizes, write nothing" },
+    { "shape", 0, OPTION_SHAPE, "R,C", FIELD(shape), 0, CLI_JOBS,
+      "the input is a raw array of this shape: row-major, little-\n"
+      "endian, nothing else in the file" },
+    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_JOBS,
+      "its type; dequantize, without --shape: type of decoded\n"
+      "tensors (default: f32)" },
+    { "tensors", 0, OPTION_FLAG, NULL, FIELD(tensors), 1, CLI_INSPECT,
+      "list every tensor" },
+    { "check", 0, OPTION_FLAG, NULL, FIELD(check), 1, CLI_INSPECT,
+      "read all data and prove it sound (exit 4 if not)" },
+    { "stats", 0, OPTION_FLAG, NULL, FIELD(stats), 1, CLI_INSPECT,
+      "read all data: min, max, mean, deviation, kurtosis, zeros,\n"
+      "NaN, Inf, and the largest row's maximum over the median" },
+    { "svg", 0, OPTION_TEXT, "FILE", FIELD(svg), 0, CLI_INSPECT,
+      "--stats, and the histogram of one tensor as a picture" },
+    { "tensor", 0, OPTION_TEXT, "NAME", FIELD(tensor), 0, CLI_INSPECT,
+      "which one (default: the one with the most weights)" },
+    { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, CLI_INSPECT,
+      "draw the grid of a scheme on it" },
+    { "top", 0, OPTION_COUNT, "N", FIELD(top), 1000000000, CLI_COMPARE,
+      "list the N worst tensors, 0: all (default: 10; JSON: all)" },
+    { "min-sqnr", 0, OPTION_NUMBER, "DB", FIELD(min_sqnr), 0, CLI_COMPARE,
+      "exit 3 when the SQNR of some tensor is below" },
+    { "type", 0, OPTION_TEXT, "T,..", FIELD(types), 0, CLI_BENCH,
+      "schemes, f32, f16, bf16 (default: f32,f16,int8-channel,\n"
+      "int4-g128,int4-g32,nf4-g64; quantize: a list of its own)" },
+    { "shape", 0, OPTION_TEXT, "NxK,..", FIELD(shapes), 0, CLI_BENCH,
+      "outputs x inputs (default: 4096x4096)" },
+    { "tokens", 0, OPTION_TEXT, "M,..", FIELD(tokens), 0, CLI_BENCH,
+      "at once (default: 1,512; with --model: 1)" },
+    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_BENCH,
+      "activations as they are, or int8 with integer products\n"
+      "(default: q8 where the type has it, else f32)" },
+    { "cold", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_COLD, CLI_BENCH,
+      "weights come from memory: 1 GiB of others in between\n"
+      "(default up to 16 tokens)" },
+    { "warm", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_WARM, CLI_BENCH,
+      "one weight again and again (default above 16 tokens)" },
+    { "model", 0, OPTION_TEXT, "FILE", FIELD(model), 0, CLI_BENCH,
+      "the matrices of a model, summed to a time per token" },
+    { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, CLI_BENCH,
+      "of quantize (default: as the command; alone: both)" },
+    { "seconds", 0, OPTION_NUMBER, "S", FIELD(seconds), 0, CLI_BENCH,
+      "to measure each row for (default: 0.7)" },
+    { "pin", 0, OPTION_FLAG, NULL, FIELD(pin), 1, CLI_BENCH,
+      "keep each thread on a processor of its own (Linux)" },
+    { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,
+      "measure nothing: which operation runs at which level of\n"
+      "WHIT_ISA, and why others have none of their own" },
+    { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_WORK,
+      "replace an output that exists" },
+    { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
+      "exit 3 on what is a warning otherwise: a tensor that\n"
+      "cannot have its scheme, a rule or tensor without match" },
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS,
+      "0: all cores, the default; never changes a result" },
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_BENCH,
+      "0: all cores, the default" },
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK,
+      "ceiling for buffers, such as 512MiB or 4GiB\n"
+      "(default: a quarter of the memory, at most 4GiB)" },
+    { "json", 0, OPTION_JSON, "FILE", FIELD(json), 0, LISTERS,
+      "JSON on stdout instead of the table, or in FILE beside it" },
+    { "quiet", 'q', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_QUIET, CLI_WORK,
+      "errors only: no table, warnings or progress bar" },
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_WORK,
+      "every tensor in the table; on stderr what the work uses" },
+    { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
+      "on stderr; auto: a bar where that is a terminal" },
+    { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,
+      "auto: on terminals, unless NO_COLOR is set" },
+    { "help", 'h', OPTION_HELP, NULL, 0, 0, CLI_ALL, "show this text" },
+    { "version", 0, OPTION_VERSION, NULL, 0, 0, CLI_ALL, "show the version" },
+    { NULL, 0, OPTION_FLAG, NULL, 0, 0, 0, NULL },
+};/* clang-format on */
+
+int cli_option_bad(const cli_options *opt, const char *shown, const char *what, const char *value)
+{
+    cli_error(opt, "%s: %s %s '%s'; try: whit help %s", opt->command->name, shown, what, value,
+              opt->command->name);
+    return 0;
+}
+
+/* ---- setters: one a kind; 0: refused, and reported ------------------------------------------- */
+
+typedef int set_fn(cli_options *opt, const cli_option *o, const char *shown, const char *value);
+
+static void *field_of(cli_options *opt, const cli_option *o)
+{
+    return (char *)opt + o->field;
+}
+
+static int set_nothing(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)opt, (void)o, (void)shown, (void)value;
+    return 1;
+}
+
+static int set_flag(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)shown, (void)value;
+    *(int *)field_of(opt, o) = o->set;
+    return 1;
+}
+
+static int set_text(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)shown;
+    *(const char **)field_of(opt, o) = value;
+    return 1;
+}
+
+static int set_rule(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)o, (void)shown;
+    opt->rules[opt->rules_count++] = value;
+    return 1;
+}
+
+static int set_word(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    int *word = field_of(opt, o);
+    *word = cli_read_word(value, o->value);
+    if (*word) return 1;
+    cli_error(opt, "%s: %s takes %s, not '%s'", opt->command->name, shown, o->value, value);
+    return 0;
+}
+
+/* "minmax", "mse" or "percentile:P"; 0: none of them. */
+static int read_clip(cli_options *opt, const char *value)
+{
+    static const char percentile[] = "percentile:";
+    size_t len = sizeof percentile - 1;
+    opt->clip = cli_read_word(value, "minmax|mse");
+    if (opt->clip) return 1;
+    if (strncmp(value, percentile, len) != 0) return 0;
+    opt->clip = WHIT_CLIP_PERCENTILE;
+    return cli_read_number(value + len, &opt->percentile) && opt->percentile > 0 &&
+           opt->percentile <= 100;
+}
+
+static int set_clip(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    if (read_clip(opt, value)) return 1;
+    cli_error(opt, "%s: %s takes %s with P above 0, at most 100, not '%s'", opt->command->name,
+              shown, o->value, value);
+    return 0;
+}
+
+static int set_count(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    const char *end = NULL;
+    if (cli_read_count(value, (uint64_t)o->set, field_of(opt, o), &end) && *end == '\0') return 1;
+    cli_error(opt, "%s: %s takes a number from 0 to %d, not '%s'", opt->command->name, shown,
+              o->set, value);
+    return 0;
+}
+
+static int set_size(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    static const char what[] = "takes a size such as 512MiB, 4GiB or 5GB, not";
+    return cli_read_size(value, field_of(opt, o)) || cli_option_bad(opt, shown, what, value);
+}
+
+static int set_shape(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    static const char what[] = "takes up to 8 whole numbers such as 4096,11008, not";
+    return cli_read_shape(value, field_of(opt, o)) || cli_option_bad(opt, shown, what, value);
+}
+
+static int set_number(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    static const char what[] = "takes a number, not";
+    return cli_read_number(value, field_of(opt, o)) || cli_option_bad(opt, shown, what, value);
+}
+
+static int set_json(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)o, (void)shown;
+    opt->json = 1;
+    opt->json_path = value;
+    return 1;
+}
+
+int cli_option_set(cli_options *opt, const cli_option *option, const char *shown, const char *value)
+{
+    static set_fn *const setters[] = {
+        [OPTION_HELP] = set_nothing, [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
+        [OPTION_TEXT] = set_text,    [OPTION_RULE] = set_rule,       [OPTION_WORD] = set_word,
+        [OPTION_CLIP] = set_clip,    [OPTION_COUNT] = set_count,     [OPTION_SIZE] = set_size,
+        [OPTION_SHAPE] = set_shape,  [OPTION_NUMBER] = set_number,   [OPTION_JSON] = set_json,
+    };
+    if (value && *value == '\0') return cli_option_bad(opt, shown, "needs a value, not", value);
+    return setters[option->kind](opt, option, shown, value);
+}
