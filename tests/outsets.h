@@ -13,7 +13,8 @@
 typedef struct ask {
     const char *path;
     int folder, force;
-    const char *names[4]; /* up to the first NULL; a single file has none */
+    const char *names[4]; /* up to the first NULL; a single file has none, without a folder they
+                             stand beside path */
     const char *input;    /* or NULL */
     uint64_t bytes;
 } ask;
@@ -22,7 +23,7 @@ static inline size_t ask_count(const ask *a)
 {
     size_t n = 0;
     while (n < 4 && a->names[n]) n++;
-    return a->folder ? n : 1;
+    return a->folder || n > 0 ? n : 1;
 }
 
 static inline whit_status ask_open(const scratch *s, const ask *a, wh_outset **set, whit_error *err)
@@ -33,7 +34,7 @@ static inline whit_status ask_open(const scratch *s, const ask *a, wh_outset **s
     if (a->input) scratch_path(s, a->input, input);
     spec.path = scratch_path(s, a->path, path);
     spec.folder = a->folder;
-    spec.names = a->folder ? a->names : NULL;
+    spec.names = a->folder || a->names[0] ? a->names : NULL;
     spec.count = ask_count(a);
     spec.force = a->force;
     spec.inputs = inputs;

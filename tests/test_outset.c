@@ -96,6 +96,8 @@ static void in_the_way(void)
         { "dangling for a folder", { "lost", 1, 1, { "a" }, NULL, 0 },            WHIT_ERR_ARG, "is no folder" },
         { "first name exists",    { "full", 1, 0, { "a", "z" }, NULL, 0 },        WHIT_ERR_ARG, "full/a: exists" },
         { "last name exists",     { "full", 1, 0, { "z", "a" }, NULL, 0 },        WHIT_ERR_ARG, "full/a: exists" },
+        { "one beside exists",    { "new", 0, 0, { "z", "file" }, NULL, 0 },      WHIT_ERR_ARG, "file: exists" },
+        { "beside a path",        { "new", 0, 1, { "full/z" }, NULL, 0 },         WHIT_ERR_ARG, "no plain" },
         { "a name is a folder",   { "full", 1, 1, { "sub" }, NULL, 0 },           WHIT_ERR_ARG, "is a folder" },
         { "another whole model",  { "old", 1, 0, { "z" }, NULL, 0 },              WHIT_ERR_ARG, "model.safetensors: exists" },
         { "an old index",         { "index", 1, 0, { "model.safetensors" }, NULL, 0 }, WHIT_ERR_ARG, "index.json: exists" },
@@ -147,6 +149,7 @@ static void force_replaces(void)
     static const ask file = { "file", 0, 1, { NULL }, NULL, 0 };
     static const ask link_there = { "link", 0, 1, { NULL }, NULL, 0 };
     static const ask folder = { "dir", 1, 1, { "a", "b", "c" }, NULL, 0 };
+    static const ask beside = { "dir/all", 0, 1, { "d", "model.safetensors" }, NULL, 0 };
     scratch s;
     whit_error err;
     wh_outset *set = NULL;
@@ -169,6 +172,14 @@ static void force_replaces(void)
     CHECK(holds(&s, "dir/a", "new") && holds(&s, "dir/b", "new") && holds(&s, "dir/c", "new") &&
               holds(&s, "dir/d", "old"),
           "the names of the set, and no other");
+    scratch_text(&s, "dir/model.safetensors.index.json",
+                 "{\"weight_map\":{\"t\":\"b.safetensors\"}}");
+    scratch_text(&s, "dir/b.safetensors", "old");
+    CHECK(ask_run(&s, &beside, "newer", &err) == WHIT_OK, "%s", err.msg);
+    CHECK(holds(&s, "dir/d", "newer") && holds(&s, "dir/model.safetensors", "newer") &&
+              holds(&s, "dir/a", "new") && holds(&s, "dir/b.safetensors", "old") &&
+              exists(&s, "dir/model.safetensors.index.json"),
+          "files side by side leave a model that is there alone");
     CHECK(debris(&s) == 0, "no debris");
     scratch_remove(&s);
 }

@@ -99,6 +99,7 @@ static void fail_at(const char *calls, int from, int to, int error)
     }
 static const ask fresh = { "dir", 1, 0, NAMES, NULL, 0 };
 static const ask forced = { "dir", 1, 1, NAMES, NULL, 0 };
+static const ask beside = { "dir/all", 0, 0, NAMES, NULL, 0 };
 
 static int all_hold(const scratch *s, const char *text)
 {
@@ -363,6 +364,7 @@ static int killed_at(int nth, const ask *a, const char *old)
     scratch_make(&s);
     no_faults();
     if (old) old_files(&s);
+    if (!a->folder) scratch_folder(&s, "dir");
     fflush(stdout);
     pid_t child = fork();
     if (child < 0) scratch_die("fork");
@@ -393,7 +395,7 @@ static void killed(void)
     static const struct {
         const ask *a;
         const char *old;
-    } cases[] = { { &fresh, NULL }, { &forced, NULL }, { &forced, "old" } };
+    } cases[] = { { &fresh, NULL }, { &forced, NULL }, { &forced, "old" }, { &beside, NULL } };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int nth = 1;
         while (nth < 100 && !killed_at(nth, cases[i].a, cases[i].old)) nth++;

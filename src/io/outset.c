@@ -63,9 +63,10 @@ static whit_status no_memory(const wh_outset *set, whit_error *err)
 static whit_status check_spec(const wh_outset_spec *spec, whit_error *err)
 {
     char name[WH_SHORT];
-    if (!spec->path || !spec->path[0] || spec->count == 0 || (!spec->folder && spec->count != 1))
+    if (!spec->path || !spec->path[0] || spec->count == 0 ||
+        (!spec->names && (spec->folder || spec->count != 1)))
         return wh_fail(err, WHIT_ERR_ARG, "an output needs a name, and a single file is one");
-    for (size_t k = 0; spec->folder && k < spec->count; k++)
+    for (size_t k = 0; spec->names && k < spec->count; k++)
         if (!wh_path_is_plain(spec->names[k]))
             return wh_fail(err, WHIT_ERR_ARG, "\"%s\" is no plain file name",
                            wh_short(name, spec->names[k]));
@@ -91,7 +92,7 @@ static whit_status name_files(wh_outset *set, const wh_outset_spec *spec, whit_e
     for (size_t k = 0; k < set->count; k++) {
         out_file *f = &set->file[k];
         f->final =
-            set->is_folder ? wh_path_join(set->path, spec->names[k]) : wh_strndup(set->path, len);
+            spec->names ? wh_path_join(set->folder, spec->names[k]) : wh_strndup(set->path, len);
         f->temp = f->final ? wh_temp_name(f->final) : NULL;
         if (!f->temp) return no_memory(set, err);
     }
@@ -146,12 +147,10 @@ static whit_status make_folder(wh_outset *set, whit_error *err)
 /* Leftovers of a killed run go, whatever its names were. */
 static void clean_up(const wh_outset *set)
 {
-    if (set->is_folder) {
-        int whole = set->old.marks > 0 || wh_file_exists(set->file[set->count - 1].final);
-        wh_temp_sweep(set->folder, !whole, &set->inputs);
-    } else {
-        wh_temp_clear(set->file[0].temp, &set->inputs);
-    }
+    int whole = set->old.marks > 0 || wh_file_exists(set->file[set->count - 1].final);
+    if (set->is_folder) wh_temp_sweep(set->folder, !whole, &set->inputs);
+    for (size_t k = 0; k < set->count && !set->is_folder; k++)
+        wh_temp_clear(set->file[k].temp, whole ? NULL : set->file[k].final, &set->inputs);
 }
 
 static whit_status check_space(const wh_outset *set, uint64_t need, whit_error *err)

@@ -1,8 +1,9 @@
 /* src/io/outset.h - a set of output files that appears whole or not at all.
  *
- * A set is one file, or a folder with several. Every file is written under a temporary name beside
- * its place (".NAME.whit-tmp"), fsynced and renamed; in a folder one by one, the last of the list
- * (the index, or the only model file) last, so that the folder is complete when that is there.
+ * A set is one file, a folder with several, or several files side by side in a folder that is none
+ * of our business. Every file is written under a temporary name beside its place
+ * (".NAME.whit-tmp"), fsynced and renamed; several one by one, the last of the list (the index, or
+ * the only model file) last, so that the set is complete when that is there.
  * A lock file beside the output (".OUT.whit-lock", held by an fcntl or flock lock, so a killed
  * run leaves it open) keeps a second run out; the next run removes what a killed one left.
  *
@@ -15,9 +16,11 @@
 typedef struct wh_outset wh_outset;
 
 typedef struct wh_outset_spec {
-    const char *path;          /* the file, or the folder (a trailing slash is fine)             */
+    const char *path;          /* the file, or the folder (a trailing slash is fine); of files side
+                                  by side the name that stands for all, which need not be one   */
     int folder;                /* 1: a folder; it is created if missing (its parent is not)      */
-    const char *const *names;  /* [count] plain names inside the folder; for a single file NULL  */
+    const char *const *names;  /* [count] plain names inside the folder; without one, beside path;
+                                  for a single file NULL                                         */
     size_t count;              /* for a single file 1                                            */
     int force;                 /* replace files that exist                                       */
     const char *const *inputs; /* [inputs_count] paths of the files being read: none of them may

@@ -101,9 +101,9 @@ whit_status wh_temp_create(const char *temp, const wh_inputs *inputs, int *fd, w
                    wh_short(name, temp));
 }
 
-void wh_temp_clear(const char *temp, const wh_inputs *inputs)
+void wh_temp_clear(const char *temp, const char *final, const wh_inputs *inputs)
 {
-    if (!wh_inputs_have(inputs, temp)) (void)remove_unheld(temp, NULL);
+    if (!wh_inputs_have(inputs, temp)) (void)remove_unheld(temp, final);
 }
 
 /* The final name of a temporary one; NULL when it is none, or when there is no memory. */

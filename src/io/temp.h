@@ -28,7 +28,7 @@ int wh_temp_is(const char *temp, int fd);
  */
 void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs);
 
-/* The same for one temporary name. */
-void wh_temp_clear(const char *temp, const wh_inputs *inputs);
+/* The same for one temporary name, and final where it was being put in place; NULL: that stays. */
+void wh_temp_clear(const char *temp, const char *final, const wh_inputs *inputs);
 
 #endif
