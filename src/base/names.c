@@ -110,3 +110,10 @@ void wh_names_free(wh_names *set)
     free(set->index);
     memset(set, 0, sizeof *set);
 }
+
+int wh_name_is(const char *name, const char *lower)
+{
+    while (*lower && (*name >= 'A' && *name <= 'Z' ? *name - 'A' + 'a' : *name) == *lower)
+        name++, lower++;
+    return !*name && !*lower;
+}

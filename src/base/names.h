@@ -1,4 +1,4 @@
-/* src/base/names.h - a set of names with an index each: duplicates and look-ups in O(1).
+/* src/base/names.h - a set of names with an index each: duplicates and look-ups in O(1); comparing.
  *
  * The strings are borrowed. SPDX-License-Identifier: MIT */
 #ifndef WH_BASE_NAMES_H
@@ -18,5 +18,8 @@ typedef struct wh_names {
 int wh_names_add(wh_names *set, const char *name, size_t index);
 size_t wh_names_find(const wh_names *set, const char *name); /* index or WH_NAMES_NONE */
 void wh_names_free(wh_names *set);
+
+/* 1 if name is `lower` with any of its letters of ASCII in the other case. */
+int wh_name_is(const char *name, const char *lower);
 
 #endif

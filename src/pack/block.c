@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/names.h"
 
 const int8_t wh_block_iq4[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
                                   1,    13,   25,  38,  53,  69,  89,  113 };
@@ -61,11 +62,8 @@ whit_block whit_block_of_id(uint32_t id)
 
 whit_block whit_block_parse(const char *name)
 {
-    for (size_t i = 1; name && i < TYPES; i++) {
-        const char *a = name, *b = types[i].info.lower;
-        while (*b && (*a >= 'A' && *a <= 'Z' ? *a - 'A' + 'a' : *a) == *b) a++, b++;
-        if (!*a && !*b) return (whit_block)i;
-    }
+    for (size_t i = 1; name && i < TYPES; i++)
+        if (wh_name_is(name, types[i].info.lower)) return (whit_block)i;
     return WHIT_BLOCK_NONE;
 }
 
