@@ -10,6 +10,8 @@
 #include "block_make.h"
 #include "jobs.h"
 
+#include "job/mix.h"
+
 typedef struct place {
     scratch s;
     char in[SCRATCH_PATH], native[SCRATCH_PATH], gguf[SCRATCH_PATH], npy[SCRATCH_PATH];
@@ -300,6 +302,21 @@ static whit_status imatrices(const place *p, const operation *op, whit_error *er
     return st;
 }
 
+static whit_status mix(const place *p, const operation *op, whit_error *err)
+{
+    static const wh_mix_tensor tensors[] = {
+        { "blk.0.attn_v.weight", 2, 64, 256, WHIT_F32 },
+        { "blk.0.ffn_down.weight", 2, 64, 256, WHIT_F32 },
+    };
+    const wh_mix_model model = { 1, 1, 0 };
+    wh_mix_survey *survey;
+    (void)p;
+    (void)op;
+    whit_status st = wh_mix_survey_make(&survey, wh_mix_at(0), &model, tensors, 2, err);
+    wh_mix_survey_free(survey);
+    return st;
+}
+
 static const operation operations[] = {
     /* clang-format off */
     { "open",                    NULL,              1, 0, open_native },
@@ -320,6 +337,7 @@ static const operation operations[] = {
     { "blocks, dequantize",      "d.safetensors",   1, 0, from_blocks },
     { "blocks again, 2 threads", "d.safetensors",   2, 0, from_blocks },
     { "importance matrices",     NULL,              1, 0, imatrices },
+    { "mix",                     NULL,              1, 0, mix },
     /* clang-format on */
 };
 
