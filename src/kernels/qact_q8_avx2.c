@@ -10,14 +10,8 @@
 #include "kernels/qact.h"
 
 #include <immintrin.h>
-#include <string.h>
 
-#include "base/bytes.h"
-
-#define WIDE 32               /* inputs at once: a vector of codes */
-#define CHUNK 64              /* inputs that lie together */
-#define TINY_BITS 0x0d800000u /* 2^-100 */
-#define INF_BITS 0x7f800000u
+#define WIDE 32 /* inputs at once: a vector of codes */
 
 static __m256i magnitude(const float *x)
 {
@@ -38,10 +32,7 @@ static uint32_t largest(const float *x, size_t n)
     m = _mm_max_epu32(m, _mm_shuffle_epi32(m, _MM_SHUFFLE(1, 0, 3, 2)));
     m = _mm_max_epu32(m, _mm_shuffle_epi32(m, _MM_SHUFFLE(2, 3, 0, 1)));
     uint32_t most = (uint32_t)_mm_cvtsi128_si32(m);
-    for (; i < n; i++) {
-        const uint32_t u = wh_f32_bits(x[i]) & 0x7fffffffu;
-        most = u > most ? u : most;
-    }
+    for (; i < n; i++) most = wh_qact_larger(most, x[i]);
     return most;
 }
 
@@ -63,16 +54,14 @@ static __m256i round_32(const float *x, __m256 inverse)
 /* Codes of a step that starts at input k of its token; returns their sum. */
 static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes, size_t chunk)
 {
-    if (most < TINY_BITS || most >= INF_BITS || k % WIDE)
-        return wh_qact_span(x, n, k, most, codes, chunk);
+    if (!wh_qact_ordinary(most) || k % WIDE) return wh_qact_span(x, n, k, most, codes, chunk);
     const __m256 inverse = _mm256_set1_ps(127.0f / wh_bits_f32(most));
     const __m256i ones8 = _mm256_set1_epi8(1), ones16 = _mm256_set1_epi16(1);
     __m256i sums = _mm256_setzero_si256();
     size_t i = 0;
     for (; n - i >= WIDE; i += WIDE) {
-        const size_t at = k + i;
         const __m256i q = round_32(x + i, inverse);
-        _mm256_storeu_si256((void *)(codes + at / CHUNK * chunk + at % CHUNK), q);
+        _mm256_storeu_si256((void *)(codes + wh_qact_at(k + i, chunk)), q);
         const __m256i pairs = _mm256_maddubs_epi16(ones8, q);
         sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones16));
     }
@@ -86,17 +75,5 @@ static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *c
 
 void wh_qact_q8_avx2(const wh_qact_args *a)
 {
-    const size_t chunk = a->tokens * CHUNK, rest = a->cols % CHUNK;
-    for (size_t j = 0; j < a->tokens; j++) {
-        const float *x = a->x + j * a->stride;
-        int8_t *codes = a->codes + j * CHUNK;
-        const uint32_t whole = a->whole_token ? largest(x, a->cols) : 0;
-        for (size_t k = 0, b = 0; k < a->cols; k += a->step, b++) {
-            const size_t n = a->cols - k < a->step ? a->cols - k : a->step;
-            const uint32_t most = a->whole_token ? whole : largest(x + k, n);
-            a->scale[b * a->tokens + j] = wh_bits_f32(most) / 127.0f;
-            a->sum[b * a->tokens + j] = span(x + k, n, k, most, codes, chunk);
-        }
-        if (rest) memset(codes + a->cols / CHUNK * chunk + rest, 0, CHUNK - rest);
-    }
+    wh_qact_steps(a, largest, span);
 }

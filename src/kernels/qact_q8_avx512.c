@@ -10,11 +10,8 @@
 #include "kernels/qact.h"
 
 #include <immintrin.h>
-#include <string.h>
 
 #define LANES 16 /* a step is a multiple, or ends the row */
-#define TINY_BITS 0x0d800000u
-#define INF_BITS 0x7f800000u
 
 /* The next of n values; zeros beyond. The branch lets the loads run ahead: with masks throughout,
  * clang's loop over values that are not in a cache took four times as long. */
@@ -46,30 +43,18 @@ static int32_t put_codes(const float *x, size_t n, size_t k, float inverse, int8
         const __m512 v = take(x + i, n - i);
         const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(v, factor));
         sum = _mm512_add_epi32(sum, q);
-        _mm_storeu_si128((void *)(codes + k / 64 * chunk + k % 64), _mm512_cvtepi32_epi8(q));
+        _mm_storeu_si128((void *)(codes + wh_qact_at(k, chunk)), _mm512_cvtepi32_epi8(q));
     }
     return _mm512_reduce_add_epi32(sum);
 }
 
-static int32_t put_span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes,
-                        size_t chunk)
+static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes, size_t chunk)
 {
-    if (most < TINY_BITS || most >= INF_BITS) return wh_qact_span(x, n, k, most, codes, chunk);
+    if (!wh_qact_ordinary(most)) return wh_qact_span(x, n, k, most, codes, chunk);
     return put_codes(x, n, k, 127.0f / wh_bits_f32(most), codes, chunk);
 }
 
 void wh_qact_q8_avx512(const wh_qact_args *a)
 {
-    const size_t chunk = a->tokens * 64;
-    if (a->cols % 64) memset(a->codes + a->cols / 64 * chunk, 0, chunk); /* the padding */
-    for (size_t j = 0; j < a->tokens; j++) {
-        const float *x = a->x + j * a->stride;
-        const uint32_t whole = a->whole_token ? largest(x, a->cols) : 0;
-        for (size_t k = 0, b = 0; k < a->cols; k += a->step, b++) {
-            const size_t n = a->cols - k < a->step ? a->cols - k : a->step;
-            const uint32_t most = a->whole_token ? whole : largest(x + k, n);
-            a->scale[b * a->tokens + j] = wh_bits_f32(most) / 127.0f;
-            a->sum[b * a->tokens + j] = put_span(x + k, n, k, most, a->codes + j * 64, chunk);
-        }
-    }
+    wh_qact_steps(a, largest, span);
 }

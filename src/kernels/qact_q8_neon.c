@@ -6,13 +6,9 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels/qact.h"
 
-#include "base/bytes.h"
 #include "kernels/panel_neon.h"
 
-#define WIDE 16               /* inputs at once: a vector of codes */
-#define CHUNK 64              /* inputs that lie together */
-#define TINY_BITS 0x0d800000u /* 2^-100 */
-#define INF_BITS 0x7f800000u
+#define WIDE 16 /* inputs at once: a vector of codes */
 
 /* The largest magnitude, as an integer. */
 static uint32_t largest(const float *x, size_t n)
@@ -28,10 +24,7 @@ static uint32_t largest(const float *x, size_t n)
             most[v] = vmaxq_u32(most[v], vandq_u32(bits, magnitude));
         }
     uint32_t top = vmaxvq_u32(vmaxq_u32(vmaxq_u32(most[0], most[1]), vmaxq_u32(most[2], most[3])));
-    for (; i < n; i++) {
-        const uint32_t u = wh_f32_bits(x[i]) & 0x7fffffffu;
-        top = u > top ? u : top;
-    }
+    for (; i < n; i++) top = wh_qact_larger(top, x[i]);
     return top;
 }
 
@@ -52,31 +45,17 @@ INLINE void put_codes(const float *x, float inverse, int8_t *codes, int32x4_t *s
 /* Codes of a step that starts at input k of its token. */
 static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes, size_t chunk)
 {
-    if (most < TINY_BITS || most >= INF_BITS || k % WIDE)
-        return wh_qact_span(x, n, k, most, codes, chunk);
+    if (!wh_qact_ordinary(most) || k % WIDE) return wh_qact_span(x, n, k, most, codes, chunk);
     const float inverse = 127.0f / wh_bits_f32(most);
     int32x4_t sum = vdupq_n_s32(0);
     size_t i = 0;
     for (; n - i >= WIDE; i += WIDE) {
-        const size_t at = k + i;
-        put_codes(x + i, inverse, codes + at / CHUNK * chunk + at % CHUNK, &sum);
+        put_codes(x + i, inverse, codes + wh_qact_at(k + i, chunk), &sum);
     }
     return vaddvq_s32(sum) + wh_qact_span(x + i, n - i, k + i, most, codes, chunk);
 }
 
 void wh_qact_q8_neon(const wh_qact_args *a)
 {
-    const size_t chunk = a->tokens * CHUNK, rest = a->cols % CHUNK;
-    for (size_t j = 0; j < a->tokens; j++) {
-        const float *x = a->x + j * a->stride;
-        int8_t *codes = a->codes + j * CHUNK;
-        const uint32_t whole = a->whole_token ? largest(x, a->cols) : 0;
-        for (size_t k = 0, b = 0; k < a->cols; k += a->step, b++) {
-            const size_t n = a->cols - k < a->step ? a->cols - k : a->step;
-            const uint32_t most = a->whole_token ? whole : largest(x + k, n);
-            a->scale[b * a->tokens + j] = wh_bits_f32(most) / 127.0f;
-            a->sum[b * a->tokens + j] = span(x + k, n, k, most, codes, chunk);
-        }
-        if (rest) memset(codes + a->cols / CHUNK * chunk + rest, 0, CHUNK - rest);
-    }
+    wh_qact_steps(a, largest, span);
 }
