@@ -37,16 +37,11 @@ typedef struct group {
 
 /* ---- what serves a cell ---- */
 
-/* The operation that whit_matmul spends its time in, and what it is held against. */
-static wh_op served_by(const whit_weight *w, whit_acts acts, size_t tokens, wh_probe_kind *kind)
+/* What its products are held against. */
+static wh_probe_kind probe_kind(const whit_weight *w, whit_acts acts)
 {
-    *kind = WH_PROBE_FMA;
-    if (acts == WHIT_ACTS_Q8) {
-        *kind = w->form == WH_FORM_Q4 ? WH_PROBE_INT4 : WH_PROBE_INT8;
-        return wh_gemm_op(w->form);
-    }
-    if (tokens == 1) return wh_gemv_op(w->form);
-    return w->scale ? WH_TILE_STEPS : WH_TILE_CHAIN;
+    if (acts != WHIT_ACTS_Q8) return WH_PROBE_FMA;
+    return w->form == WH_FORM_Q4 ? WH_PROBE_INT4 : WH_PROBE_INT8;
 }
 
 int wh_choose_acts(whit_bench_acts asked, const whit_weight_info *info, whit_acts *acts)
@@ -60,13 +55,12 @@ static whit_status add_cell(group *g, wh_item *item, whit_error *err)
 {
     whit_bench *b = g->b;
     whit_weight_info info;
-    wh_probe_kind kind;
     whit_acts acts;
     whit_weight_describe(item->copy[0], &info);
     if (!wh_choose_acts(b->o.acts, &info, &acts)) return WHIT_OK;
     whit_bench_row *row = wh_bench_add(b);
     if (!row) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a row");
-    const wh_op op = served_by(item->copy[0], acts, g->tokens, &kind);
+    const wh_op op = wh_matmul_op(item->copy[0], acts, g->tokens);
     whit_scheme_print(&item->scheme, row->type);
     row->op = wh_op_table()[op].name;
     row->isa = b->context->kernels.op[op]->isa;
@@ -77,7 +71,7 @@ static whit_status add_cell(group *g, wh_item *item, whit_error *err)
     row->count = item->count;
     row->bytes = info.bytes;
     row->cold = g->cold;
-    const wh_probe *probe = wh_probe_for(kind, row->isa);
+    const wh_probe *probe = wh_probe_for(probe_kind(item->copy[0], acts), row->isa);
     row->peak = probe->name;
     g->cell[g->count++] = (cell){
         .item = item, .row = b->count - 1, .peak = wh_probes_want(&b->probes, probe), .acts = acts

@@ -230,6 +230,13 @@ wh_op wh_decode_op(wh_form form)
     return by_form[form].decode;
 }
 
+wh_op wh_matmul_op(const whit_weight *w, whit_acts acts, size_t tokens)
+{
+    if (acts == WHIT_ACTS_Q8) return by_form[w->form].gemm;
+    if (tokens == 1) return by_form[w->form].gemv;
+    return w->scale ? WH_TILE_STEPS : WH_TILE_CHAIN;
+}
+
 void wh_kernels_select(wh_kernels *k, uint32_t allowed)
 {
     for (int op = 0; op < WH_OPS; op++) {

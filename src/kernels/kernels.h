@@ -219,6 +219,8 @@ const wh_op_row *wh_op_table(void); /* [WH_OPS] */
 wh_op wh_gemm_op(wh_form form);
 wh_op wh_gemv_op(wh_form form);
 wh_op wh_decode_op(wh_form form);
+/* The one that whit_matmul spends its time in; with int8 activations as wh_gemm_op. */
+wh_op wh_matmul_op(const whit_weight *w, whit_acts acts, size_t tokens);
 
 typedef struct wh_kernels {
     const wh_variant *op[WH_OPS];

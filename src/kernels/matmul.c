@@ -29,6 +29,7 @@
 typedef struct product {
     const whit_weight *w;
     const wh_kernels *kernels;
+    const wh_variant *serves; /* of wh_matmul_op */
     const float *x;
     float *y;
     size_t tokens;
@@ -95,7 +96,7 @@ static void gemm_part(void *ctx, unsigned t, unsigned threads)
 {
     const product *call = ctx;
     const whit_weight *w = call->w;
-    const wh_variant *v = call->kernels->op[wh_gemm_op(w->form)];
+    const wh_variant *v = call->serves;
     const size_t blocks = (call->tokens + WH_TOKENS - 1) / WH_TOKENS;
     size_t begin, end, part = CACHED_BYTES / w->panel_bytes / v->panels * v->panels;
     wh_pool_split(w->panels, v->panels, t, threads, &begin, &end);
@@ -122,7 +123,7 @@ static void gemm_part(void *ctx, unsigned t, unsigned threads)
 static void gemv_part(void *ctx, unsigned t, unsigned threads)
 {
     const product *call = ctx;
-    const wh_variant *v = call->kernels->op[wh_gemv_op(call->w->form)];
+    const wh_variant *v = call->serves;
     wh_gemv_args a = { .w = call->w, .x = call->x, .y = call->y };
     wh_pool_split(call->w->panels, v->panels ? v->panels : 1, t, threads, &a.p0, &a.p1);
     if (a.p0 < a.p1) v->gemv(&a);
@@ -132,11 +133,6 @@ static void gemv_part(void *ctx, unsigned t, unsigned threads)
 static size_t block_inputs(const whit_weight *w)
 {
     return w->step && w->step < INPUTS ? INPUTS / w->step * w->step : INPUTS;
-}
-
-static const wh_variant *tile_of(const product *call)
-{
-    return call->kernels->op[call->w->scale ? WH_TILE_STEPS : WH_TILE_CHAIN];
 }
 
 /* What a thread works in. */
@@ -175,7 +171,7 @@ static desk desk_at(const product *call, unsigned t)
 /* Tokens of a strip: all about as wide, so that none is left too narrow to hide its latency. */
 static size_t strip_width(const product *call)
 {
-    const size_t most = tile_of(call)->tokens, strips = (call->tokens + most - 1) / most;
+    const size_t most = call->serves->tokens, strips = (call->tokens + most - 1) / most;
     return (call->tokens + strips - 1) / strips;
 }
 
@@ -245,7 +241,7 @@ static void load_block(const product *call, const desk *b, wh_tile_args *tile, s
 /* Two panels (or one) over one block of inputs, times every strip. */
 static void multiply_block(const product *call, wh_tile_args *tile, float *sums, size_t k0)
 {
-    const wh_variant *v = tile_of(call);
+    const wh_variant *v = call->serves;
     const size_t width = strip_width(call);
     for (size_t j = 0; j < call->tokens; j += width) {
         tile->tokens = call->tokens - j < width ? call->tokens - j : width;
@@ -274,7 +270,7 @@ static void tiles_part(void *ctx, unsigned t, unsigned threads)
 {
     const product *call = ctx;
     const whit_weight *w = call->w;
-    const size_t two = tile_of(call)->panels, inputs = block_inputs(w);
+    const size_t two = call->serves->panels, inputs = block_inputs(w);
     /* few tokens are read again for every two panels, so that the weights pass by in one line */
     const size_t most = call->tokens * w->cols * sizeof(float) <= NEAR_BYTES ? two : PANELS;
     const desk b = desk_at(call, t);
@@ -318,15 +314,15 @@ size_t wh_matmul_scratch(const whit_weight *w, unsigned threads)
     return tiles > blocks ? tiles : blocks;
 }
 
-static void multiply(wh_pool *pool, product *call, whit_acts acts)
+static void multiply(wh_pool *pool, product *call)
 {
-    if (acts == WHIT_ACTS_Q8) {
+    if (call->serves->gemm) {
         if (call->tokens > WH_TOKENS)
             wh_pool_run(pool, quantize_part, call);
         else
             quantize_part(call, 0, 1); /* sooner done than handed out */
         wh_pool_run(pool, gemm_part, call);
-    } else if (call->tokens == 1) {
+    } else if (call->serves->gemv) {
         wh_pool_run(pool, gemv_part, call);
     } else {
         wh_pool_run(pool, pack_part, call);
@@ -356,7 +352,8 @@ whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_a
                          .y = y + done * weight->rows,
                          .tokens = (tokens - done) / (parts - i),
                          .scratch = context->scratch };
-        multiply(context->pool, &part, acts);
+        part.serves = part.kernels->op[wh_matmul_op(weight, acts, part.tokens)];
+        multiply(context->pool, &part);
         done += part.tokens;
     }
     pthread_mutex_unlock(&context->lock);
