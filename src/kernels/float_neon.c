@@ -29,7 +29,8 @@ typedef struct kind {
     int table;
 } kind;
 
-INLINE void values_q4(const meaning *m, size_t quarter, const uint8_t *line, float32x4_t *v)
+static WH_INLINE void values_q4(const meaning *m, size_t quarter, const uint8_t *line,
+                                float32x4_t *v)
 {
     const uint32x4_t c = vreinterpretq_u32_u8(vld1q_u8(line));
     v[0] = vcvtq_f32_u32(vandq_u32(c, vdupq_n_u32(0x0000000f)));
@@ -44,7 +45,8 @@ INLINE void values_q4(const meaning *m, size_t quarter, const uint8_t *line, flo
     for (size_t i = 0; i < 8; i++) v[i] = vsubq_f32(v[i], m->zero[quarter]);
 }
 
-INLINE void values_q8(const meaning *m, size_t quarter, const uint8_t *line, float32x4_t *v)
+static WH_INLINE void values_q8(const meaning *m, size_t quarter, const uint8_t *line,
+                                float32x4_t *v)
 {
     const uint32x4_t c = vreinterpretq_u32_u8(vld1q_u8(line));
     v[0] = vcvtq_f32_u32(vandq_u32(c, vdupq_n_u32(0x000000ff)));
@@ -57,7 +59,7 @@ INLINE void values_q8(const meaning *m, size_t quarter, const uint8_t *line, flo
 
 /* Entries for 16 codes: 4 rows at 4 inputs, input by input. Four look-ups of 16 octets, zipped; one
  * in the 64 octets of the whole table would need an index for every octet. */
-INLINE void look_up(const meaning *m, uint8x16_t codes, float32x4_t *v)
+static WH_INLINE void look_up(const meaning *m, uint8x16_t codes, float32x4_t *v)
 {
     const uint8x16x2_t low =
         vzipq_u8(vqtbl1q_u8(m->plane[0], codes), vqtbl1q_u8(m->plane[1], codes));
@@ -72,7 +74,8 @@ INLINE void look_up(const meaning *m, uint8x16_t codes, float32x4_t *v)
     }
 }
 
-INLINE void values_t4(const meaning *m, size_t quarter, const uint8_t *line, float32x4_t *v)
+static WH_INLINE void values_t4(const meaning *m, size_t quarter, const uint8_t *line,
+                                float32x4_t *v)
 {
     static const uint8_t by_input[16] = { 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15 };
     const uint8x16_t pairs = vqtbl1q_u8(vld1q_u8(line), vld1q_u8(by_input));
@@ -83,14 +86,14 @@ INLINE void values_t4(const meaning *m, size_t quarter, const uint8_t *line, flo
 
 static const kind q4 = { values_q4, 8, 0 }, q8 = { values_q8, 4, 0 }, t4 = { values_t4, 8, 1 };
 
-INLINE void load_table(const whit_weight *w, meaning *m)
+static WH_INLINE void load_table(const whit_weight *w, meaning *m)
 {
     const uint8x16x4_t planes = vld4q_u8((const uint8_t *)w->table);
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; i++) m->plane[i] = planes.val[i];
 }
 
-INLINE void load_meaning(const whit_weight *w, const kind *c, size_t at, meaning *m)
+static WH_INLINE void load_meaning(const whit_weight *w, const kind *c, size_t at, meaning *m)
 {
     int32x4_t zero[QUARTERS];
     if (c->table) return; /* the same for all groups */
@@ -102,8 +105,8 @@ INLINE void load_meaning(const whit_weight *w, const kind *c, size_t at, meaning
 /* ---- one token, codes ---- */
 
 /* The first n inputs of a line, of half a panel. */
-INLINE void add_line(const kind *c, const meaning *m, size_t half, const uint8_t *line,
-                     const float *x, size_t n, float32x4_t (*part)[4])
+static WH_INLINE void add_line(const kind *c, const meaning *m, size_t half, const uint8_t *line,
+                               const float *x, size_t n, float32x4_t (*part)[4])
 {
 #pragma GCC unroll 2
     for (size_t q = 0; q < HALF; q++) {
@@ -116,9 +119,9 @@ INLINE void add_line(const kind *c, const meaning *m, size_t half, const uint8_t
 }
 
 /* acc += a step, inputs [k, end), of half a panel. */
-INLINE void add_step(const kind *c, const meaning *m, size_t half, const uint8_t *data,
-                     const float *x, size_t k, size_t end, const float32x4_t *scale,
-                     float32x4_t *acc)
+static WH_INLINE void add_step(const kind *c, const meaning *m, size_t half, const uint8_t *data,
+                               const float *x, size_t k, size_t end, const float32x4_t *scale,
+                               float32x4_t *acc)
 {
     float32x4_t part[HALF][4];
 #pragma GCC unroll 2
@@ -136,7 +139,7 @@ INLINE void add_step(const kind *c, const meaning *m, size_t half, const uint8_t
     }
 }
 
-INLINE void gemv_codes(const wh_gemv_args *a, const kind *c)
+static WH_INLINE void gemv_codes(const wh_gemv_args *a, const kind *c)
 {
     const whit_weight *w = a->w;
     meaning m;
@@ -177,17 +180,17 @@ void wh_gemv_t4_neon(const wh_gemv_args *a)
 /* The 16 rows of input k. */
 typedef void column_fn(const uint8_t *data, size_t k, float32x4_t *v);
 
-INLINE void column_f32(const uint8_t *data, size_t k, float32x4_t *v)
+static WH_INLINE void column_f32(const uint8_t *data, size_t k, float32x4_t *v)
 {
     load_f32((const float *)(const void *)data + k * WH_PANEL, v);
 }
 
-INLINE void column_f16(const uint8_t *data, size_t k, float32x4_t *v)
+static WH_INLINE void column_f16(const uint8_t *data, size_t k, float32x4_t *v)
 {
     load_f16((const uint16_t *)(const void *)data + k * WH_PANEL, v);
 }
 
-INLINE void column_bf16(const uint8_t *data, size_t k, float32x4_t *v)
+static WH_INLINE void column_bf16(const uint8_t *data, size_t k, float32x4_t *v)
 {
     const uint16_t *half = (const uint16_t *)(const void *)data + k * WH_PANEL;
     const uint16x8_t low = vld1q_u16(half), high = vld1q_u16(half + 8);
@@ -197,7 +200,7 @@ INLINE void column_bf16(const uint8_t *data, size_t k, float32x4_t *v)
     v[3] = vreinterpretq_f32_u32(vshll_high_n_u16(high, 16));
 }
 
-INLINE void run_panels(const wh_gemv_args *a, column_fn *column, size_t p, size_t panels)
+static WH_INLINE void run_panels(const wh_gemv_args *a, column_fn *column, size_t p, size_t panels)
 {
     const whit_weight *w = a->w;
     const uint8_t *data = w->data + p * w->panel_bytes;
@@ -216,7 +219,7 @@ INLINE void run_panels(const wh_gemv_args *a, column_fn *column, size_t p, size_
     for (size_t i = 0; i < panels; i++) store_rows(w, p + i, acc[i], a->y);
 }
 
-INLINE void gemv_floats(const wh_gemv_args *a, column_fn *column)
+static WH_INLINE void gemv_floats(const wh_gemv_args *a, column_fn *column)
 {
     size_t p = a->p0;
     for (; a->p1 - p >= ABREAST; p += ABREAST) run_panels(a, column, p, ABREAST);
@@ -241,7 +244,8 @@ void wh_gemv_bf16_neon(const wh_gemv_args *a)
 /* ---- values of a block ---- */
 
 /* The first n inputs of a line. */
-INLINE void decode_line(const kind *c, const meaning *m, const uint8_t *line, size_t n, float *out)
+static WH_INLINE void decode_line(const kind *c, const meaning *m, const uint8_t *line, size_t n,
+                                  float *out)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < QUARTERS; q++) {
@@ -253,7 +257,7 @@ INLINE void decode_line(const kind *c, const meaning *m, const uint8_t *line, si
     }
 }
 
-INLINE void decode_codes(const wh_decode_args *a, const kind *c)
+static WH_INLINE void decode_codes(const wh_decode_args *a, const kind *c)
 {
     const whit_weight *w = a->w;
     const uint8_t *line = w->data + a->p * w->panel_bytes + a->k0 / c->line * 64;
@@ -286,7 +290,7 @@ void wh_decode_t4_neon(const wh_decode_args *a)
     decode_codes(a, &t4);
 }
 
-INLINE void decode_floats(const wh_decode_args *a, column_fn *column)
+static WH_INLINE void decode_floats(const wh_decode_args *a, column_fn *column)
 {
     const uint8_t *data = a->w->data + a->p * a->w->panel_bytes;
     float *out = a->out;

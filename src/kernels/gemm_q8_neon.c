@@ -25,7 +25,7 @@ typedef struct kind {
 } kind;
 
 /* 4 inputs of a token, for every row. */
-INLINE int8x16_t spread(const int8_t *x)
+static WH_INLINE int8x16_t spread(const int8_t *x)
 {
     int32_t four;
     memcpy(&four, x, sizeof four);
@@ -35,14 +35,14 @@ INLINE int8x16_t spread(const int8_t *x)
 /* ---- 4 bits ---- */
 
 /* A lane: 4 inputs of a row take 4 lanes; even entries of part are rows 0 and 1 of a quarter. */
-INLINE void add_q4(int16x8_t *part, int8x16_t codes, int8x16_t x)
+static WH_INLINE void add_q4(int16x8_t *part, int8x16_t codes, int8x16_t x)
 {
     part[0] = vmlal_s8(part[0], vget_low_s8(codes), vget_low_s8(x));
     part[1] = vmlal_high_s8(part[1], codes, x);
 }
 
-INLINE void dot_q4(const uint8_t *line, size_t lines, const int8_t *x, size_t tokens,
-                   int32x4_t (*sum)[QUARTERS])
+static WH_INLINE void dot_q4(const uint8_t *line, size_t lines, const int8_t *x, size_t tokens,
+                             int32x4_t (*sum)[QUARTERS])
 {
     int16x8_t part[PAIR][2 * QUARTERS];
     int8x16_t first[PAIR], second[PAIR];
@@ -81,8 +81,8 @@ INLINE void dot_q4(const uint8_t *line, size_t lines, const int8_t *x, size_t to
 /* ---- 8 bits ---- */
 
 /* One line, or two: as many products as a lane of 16 bits can hold. */
-INLINE void add_q8(int32x4_t (*wide)[2 * QUARTERS], const uint8_t *line, size_t lines,
-                   const int8_t *x, size_t tokens)
+static WH_INLINE void add_q8(int32x4_t (*wide)[2 * QUARTERS], const uint8_t *line, size_t lines,
+                             const int8_t *x, size_t tokens)
 {
     int8x16_t first[PAIR], second[PAIR];
 #pragma GCC unroll 2
@@ -110,8 +110,8 @@ INLINE void add_q8(int32x4_t (*wide)[2 * QUARTERS], const uint8_t *line, size_t 
     }
 }
 
-INLINE void dot_q8(const uint8_t *line, size_t lines, const int8_t *x, size_t tokens,
-                   int32x4_t (*sum)[QUARTERS])
+static WH_INLINE void dot_q8(const uint8_t *line, size_t lines, const int8_t *x, size_t tokens,
+                             int32x4_t (*sum)[QUARTERS])
 {
     int32x4_t wide[PAIR][2 * QUARTERS];
 #pragma GCC unroll 2
@@ -130,8 +130,9 @@ INLINE void dot_q8(const uint8_t *line, size_t lines, const int8_t *x, size_t to
 /* ---- the loops ---- */
 
 /* acc += step b of panel p, inputs [k, end), for tokens from j on. */
-INLINE void add_step(const wh_gemm_args *a, const kind *c, size_t p, size_t j, size_t tokens,
-                     size_t b, size_t k, size_t end, float32x4_t (*acc)[QUARTERS])
+static WH_INLINE void add_step(const wh_gemm_args *a, const kind *c, size_t p, size_t j,
+                               size_t tokens, size_t b, size_t k, size_t end,
+                               float32x4_t (*acc)[QUARTERS])
 {
     const whit_weight *w = a->w;
     const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
@@ -161,7 +162,8 @@ INLINE void add_step(const wh_gemm_args *a, const kind *c, size_t p, size_t j, s
     }
 }
 
-INLINE void run_tokens(const wh_gemm_args *a, const kind *c, size_t p, size_t j, size_t tokens)
+static WH_INLINE void run_tokens(const wh_gemm_args *a, const kind *c, size_t p, size_t j,
+                                 size_t tokens)
 {
     const whit_weight *w = a->w;
     float32x4_t acc[PAIR][QUARTERS];
@@ -175,7 +177,7 @@ INLINE void run_tokens(const wh_gemm_args *a, const kind *c, size_t p, size_t j,
     for (size_t t = 0; t < tokens; t++) store_rows(w, p, acc[t], a->y + (j + t) * a->ldy);
 }
 
-INLINE void gemm(const wh_gemm_args *a, const kind *c)
+static WH_INLINE void gemm(const wh_gemm_args *a, const kind *c)
 {
     for (size_t p = a->p0; p < a->p1; p++) {
         size_t j = 0;

@@ -13,21 +13,19 @@
 #include <arm_neon.h>
 #include <string.h>
 
+#include "kernels/inline.h"
 #include "kernels/kernels.h"
 
-/* Loops over vectors are given counts known where they are inlined, so that vectors stay in
- * registers. */
-#define INLINE static inline __attribute__((always_inline))
 #define QUARTERS 4 /* of a panel: 4 rows, a vector of float32 */
 
-INLINE void zero_rows(float32x4_t *v)
+static WH_INLINE void zero_rows(float32x4_t *v)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < QUARTERS; q++) v[q] = vdupq_n_f32(0.0f);
 }
 
 /* 16 halves as float32; exact. */
-INLINE void load_f16(const uint16_t *half, float32x4_t *v)
+static WH_INLINE void load_f16(const uint16_t *half, float32x4_t *v)
 {
     const float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(half));
     const float16x8_t high = vreinterpretq_f16_u16(vld1q_u16(half + 8));
@@ -37,14 +35,14 @@ INLINE void load_f16(const uint16_t *half, float32x4_t *v)
     v[3] = vcvt_high_f32_f16(high);
 }
 
-INLINE void load_f32(const float *f, float32x4_t *v)
+static WH_INLINE void load_f32(const float *f, float32x4_t *v)
 {
 #pragma GCC unroll 4
     for (size_t q = 0; q < QUARTERS; q++) v[q] = vld1q_f32(f + 4 * q);
 }
 
 /* Scales of a panel and group; `at` as in wh_weight_scale, of its first row. */
-INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *v)
+static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *v)
 {
     if (w->scale_f16)
         load_f16((const uint16_t *)w->scale + at, v);
@@ -53,7 +51,7 @@ INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *v)
 }
 
 /* Its zero points, less `offset`. */
-INLINE void load_zeros(const whit_weight *w, size_t at, int offset, int32x4_t *v)
+static WH_INLINE void load_zeros(const whit_weight *w, size_t at, int offset, int32x4_t *v)
 {
     const uint8x16_t z = w->zero ? vld1q_u8(w->zero + at) : vdupq_n_u8((uint8_t)w->centre);
     const int16x8_t away = vdupq_n_s16((int16_t)offset);
@@ -66,7 +64,7 @@ INLINE void load_zeros(const whit_weight *w, size_t at, int offset, int32x4_t *v
 }
 
 /* Outputs of panel p to y; rows beyond the weight are not written. */
-INLINE void store_rows(const whit_weight *w, size_t p, const float32x4_t *v, float *y)
+static WH_INLINE void store_rows(const whit_weight *w, size_t p, const float32x4_t *v, float *y)
 {
     float row[WH_PANEL];
     const size_t left = w->rows - p * WH_PANEL, n = left < WH_PANEL ? left : WH_PANEL;

@@ -29,7 +29,7 @@ static uint32_t largest(const float *x, size_t n)
 }
 
 /* Codes of 16 inputs; their sum is added to *sum, lane by lane. */
-INLINE void put_codes(const float *x, float inverse, int8_t *codes, int32x4_t *sum)
+static WH_INLINE void put_codes(const float *x, float inverse, int8_t *codes, int32x4_t *sum)
 {
     int32x4_t q[4];
 #pragma GCC unroll 4

@@ -15,8 +15,8 @@
 #define PARTS 4
 
 /* acc[token][quarter] += inputs first, first + stride, .. below n. */
-INLINE void chain(const float *value, const float *x, size_t first, size_t n, size_t stride,
-                  size_t tokens, float32x4_t (*acc)[QUARTERS])
+static WH_INLINE void chain(const float *value, const float *x, size_t first, size_t n,
+                            size_t stride, size_t tokens, float32x4_t (*acc)[QUARTERS])
 {
     for (size_t k = first; k < n; k += stride) {
 #pragma GCC unroll 4
@@ -29,13 +29,13 @@ INLINE void chain(const float *value, const float *x, size_t first, size_t n, si
     }
 }
 
-INLINE void load_tokens(const float *from, size_t tokens, float32x4_t (*v)[QUARTERS])
+static WH_INLINE void load_tokens(const float *from, size_t tokens, float32x4_t (*v)[QUARTERS])
 {
 #pragma GCC unroll 4
     for (size_t j = 0; j < tokens; j++) load_f32(from + j * WH_PANEL, v[j]);
 }
 
-INLINE void store_tokens(float *to, size_t tokens, float32x4_t (*v)[QUARTERS])
+static WH_INLINE void store_tokens(float *to, size_t tokens, float32x4_t (*v)[QUARTERS])
 {
 #pragma GCC unroll 4
     for (size_t j = 0; j < tokens; j++)
@@ -45,7 +45,7 @@ INLINE void store_tokens(float *to, size_t tokens, float32x4_t (*v)[QUARTERS])
 
 typedef void tile_fn(const wh_tile_args *a, size_t panel, size_t tokens);
 
-INLINE void tile_chain(const wh_tile_args *a, size_t panel, size_t tokens)
+static WH_INLINE void tile_chain(const wh_tile_args *a, size_t panel, size_t tokens)
 {
     float *sums = a->sums + panel * tokens * WH_PANEL;
     float32x4_t acc[TOKENS][QUARTERS];
@@ -55,8 +55,8 @@ INLINE void tile_chain(const wh_tile_args *a, size_t panel, size_t tokens)
 }
 
 /* sums += a step, inputs [k, end). */
-INLINE void add_step(const wh_tile_args *a, size_t panel, size_t tokens, size_t k, size_t end,
-                     float *sums)
+static WH_INLINE void add_step(const wh_tile_args *a, size_t panel, size_t tokens, size_t k,
+                               size_t end, float *sums)
 {
     float part[PARTS][TOKENS * WH_PANEL];
     float32x4_t scale[QUARTERS];
@@ -79,7 +79,7 @@ INLINE void add_step(const wh_tile_args *a, size_t panel, size_t tokens, size_t 
         }
 }
 
-INLINE void tile_steps(const wh_tile_args *a, size_t panel, size_t tokens)
+static WH_INLINE void tile_steps(const wh_tile_args *a, size_t panel, size_t tokens)
 {
     for (size_t k = 0; k < a->n; k += a->step) {
         const size_t end = a->n - k < a->step ? a->n : k + a->step;
@@ -88,7 +88,7 @@ INLINE void tile_steps(const wh_tile_args *a, size_t panel, size_t tokens)
 }
 
 /* The tile with its number of tokens known. */
-INLINE void run(const wh_tile_args *a, tile_fn *tile)
+static WH_INLINE void run(const wh_tile_args *a, tile_fn *tile)
 {
     for (size_t p = 0; p < a->panels; p++) {
         if (a->tokens == TOKENS)
