@@ -195,4 +195,51 @@ static void nvfp4_reference(lanes *s, size_t n)
     }
 }
 
+/* ---- by type --------------------------------------------------------------------------------- */
+
+/* Q4_0, Q5_0, and Q4_1, Q5_1: a search where there is an importance. */
+static ALWAYS_INLINE void signed_reference(lanes *s, float half, int importance, vf mean_square)
+{
+    if (importance)
+        symmetric_reference(s, half, mean_square);
+    else
+        extreme_reference(s, 32, half);
+}
+
+static ALWAYS_INLINE void shifted_reference(lanes *s, float nmax, int importance, vf mean_square)
+{
+    if (importance)
+        affine_reference(s, nmax, mean_square);
+    else
+        range_reference(s, 32, nmax);
+}
+
+/* Those that know no importance. */
+static void plain_reference(const wh_block_batch *b, lanes *s)
+{
+    switch (b->block) {
+    case WHIT_Q8_0:
+        rounding_reference(s, 32, 127.0f, 128);
+        break;
+    case WHIT_TQ1_0:
+    case WHIT_TQ2_0:
+        rounding_reference(s, WH_BLOCK_WEIGHTS, 1.0f, 1);
+        break;
+    case WHIT_BLOCK_MXFP4:
+        mxfp4_reference(s, 32);
+        break;
+    case WHIT_BLOCK_NVFP4:
+        nvfp4_reference(s, 64);
+        break;
+    case WHIT_Q1_0:
+        sign_reference(s, 128);
+        break;
+    case WHIT_Q2_0:
+        rounding_reference(s, 64, 1.0f, 1);
+        break;
+    default:
+        break;
+    }
+}
+
 #endif

@@ -225,31 +225,16 @@ static void reference(const wh_block_batch *b, lanes *s)
     const vf mean_square = v_load(b->mean_square);
     switch (b->block) {
     case WHIT_Q4_0:
-        if (importance)
-            symmetric_reference(s, 8.0f, mean_square);
-        else
-            extreme_reference(s, 32, 8.0f);
+        signed_reference(s, 8.0f, importance, mean_square);
         break;
     case WHIT_Q5_0:
-        if (importance)
-            symmetric_reference(s, 16.0f, mean_square);
-        else
-            extreme_reference(s, 32, 16.0f);
+        signed_reference(s, 16.0f, importance, mean_square);
         break;
     case WHIT_Q4_1:
-        if (importance)
-            affine_reference(s, 15.0f, mean_square);
-        else
-            range_reference(s, 32, 15.0f);
+        shifted_reference(s, 15.0f, importance, mean_square);
         break;
     case WHIT_Q5_1:
-        if (importance)
-            affine_reference(s, 31.0f, mean_square);
-        else
-            range_reference(s, 32, 31.0f);
-        break;
-    case WHIT_Q8_0:
-        rounding_reference(s, 32, 127.0f, 128);
+        shifted_reference(s, 31.0f, importance, mean_square);
         break;
     case WHIT_Q2_K:
         affine_k_reference(b->type, s, 15.0f, q2_k_tries, importance);
@@ -272,21 +257,14 @@ static void reference(const wh_block_batch *b, lanes *s)
     case WHIT_IQ4_XS:
         iq4_reference(s, 8, importance);
         break;
+    case WHIT_Q8_0:
     case WHIT_TQ1_0:
     case WHIT_TQ2_0:
-        rounding_reference(s, WH_BLOCK_WEIGHTS, 1.0f, 1);
-        break;
     case WHIT_BLOCK_MXFP4:
-        mxfp4_reference(s, 32);
-        break;
     case WHIT_BLOCK_NVFP4:
-        nvfp4_reference(s, 64);
-        break;
     case WHIT_Q1_0:
-        sign_reference(s, 128);
-        break;
     case WHIT_Q2_0:
-        rounding_reference(s, 64, 1.0f, 1);
+        plain_reference(b, s);
         break;
     case WHIT_BLOCK_NONE:
     case WHIT_BLOCK_COUNT:
