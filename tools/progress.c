@@ -8,20 +8,23 @@
 
 #include "cli.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 20, LINE_CELLS = 79, NAME_CELLS = 36 };
 
-/* The one piece of global state: a signal handler has no other way to say anything. */
-static volatile sig_atomic_t interrupted;
+/* The one piece of global state: a signal handler has no other way to say anything. Threads of the
+ * job read it, so it is atomic; a handler may store only where that takes no lock. */
+static atomic_int interrupted;
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler stores an atomic int");
 
 static const int stop_signals[CLI_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 
 static void on_signal(int number)
 {
     (void)number;
-    interrupted = 1;
+    atomic_store_explicit(&interrupted, 1, memory_order_relaxed);
 }
 
 /* ---- styles ---------------------------------------------------------------------------------- */
@@ -99,7 +102,7 @@ static int step(void *user, const whit_progress *p)
 {
     cli_progress *progress = user;
     int last = p->done >= p->total && progress->style != CLI_PROGRESS_AUTO;
-    if (interrupted) return 1;
+    if (atomic_load_explicit(&interrupted, memory_order_relaxed)) return 1;
     if (p->seconds < progress->next && !last) return 0;
     switch (progress->style) {
     case CLI_PROGRESS_AUTO:
