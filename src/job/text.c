@@ -344,8 +344,11 @@ static void put_meta(page *p, const char *key, const char *value)
 
 static void put_metadata(page *p, const whit_file *file)
 {
+    int headed = 0;
     for (size_t k = 0; k < whit_file_shards(file); k++) {
         size_t typed = whit_file_kv_count(file, k); /* the strings are among them */
+        size_t strings = typed ? 0 : whit_file_meta_count(file, k);
+        if (typed + strings > 0 && !headed++) wh_buf_puts(&p->text, "metadata\n");
         for (size_t i = 0; i < typed; i++) {
             const whit_kv *kv = whit_file_kv(file, k, i);
             wh_buf value = { 0 };
@@ -353,7 +356,7 @@ static void put_metadata(page *p, const whit_file *file)
             put_meta(p, kv->key, value.data ? value.data : "");
             wh_buf_free(&value);
         }
-        for (size_t i = 0; !typed && i < whit_file_meta_count(file, k); i++)
+        for (size_t i = 0; i < strings; i++)
             put_meta(p, whit_file_meta_key(file, k, i), whit_file_meta_value(file, k, i));
     }
 }
@@ -422,7 +425,6 @@ void whit_source_write_text(const whit_source *source, const whit_check *check,
                 whit_source_count(source), spaced(weights, b), spaced(bytes, c),
                 per_weight(bytes, weights));
     put_kinds(&p, source);
-    wh_buf_puts(&p.text, "metadata\n");
     put_metadata(&p, file);
     if (flags & WHIT_TEXT_TENSORS) put_tensors(&p, source);
     if (stats) put_stats(&p, stats);

@@ -32,6 +32,7 @@ rm -r out
 # Each type, each command; the size must be exact.
 run 0 inspect w.weight.bin --shape 64,64 --dtype f16 --tensors
 out_line 'format raw, 1 file, 8 192 bytes' 'w.weight F16 64x64 keep 16.000 8192'
+check 'metadata is announced where there is none' test -z "$(grep metadata "$out")"
 run 0 inspect w.weight.bin --shape 4,16,64 --dtype bf16 --tensors
 out_line 'w.weight BF16 4x16x64 keep 16.000 8192'
 run 0 inspect w.weight.bin --shape 2048 --tensors

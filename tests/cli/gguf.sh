@@ -5,7 +5,7 @@
 gguf=$tests/data/malformed/gguf
 
 run 0 inspect "$gguf/ok-all-kv-types.gguf"
-out_line 'format GGUF v3, 1 file, 800 bytes' ' general.architecture = test' ' t.u8 = 255' \
+out_line 'format GGUF v3, 1 file, 800 bytes' 'metadata' ' general.architecture = test' ' t.u8 = 255' \
     ' t.i8 = -128' ' t.u16 = 65535' ' t.i16 = -32768' ' t.i32 = -1' ' t.f32 = 1.5' ' t.bool = true' \
     ' t.u64 = 18446744073709551615' ' t.i64 = -9223372036854775808' ' t.f64 = 1e+300' \
     ' test.block_count = 1' ' t.arr.u8 = [3 u8]' ' t.arr.empty = [0 f32]' ' t.arr.str = [3 string]'
