@@ -13,6 +13,7 @@
 #include <whit/file.h>
 #include "base/error.h"
 #include "base/lines.h"
+#include "model/text_index.h"
 
 #define WH_VOCAB_MOST ((uint32_t)1 << 26) /* ids lie below: no vocabulary is near it */
 
@@ -32,8 +33,8 @@ typedef enum wh_token_type {
 } wh_token_type;
 
 typedef struct wh_token {
-    const char *text; /* any octets, NUL-terminated besides; NULL: no token has this id (a writer
-                         of GGUF puts [PAD<id>] there); else unique in the vocabulary          */
+    const char *text; /* UTF-8 without NUL, terminated; NULL: no token has this id (a writer of
+                         GGUF puts [PAD<id>] there); unique in the vocabulary unless it is ""  */
     uint32_t len;
     float score;        /* of SPM; 0 in byte-level vocabularies, -10000 in holes of SPM           */
     wh_token_type type; /* UNUSED in holes                                                        */
@@ -73,12 +74,12 @@ typedef enum wh_pre {
 } wh_pre;
 
 /* Where an SPM vocabulary puts a space before the text. */
-typedef enum wh_prefix {
+typedef enum wh_space_before {
     WH_PREFIX_NEVER,
     WH_PREFIX_FIRST,  /* the segment at the start of the input, unless it has one       */
     WH_PREFIX_ALWAYS, /* each segment between added tokens, unless it has one           */
     WH_PREFIX_PREPEND /* each segment, whatever it begins with                          */
-} wh_prefix;
+} wh_space_before;
 
 /* A token that is found in the text before anything else. */
 typedef struct wh_added {
@@ -99,13 +100,14 @@ typedef struct wh_vocab {
 
     const char *pre; /* tokenizer.ggml.pre: "default" (SPM), "gpt-2", "llama-bpe", "qwen2", ..  */
     wh_pre split;
-    wh_prefix prefix;
+    wh_space_before prefix;
     unsigned char nfc;           /* text is normalised to NFC first                             */
     unsigned char prefix_space;  /* byte-level: a space goes before text that starts without    */
     unsigned char ignore_merges; /* byte-level: a word that is a token is that token            */
     unsigned char byte_fallback; /* SPM: what has no token becomes <0xHH>                       */
     unsigned char fuse_unk;      /* neighbours without a token become one unk                   */
     unsigned char plain_spaces;  /* llama2.c: U+2581 in a text is no space                      */
+    unsigned char strip_space;   /* decoding drops a space at the start                         */
 
     int64_t special[WH_SPECIAL_COUNT]; /* ids; -1: none */
     uint32_t *before, *after;          /* ids around a text, as the post-processor adds them */
@@ -116,6 +118,9 @@ typedef struct wh_vocab {
     const char *chat_template; /* NUL-terminated UTF-8; NULL: none */
 
     wh_lines notes; /* what is worth a word: things left out */
+
+    wh_text_index index; /* of the texts that are not empty; wh_vocab_find */
+    size_t token_cap, merge_cap, added_cap;
     struct wh_vocab_block *texts;
 } wh_vocab;
 
@@ -148,6 +153,9 @@ whit_status wh_vocab_read_llama2c(wh_vocab **out, const char *path, uint32_t cou
                                   whit_error *err);
 
 void wh_vocab_free(wh_vocab *vocab); /* NULL is fine */
+
+/* The id of the token with that text, or -1. */
+int64_t wh_vocab_find(const wh_vocab *vocab, const char *text, size_t len);
 
 /* The GGUF key of a special id: "tokenizer.ggml.bos_token_id". */
 const char *wh_special_key(wh_special which);
