@@ -36,6 +36,7 @@ whit_status wh_vocab_begin(wh_vocab_maker *m, const char *path, whit_error *err)
     memset(m, 0, sizeof *m);
     wh_io_label(m->label, path);
     m->limit = FREE_IDS;
+    for (int i = 0; i < WH_SPECIAL_COUNT; i++) m->own[i] = -1;
     m->v = wh_calloc(1, sizeof *m->v);
     if (!m->v) return wh_vocab_no_memory(m, err);
     for (int i = 0; i < WH_SPECIAL_COUNT; i++) m->v->special[i] = -1;
@@ -125,7 +126,7 @@ const char *wh_vocab_text(wh_vocab *v, const char *text, size_t len)
     return copy;
 }
 
-static int is_text(const char *text, size_t len)
+int wh_vocab_is_text(const char *text, size_t len)
 {
     for (size_t i = 0, n; i < len; i += n) {
         n = text[i] ? wh_utf8_sequence((const unsigned char *)text + i, len - i) : 0;
@@ -153,7 +154,7 @@ whit_status wh_vocab_put(wh_vocab_maker *m, uint64_t id, const char *text, size_
     wh_vocab *v = m->v;
     char name[WH_SHORT];
     if (len > WH_VOCAB_MAX_TEXT) return wh_vocab_bad(m, text, "a token of more than 64 KiB", err);
-    if (!is_text(text, len))
+    if (!wh_vocab_is_text(text, len))
         return wh_fail(err, WHIT_ERR_FORMAT, "%s: token %" PRIu64 " is not UTF-8, or holds NUL",
                        m->label, id);
     if (id >= m->limit)
@@ -176,6 +177,14 @@ int64_t wh_vocab_find(const wh_vocab *vocab, const char *text, size_t len)
 {
     uint32_t id = wh_text_index_find(&vocab->index, text, len);
     return id == WH_TEXT_NONE ? -1 : (int64_t)id;
+}
+
+int wh_vocab_octet(const wh_token *t)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (t->len != 6 || memcmp(t->text, "<0x", 3) != 0 || t->text[5] != '>') return -1;
+    const char *high = strchr(digits, t->text[3]), *low = strchr(digits, t->text[4]);
+    return high && low ? (int)((high - digits) * 16 + (low - digits)) : -1;
 }
 
 /* ---- merges ---------------------------------------------------------------------------------- */
@@ -244,15 +253,21 @@ whit_status wh_vocab_put_added(wh_vocab_maker *m, const wh_added *added, whit_er
 
 whit_status wh_vocab_add_typed(wh_vocab_maker *m, whit_error *err)
 {
+    const wh_vocab *v = m->v;
     whit_status st = WHIT_OK;
-    for (uint32_t i = 0; i < m->v->count && st == WHIT_OK; i++) {
-        const wh_token *t = &m->v->token[i];
+    unsigned char *there = wh_calloc(v->count, 1);
+    if (!there) return wh_vocab_no_memory(m, err);
+    for (size_t i = 0; i < v->addeds; i++) there[v->added[i].id] = 1;
+    for (uint32_t i = 0; i < v->count && st == WHIT_OK; i++) {
+        const wh_token *t = &v->token[i];
         wh_added a = { .id = i, .text = t->text, .len = t->len };
         a.special = t->type != WH_TOKEN_USER;
-        if (t->text && (t->type == WH_TOKEN_CONTROL || t->type == WH_TOKEN_USER ||
-                        t->type == WH_TOKEN_UNKNOWN))
+        if (t->text && !there[i] &&
+            (t->type == WH_TOKEN_CONTROL || t->type == WH_TOKEN_USER ||
+             t->type == WH_TOKEN_UNKNOWN))
             st = wh_vocab_put_added(m, &a, err);
     }
+    free(there);
     return st;
 }
 
@@ -262,10 +277,10 @@ whit_status wh_vocab_add_typed(wh_vocab_maker *m, whit_error *err)
 
 static const struct {
     const char *name, *key;
-    const char *known[2]; /* how the token is written in vocabularies that have it */
+    const char *known[3]; /* how the token is written, where nothing says which it is */
 } specials[WH_SPECIAL_COUNT] = {
-    [WH_SPECIAL_BOS] = { "bos", KEY("bos") },
-    [WH_SPECIAL_EOS] = { "eos", KEY("eos") },
+    [WH_SPECIAL_BOS] = { "bos", KEY("bos"), { "<s>", "<|begin_of_text|>" } },
+    [WH_SPECIAL_EOS] = { "eos", KEY("eos"), { "</s>", "<|end_of_text|>", "<|endoftext|>" } },
     [WH_SPECIAL_UNK] = { "unk", KEY("unknown") },
     [WH_SPECIAL_SEP] = { "sep", KEY("seperator") }, /* spelt so in the format */
     [WH_SPECIAL_PAD] = { "pad", KEY("padding") },
@@ -290,10 +305,13 @@ const char *wh_special_name(wh_special which)
     return specials[which].name;
 }
 
-void wh_vocab_name_specials(wh_vocab *v)
+void wh_vocab_name_specials(wh_vocab_maker *m)
 {
+    wh_vocab *v = m->v;
     for (int i = 0; i < WH_SPECIAL_COUNT; i++)
-        for (int k = 0; k < 2 && specials[i].known[k] && v->special[i] < 0; k++)
+        if (v->special[i] < 0) v->special[i] = m->own[i];
+    for (int i = 0; i < WH_SPECIAL_COUNT; i++)
+        for (int k = 0; k < 3 && specials[i].known[k] && v->special[i] < 0; k++)
             v->special[i] = wh_vocab_find(v, specials[i].known[k], strlen(specials[i].known[k]));
 }
 
@@ -311,12 +329,11 @@ static whit_status put_alone(const wh_vocab_maker *m, wh_special which, uint32_t
     return WHIT_OK;
 }
 
-whit_status wh_vocab_add_around(wh_vocab_maker *m, int bos, whit_error *err)
+whit_status wh_vocab_add_around(wh_vocab_maker *m, whit_error *err)
 {
     wh_vocab *v = m->v;
     whit_status st = WHIT_OK;
-    if (v->add_bos < 0 ? bos : v->add_bos)
-        st = put_alone(m, WH_SPECIAL_BOS, &v->before, &v->befores, err);
+    if (v->add_bos > 0) st = put_alone(m, WH_SPECIAL_BOS, &v->before, &v->befores, err);
     if (st == WHIT_OK && v->add_eos > 0)
         st = put_alone(m, WH_SPECIAL_EOS, &v->after, &v->afters, err);
     return st;

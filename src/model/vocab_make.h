@@ -17,8 +17,10 @@
 /* What a reader holds while it reads. */
 typedef struct wh_vocab_maker {
     wh_vocab *v;
-    char label[WH_SHORT]; /* of the file, for messages */
-    uint32_t limit;       /* ids lie below: the file is too short for more */
+    char label[WH_SHORT];          /* of the file, for messages */
+    uint32_t limit;                /* ids lie below: the file is too short for more */
+    int64_t own[WH_SPECIAL_COUNT]; /* special ids that the vocabulary's own file says; the files
+                                      beside it go first. -1: none                            */
     wh_buf scratch;
 } wh_vocab_maker;
 
@@ -55,14 +57,27 @@ void wh_vocab_score_by_merges(wh_vocab *v);
 
 /* A token to be found in the text before anything else; added->text is copied. */
 whit_status wh_vocab_put_added(wh_vocab_maker *m, const wh_added *added, whit_error *err);
-/* The same for each control, user-defined and unknown token. */
+/* The same for each control, user-defined and unknown token that is none yet. */
 whit_status wh_vocab_add_typed(wh_vocab_maker *m, whit_error *err);
 
-/* Set the special ids that have well-known names (<|eot_id|>, ..) and no number yet. */
-void wh_vocab_name_specials(wh_vocab *v);
-/* BOS and EOS around a text as add_bos and add_eos say; bos: what -1 of add_bos means. Errors:
- * WHIT_ERR_FORMAT (they are to be added, but nothing says which they are), WHIT_ERR_NOMEM. */
-whit_status wh_vocab_add_around(wh_vocab_maker *m, int bos, whit_error *err);
+/* Set the special ids that have no number yet: m->own, then well-known names (<|eot_id|>, ..). */
+void wh_vocab_name_specials(wh_vocab_maker *m);
+/* BOS and EOS around a text where add_bos and add_eos are 1. Errors: WHIT_ERR_FORMAT (nothing says
+ * which tokens they are), WHIT_ERR_NOMEM. */
+whit_status wh_vocab_add_around(wh_vocab_maker *m, whit_error *err);
+
+/* 1 for UTF-8 without NUL. */
+int wh_vocab_is_text(const char *text, size_t len);
+/* The octet that a token <0x00> .. <0xFF> stands for, or -1. */
+int wh_vocab_octet(const wh_token *t);
+
+/* ---- the files of a folder, into a vocabulary that has begun ----------------------------------
+ */
+
+#define WH_VOCAB_MAX_FILE ((uint64_t)256 << 20)
+
+whit_status wh_vocab_load_json(wh_vocab_maker *m, const char *path, whit_error *err);
+whit_status wh_vocab_load_sentencepiece(wh_vocab_maker *m, const char *path, whit_error *err);
 
 /* ---- vocab_pre.c: the ways to split text that are known -------------------------------------- */
 
