@@ -1,0 +1,74 @@
+/* tests/torture_config.c - every allocation and every call to the system fails in turn while a
+ * configuration is read, from a folder and from a GGUF file, and written as metadata.
+ *
+ * Each attempt succeeds or returns the status that the fault deserves. Leaks are found by a run
+ * under AddressSanitizer.
+ * SPDX-License-Identifier: MIT */
+#define _FILE_OFFSET_BITS 64
+#define _XOPEN_SOURCE 700
+#include "faults.h"
+
+#include "check.h"
+#include "model/gguf_keys.h"
+#include "model/vocab.h"
+#include "scratch.h"
+
+static whit_status write_keys(const wh_model_config *c, whit_error *err)
+{
+    static wh_token token[] = { { "a", 1, 0, WH_TOKEN_NORMAL },
+                                { "b", 1, 0, WH_TOKEN_NORMAL },
+                                { "ab", 2, 0, WH_TOKEN_NORMAL } };
+    static wh_merge merge[] = { { 0, 1, 2 } };
+    wh_vocab v = { .kind = WH_VOCAB_BPE, .token = token, .count = 3, .merge = merge, .merges = 1 };
+    wh_gguf_kvs k = { { 0 }, 0 };
+    v.pre = "gpt-2";
+    whit_status st = wh_gguf_put_model(&k, c, err);
+    if (st == WHIT_OK) st = wh_gguf_put_vocab(&k, c, &v, c->vocab, err);
+    wh_buf_free(&k.bytes);
+    return st;
+}
+
+static whit_status job(const char *path, int folder, whit_error *err)
+{
+    wh_model_config c;
+    whit_file *file = NULL;
+    whit_status st = folder ? WHIT_OK : whit_file_open(&file, path, err);
+    if (st == WHIT_OK)
+        st = folder ? wh_config_read_folder(&c, path, err) : wh_config_of_file(&c, file, err);
+    if (st == WHIT_OK && c.dim != 64) st = wh_fail(err, WHIT_ERR_ARG, "another model");
+    if (st == WHIT_OK) st = write_keys(&c, err);
+    whit_file_close(file);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    char path[SCRATCH_PATH];
+    int struck = 0;
+    if (argc < 2) return 1;
+    for (int folder = 0; folder < 2; folder++) {
+        snprintf(path, sizeof path, "%s/%s", argv[1],
+                 folder ? "stories260K" : "gguf/stories260K-q4_0.gguf");
+        for (kind k = MEMORY; k <= READ_END; k++)
+            for (int nth = 1;; nth++) {
+                whit_error err = { WHIT_OK, "" };
+                fault.kind = k;
+                fault.nth = nth;
+                atomic_store(&fault.seen, 0);
+                fault.armed = 1;
+                whit_status st = job(path, folder, &err);
+                fault.armed = 0;
+                if (atomic_load(&fault.seen) < nth) {
+                    CHECK(st == WHIT_OK, "%s", err.msg);
+                    break;
+                }
+                struck++;
+                CHECK(st == WHIT_OK ? kinds[k].status == WHIT_OK
+                                    : st == kinds[k].status && err.code == st && *err.msg,
+                      "%s, call %d of %s: %d: %s", kinds[k].name, nth, kinds[k].calls, (int)st,
+                      err.msg);
+            }
+    }
+    CHECK(struck > 50, "%d faults only", struck);
+    return check_result();
+}
