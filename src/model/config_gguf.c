@@ -61,7 +61,7 @@ static whit_status take_eos(wh_raw_config *r, const whit_file *file, whit_error 
     static const char *const keys[] = { "tokenizer.ggml.eos_token_id",
                                         "tokenizer.ggml.eot_token_id" };
     for (size_t i = 0; i < 2; i++) {
-        wh_raw_value v = { WH_RAW_ABSENT };
+        wh_raw_value v = { .kind = WH_RAW_ABSENT };
         take(&v, whit_file_kv_find(file, 0, keys[i]));
         if (v.kind == WH_RAW_ABSENT) continue;
         if (v.kind != WH_RAW_WHOLE || v.n > UINT32_MAX)
@@ -96,7 +96,7 @@ static int present(const whit_file *file, const char *name)
 whit_status wh_config_read_gguf(wh_model_config *c, const whit_file *file, whit_error *err)
 {
     wh_raw_config r = { .gguf = 1 };
-    wh_raw_value arch = { WH_RAW_ABSENT };
+    wh_raw_value arch = { .kind = WH_RAW_ABSENT };
     wh_io_label(r.label, whit_file_path(file));
     take(&arch, whit_file_kv_find(file, 0, "general.architecture"));
     if (arch.kind != WH_RAW_TEXT)
