@@ -382,6 +382,54 @@ static void test_run(void)
     whit_bench_free(NULL);
 }
 
+/* A row of blocks holds what the encoder writes with that search. */
+static void check_blocks(const whit_bench_row *r, whit_block type, whit_search search)
+{
+    enum { ROWS = 33, COLS = 512 };
+    static float w[ROWS * COLS];
+    static uint8_t out[ROWS * COLS * 2];
+    const whit_block_info *info = whit_block_describe(type);
+    wh_bench_fill(w, ROWS * COLS, 1);
+    CHECK(whit_block_encode(type, search, w, ROWS, COLS, NULL, out, NULL) == WHIT_OK, "%s",
+          info->lower);
+    CHECK(!strcmp(r->type, info->lower) && r->search &&
+              !strcmp(r->search, search == WHIT_SEARCH_BEST ? "best" : "reference"),
+          "%s %s where %s belongs", r->type, r->search ? r->search : "-", info->lower);
+    CHECK(r->checksum == wh_checksum(out, ROWS * COLS / info->weights * info->bytes),
+          "%s %s: other octets", r->type, r->search);
+    CHECK(r->clip == WHIT_CLIP_DEFAULT && r->mweights > 0 && r->us_min <= r->us_median, "%s %s",
+          r->type, r->search);
+}
+
+/* Every block type with both searches, on two threads. */
+static void test_block_rows(void)
+{
+    whit_bench_options o;
+    whit_error err = { WHIT_OK, "" };
+    whit_bench *b = NULL;
+    small_options(&o);
+    o.what = WHIT_BENCH_QUANTIZE;
+    o.types = NULL;
+    o.shapes = "33x512,5x96";
+    CHECK(whit_bench_run(&b, &o, &err) == WHIT_OK, "%s", err.msg);
+    if (!b) return;
+    size_t at = 0, small = 0;
+    while (whit_bench_at(b, at) && !whit_bench_at(b, at)->search) at++;
+    CHECK(at == 10, "%zu rows before the blocks", at);
+    for (int i = 1; i < WHIT_BLOCK_COUNT; i++) {
+        CHECK(at + 1 < whit_bench_count(b), "no rows of type %d", i);
+        if (at + 1 >= whit_bench_count(b)) break;
+        check_blocks(whit_bench_at(b, at++), (whit_block)i, WHIT_SEARCH_REFERENCE);
+        check_blocks(whit_bench_at(b, at++), (whit_block)i, WHIT_SEARCH_BEST);
+    }
+    for (; at < whit_bench_count(b); at++) small += whit_bench_at(b, at)->search != NULL;
+    CHECK(small == 14, "%zu rows of blocks of 32", small); /* seven types */
+    CHECK(whit_bench_warning(b, 0) && strstr(whit_bench_warning(b, 0), "5x96: left out") &&
+              strstr(whit_bench_warning(b, 0), "q4_k") && !strstr(whit_bench_warning(b, 0), "q4_0"),
+          "%s", whit_bench_warning(b, 0));
+    whit_bench_free(b);
+}
+
 static void refuse(const whit_bench_options *o, whit_status want, const char *text)
 {
     whit_error err = { WHIT_OK, "" };
@@ -417,6 +465,12 @@ static void test_refused(void)
     small_options(&o);
     o.what = WHIT_BENCH_QUANTIZE;
     refuse(&o, WHIT_ERR_ARG, "f32 is what the encoders read");
+    o.types = "q4_0,q4_k";
+    o.clip = WHIT_CLIP_MSE;
+    refuse(&o, WHIT_ERR_ARG, "q4_0: blocks are not clipped");
+    o.types = "q4_k";
+    o.clip = WHIT_CLIP_DEFAULT;
+    refuse(&o, WHIT_ERR_ARG, "no shape has rows of whole blocks");
     small_options(&o);
     o.job.progress = stop_later;
     calls_left = 12;
@@ -442,6 +496,7 @@ int main(void)
     test_copies();
     whit_context_close(context);
     test_run();
+    test_block_rows();
     test_refused();
     return check_result();
 }

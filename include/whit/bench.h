@@ -36,8 +36,9 @@ typedef enum whit_bench_acts {
 typedef struct whit_bench_options {
     size_t struct_size; /* whit_bench_options_init sets it                                   */
     whit_bench_what what;
-    const char *types;  /* schemes and f32, f16, bf16, with commas. NULL: matmul "f32,f16,
-                           int8-channel,int4-g128,int4-g32,nf4-g64", quantize a list of its own */
+    const char *types;  /* schemes and f32, f16, bf16, with commas; quantize also block types, each
+                           with both searches. NULL: matmul "f32,f16,int8-channel,int4-g128,
+                           int4-g32,nf4-g64", quantize a list of its own with every block type */
     const char *shapes; /* rows x columns: "4096x4096,11008x4096"; NULL: "4096x4096"          */
     const char *tokens; /* matmul: "1,8,512"; NULL: "1,512", of a model "1"                  */
     const whit_source *model; /* matmul: its matrices instead of types and shapes; or NULL   */
@@ -59,6 +60,7 @@ typedef struct whit_bench_row {
     char type[WHIT_SCHEME_TEXT]; /* canonical                                               */
     whit_acts acts;
     whit_clip clip;
+    const char *search; /* of blocks: "reference" or "best"; else NULL                      */
     double percentile;
     uint64_t rows, cols, tokens;
     uint64_t count; /* of a model: matrices of this type and shape; else 1                 */

@@ -75,6 +75,7 @@ static void put_encoding(wh_buf *b, const whit_bench_row *r)
     static const char *const clips[] = { NULL, "minmax", "mse", "percentile" };
     put_text(b, "type", r->type);
     put_text(b, "clip", clips[r->clip]);
+    put_text(b, "search", r->search);
     put_ratio(b, "percentile", r->percentile);
     put_u64(b, "rows", r->rows);
     put_u64(b, "cols", r->cols);

@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "pack/block_encode.h"
 #include "quant/encode.h"
 #include "tensor/cvt.h"
 
@@ -33,7 +34,7 @@ static const struct {
     { "amx", WH_ISA_AMX },
 #endif
 };
-enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 2 };
+enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 3 };
 
 /* What an operation does, as far as levels differ in it. */
 enum { FLOATS = 1, PRODUCTS = 2, CODES = 4 };
@@ -87,6 +88,14 @@ static void encoders(operation *op)
     for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
 }
 
+static void block_encoders(operation *op)
+{
+    size_t n;
+    const wh_block_ops *const *v = wh_block_variants(&n);
+    *op = (operation){ .name = "encode_block", .work = CODES };
+    for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
+}
+
 static void conversions(operation *op)
 {
     size_t n;
@@ -132,6 +141,10 @@ static void fill(whit_bench_entry *e, const operation *op, uint32_t allowed)
     }
 }
 
+/* The operations that are not in the table of the kernels. */
+static void (*const others[OPERATIONS - WH_OPS])(operation *) = { encoders, block_encoders,
+                                                                  conversions };
+
 whit_status whit_bench_list(whit_bench_entry **entries, size_t *count, whit_error *err)
 {
     uint32_t allowed;
@@ -145,10 +158,8 @@ whit_status whit_bench_list(whit_bench_entry **entries, size_t *count, whit_erro
         operation op;
         if (i < WH_OPS)
             kernel_operation(&op, i);
-        else if (i == WH_OPS)
-            encoders(&op);
         else
-            conversions(&op);
+            others[i - WH_OPS](&op);
         fill(e + i * LEVELS, &op, allowed);
     }
     *entries = e;

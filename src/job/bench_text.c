@@ -126,13 +126,13 @@ static void put_encoders(wh_buf *b, const whit_bench *bench, int color)
         const whit_bench_row *r = &bench->row[i];
         if (i == 0 || !same_group(r, r - 1))
             wh_buf_putf(b,
-                        "\n%" PRIu64 "x%" PRIu64 " from f32\n%s%-16s %-10s     us min     median  "
+                        "\n%" PRIu64 "x%" PRIu64 " from f32\n%s%-16s %-11s     us min     median  "
                         "Mweights/s core   GB/s  of read  level%s\n",
-                        r->rows, r->cols, color ? "\x1b[1m" : "", "type", "clip",
+                        r->rows, r->cols, color ? "\x1b[1m" : "", "type", "clip/search",
                         color ? "\x1b[0m" : "");
-        wh_buf_putf(b, "%-16s %-10s %10.0f %10.0f %16.1f %6.2f %6.1f %%  %s\n", r->type,
-                    clips[r->clip], r->us_min, r->us_median, r->mweights, r->gbps, r->pct_bw,
-                    r->isa);
+        wh_buf_putf(b, "%-16s %-11s %10.0f %10.0f %16.1f %6.2f %6.1f %%  %s\n", r->type,
+                    r->search ? r->search : clips[r->clip], r->us_min, r->us_median, r->mweights,
+                    r->gbps, r->pct_bw, r->isa);
     }
 }
 

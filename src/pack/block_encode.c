@@ -27,7 +27,7 @@ const wh_block_ops *const *wh_block_variants(size_t *count)
     return variants;
 }
 
-static const wh_block_ops *select_ops(void)
+const wh_block_ops *wh_block_select(void)
 {
     const wh_block_ops *best = variants[0];
     uint32_t allowed;
@@ -118,7 +118,7 @@ static whit_status take(rows *r, wh_block_batch *b, size_t l, whit_error *err)
 
 static whit_status encode_rows(wh_block_batch *b, rows *r, whit_error *err)
 {
-    const wh_block_ops *ops = select_ops();
+    const wh_block_ops *ops = wh_block_select();
     const uint8_t *first = r->out;
     const size_t bytes = b->type->info.bytes, in_row = r->cols / b->type->info.weights;
     while (r->row < r->rows) {

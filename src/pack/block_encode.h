@@ -39,5 +39,7 @@ extern const wh_block_ops wh_block_neon;
 
 /* All variants of this build, slowest first, [0] the scalar one. */
 const wh_block_ops *const *wh_block_variants(size_t *count);
+/* The fastest that this CPU and WHIT_ISA allow. */
+const wh_block_ops *wh_block_select(void);
 
 #endif

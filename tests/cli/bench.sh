@@ -36,14 +36,19 @@ check 'not one line of JSON' test "$(wc -l <"$out")" -eq 1
 cp "$out" a.json
 run 0 bench --shape 64x96 --tokens 1,17 --json=b.json --seconds 0.001 --max-memory 64MiB -T1
 out_has '64x96, 1 token, cold'
-run 0 bench quantize --shape 64x96 --json=q.json $quick
-out_has 'Mweights/s' 'int4-g128        mse' 'bf16 '
+run 0 bench quantize --shape 8x256 --json=q.json $quick
+out_has 'Mweights/s' 'int4-g128        mse' 'bf16 ' 'q4_0             reference' \
+    'q4_0             best' 'q2_k             reference' 'tq1_0            best'
+run 0 bench quantize --shape 8x256,8x96 --type q4_k,Q8_0 $quick
+check 'not two rows of q4_k' test "$(grep -c '^q4_k ' "$out")" -eq 2
+check 'not four rows of q8_0' test "$(grep -c '^q8_0 ' "$out")" -eq 4
+err_has '8x96: left out, since rows are no whole blocks: q4_k'
 run 0 bench memory --json=m.json --max-memory 40MiB -T2
 out_has '2 MiB pages' '16 KiB'
 run 0 bench --model "$model" --tokens 1,17 --json=f.json $quick
 out_has '10 172x64' 'left out' 'model.norm.weight: fewer than two dimensions' '17 tokens:'
 run 0 bench --list --json=l.json
-out_has 'operation ' 'gemm_q4_q8 ' 'encode '
+out_has 'operation ' 'gemm_q4_q8 ' 'encode ' 'encode_block '
 }
 [ -z "$python" ] || check 'JSON' "$python" - <<'P'
 import json
@@ -77,6 +82,9 @@ assert all(r["over_f32"] > 0 and r["over_f16"] > 0 for r in a["results"])
 for r in q["results"]:
     assert r["op"] == "quantize" and r["mweights_per_core"] > 0 and r["us_min"] > 0, r
 assert [r["clip"] for r in q["results"]].count("mse") == 2
+blocks = [(r["type"], r["search"]) for r in q["results"] if r["search"]]
+assert len(blocks) == len(set(blocks)) == 36, blocks
+assert all(r["clip"] is None for r in q["results"] if r["search"])
 pages = [r["pages"] for r in m["results"]]
 assert pages == sorted(pages) and set(pages) == {"2m", "4k"} and len(pages) % 2 == 0
 assert all(r["gbps"] > 0 and r["latency_ns"] > 0 for r in m["results"])
@@ -131,6 +139,8 @@ done
 refused 2 '--type has no meaning with --model' bench --model x --type f16
 refused 2 '--cold has no meaning with --list' bench --list --cold
 refused 2 'f32 is what the encoders read' bench quantize --type f32
+refused 2 'q4_k: blocks are not clipped' bench quantize --type q4_k --clip mse
+refused 2 'no shape has rows of whole blocks' bench quantize --type q4_k --shape 64x96
 refused 1 'try: --max-memory' bench --max-memory 1MiB
 refused 1 'no-such-model' bench --model no-such-model
 refused 2 'b.json: exists; try: --force' bench --list --json=b.json
