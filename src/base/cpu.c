@@ -11,6 +11,7 @@
 #define _GNU_SOURCE /* syscall */
 #include "base/cpu.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -115,7 +116,7 @@ static uint32_t wide_features(uint32_t ebx, uint32_t ecx, uint32_t edx, uint64_t
     return mask;
 }
 
-uint32_t wh_cpu_features(void)
+static uint32_t ask_features(void)
 {
     uint32_t eax, ebx, ecx, edx;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return 0;
@@ -135,7 +136,7 @@ uint32_t wh_cpu_features(void)
 #elif defined(__aarch64__)
 
 /* Systems other than Linux have no common way to ask: NEON is all that is certain. */
-uint32_t wh_cpu_features(void)
+static uint32_t ask_features(void)
 {
     uint32_t mask = WH_ISA_NEON;
 #ifdef CPU_LINUX
@@ -148,9 +149,25 @@ uint32_t wh_cpu_features(void)
 
 #else
 
-uint32_t wh_cpu_features(void)
+static uint32_t ask_features(void)
 {
     return 0;
 }
 
 #endif
+
+/* CPUID leaves the guest of a hypervisor, which takes longer than a small call works. The answer
+ * does not change, so whoever comes first stores it: two at once store the same. The only state
+ * that the library has; a test knows it by this name. */
+static _Atomic uint32_t known_features;
+
+uint32_t wh_cpu_features(void)
+{
+    const uint32_t asked = UINT32_C(1) << 31; /* no level's bit */
+    uint32_t mask = atomic_load_explicit(&known_features, memory_order_relaxed);
+    if (!(mask & asked)) {
+        mask = ask_features() | asked;
+        atomic_store_explicit(&known_features, mask, memory_order_relaxed);
+    }
+    return mask & ~asked;
+}
