@@ -13,6 +13,7 @@
 #include "base/cpu.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/page.h"
 #include "pack/block_encode.h"
 #include "quant/encode.h"
 #include "tensor/cvt.h"
@@ -200,14 +201,14 @@ void whit_bench_list_text(const whit_bench_entry *entries, size_t count, int fla
     static const char *const shown[] = { "serves", "yes", "barred", "-" };
     wh_buf b = { 0 };
     const int color = flags & WHIT_TEXT_COLOR;
-    wh_buf_putf(&b, "%s%-12s", color ? "\x1b[1m" : "", "operation");
+    wh_buf_putf(&b, "%s%-12s", color ? WH_BOLD : "", "operation");
     for (size_t k = 0; k < LEVELS; k++) wh_buf_putf(&b, " %-10s", levels[k].name);
-    wh_buf_puts(&b, color ? "\x1b[0m\n" : "\n");
+    wh_buf_puts(&b, color ? WH_PLAIN "\n" : "\n");
     for (size_t i = 0; i < count; i++) {
         const int bold = color && entries[i].state == WHIT_BENCH_SERVES;
         if (i % LEVELS == 0) wh_buf_putf(&b, "%-12s", entries[i].op);
-        wh_buf_putf(&b, " %s%-10s%s", bold ? "\x1b[1m" : "", shown[entries[i].state],
-                    bold ? "\x1b[0m" : "");
+        wh_buf_putf(&b, " %s%-10s%s", bold ? WH_BOLD : "", shown[entries[i].state],
+                    bold ? WH_PLAIN : "");
         if (i % LEVELS == LEVELS - 1) wh_buf_puts(&b, "\n");
     }
     wh_buf_puts(&b,

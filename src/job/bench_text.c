@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "job/bench.h"
+#include "job/page.h"
 
 static void put_size(wh_buf *b, uint64_t bytes)
 {
@@ -69,8 +70,8 @@ static void put_products(wh_buf *b, const whit_bench *bench, int color)
                         "\n%" PRIu64 "x%" PRIu64 ", %" PRIu64 " token%s, %s\n%s%-16s " SHARES
                         " over f32     f16  level%s\n",
                         r->rows, r->cols, r->tokens, r->tokens == 1 ? "" : "s",
-                        r->cold ? "cold" : "warm", color ? "\x1b[1m" : "", "type",
-                        color ? "\x1b[0m" : "");
+                        r->cold ? "cold" : "warm", color ? WH_BOLD : "", "type",
+                        color ? WH_PLAIN : "");
         wh_buf_putf(b, "%-16s", r->type);
         put_shares(b, r);
         put_times(b, r->over_f32);
@@ -105,7 +106,7 @@ static void put_model(wh_buf *b, const whit_bench *bench, int color)
         if (i == 0 || r->tokens != r[-1].tokens)
             wh_buf_putf(b, "\n%" PRIu64 " token%s, %s\n%s%5s %-14s %-16s " SHARES " level%s\n",
                         r->tokens, r->tokens == 1 ? "" : "s", r->cold ? "cold" : "warm",
-                        color ? "\x1b[1m" : "", "count", "shape", "type", color ? "\x1b[0m" : "");
+                        color ? WH_BOLD : "", "count", "shape", "type", color ? WH_PLAIN : "");
         snprintf(shape, sizeof shape, "%" PRIu64 "x%" PRIu64, r->rows, r->cols);
         wh_buf_putf(b, "%5" PRIu64 " %-14s %-16s", r->count, shape, r->type);
         put_shares(b, r);
@@ -128,8 +129,8 @@ static void put_encoders(wh_buf *b, const whit_bench *bench, int color)
             wh_buf_putf(b,
                         "\n%" PRIu64 "x%" PRIu64 " from f32\n%s%-16s %-11s     us min     median  "
                         "Mweights/s core   GB/s  of read  level%s\n",
-                        r->rows, r->cols, color ? "\x1b[1m" : "", "type", "clip/search",
-                        color ? "\x1b[0m" : "");
+                        r->rows, r->cols, color ? WH_BOLD : "", "type", "clip/search",
+                        color ? WH_PLAIN : "");
         wh_buf_putf(b, "%-16s %-11s %10.0f %10.0f %16.1f %6.2f %6.1f %%  %s\n", r->type,
                     r->search ? r->search : clips[r->clip], r->us_min, r->us_median, r->mweights,
                     r->gbps, r->pct_bw, r->isa);
@@ -143,7 +144,7 @@ static void put_ladder(wh_buf *b, const whit_bench *bench, int color)
     wh_buf_putf(b,
                 "\n%s             2 MiB pages                4 KiB pages\n"
                 "    size    GB/s  1 thread      ns      GB/s  1 thread      ns  gained GB/s%s\n",
-                color ? "\x1b[1m" : "", color ? "\x1b[0m" : "");
+                color ? WH_BOLD : "", color ? WH_PLAIN : "");
     for (size_t i = 0; i < n; i++) {
         const whit_bench_row *h = &bench->row[i], *s = &bench->row[n + i];
         put_size(b, h->bytes);

@@ -10,10 +10,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/page.h"
 #include "job/plan.h"
-
-#define BOLD "\x1b[1m"
-#define PLAIN "\x1b[0m"
 
 typedef struct votes {
     wh_vote *vote;
@@ -75,7 +73,7 @@ static void put_vote(wh_buf *b, const whit_plan *plan, const wh_vote *v, int dec
 {
     char scheme[WHIT_SCHEME_TEXT];
     int bold = decides && (flags & WHIT_TEXT_COLOR);
-    wh_buf_putf(b, "%s%-10s %-16s", bold ? BOLD : "", voter_name(v->by),
+    wh_buf_putf(b, "%s%-10s %-16s", bold ? WH_BOLD : "", voter_name(v->by),
                 whit_scheme_print(&v->scheme, scheme));
     if (v->by == WH_VOTE_EXCEPTION) wh_buf_putf(b, " (%s)", v->reason);
     if (v->rule) {
@@ -84,7 +82,7 @@ static void put_vote(wh_buf *b, const whit_plan *plan, const wh_vote *v, int dec
         if (v->rule->line)
             wh_buf_putf(b, ", %s:%zu", wh_rules_lines(plan->rules)->name, v->rule->line);
     }
-    wh_buf_putf(b, "%s%s\n", decides ? "  <- decides" : "", bold ? PLAIN : "");
+    wh_buf_putf(b, "%s%s\n", decides ? "  <- decides" : "", bold ? WH_PLAIN : "");
 }
 
 void whit_plan_explain_text(const whit_plan *plan, size_t index, int flags, FILE *out)

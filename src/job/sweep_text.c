@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "job/page.h"
 #include "job/sweep.h"
 
 /* ---- table ---- */
@@ -35,16 +36,16 @@ void whit_sweep_write_text(const whit_sweep *sweep, int flags, FILE *out)
                     "parts     %" PRIu64 " tensor%s with rows of more than %" PRIu64
                     " columns: measured in parts, so channel is a little too good\n",
                     t->in_parts, t->in_parts == 1 ? " is" : "s are", WH_TILE_ELEMENTS);
-    wh_buf_putf(&b, "\n%s  %-18s     bits  SQNR dB           bytes%s\n", color ? "\x1b[1m" : "",
-                "scheme", color ? "\x1b[0m" : "");
+    wh_buf_putf(&b, "\n%s  %-18s     bits  SQNR dB           bytes%s\n", color ? WH_BOLD : "",
+                "scheme", color ? WH_PLAIN : "");
     for (size_t i = 0; i < WH_SWEEP_ROWS; i++) {
         const whit_sweep_row *r = &sweep->row[i];
         char text[WHIT_SCHEME_TEXT];
         int bold = color && r->pareto;
-        wh_buf_putf(&b, "%s%c %-18s ", bold ? "\x1b[1m" : "", r->pareto ? '*' : ' ',
+        wh_buf_putf(&b, "%s%c %-18s ", bold ? WH_BOLD : "", r->pareto ? '*' : ' ',
                     whit_scheme_print(&r->scheme, text));
         put_bits_and_db(&b, r);
-        wh_buf_putf(&b, " %15" PRIu64 "%s\n", r->bytes_out, bold ? "\x1b[0m" : "");
+        wh_buf_putf(&b, " %15" PRIu64 "%s\n", r->bytes_out, bold ? WH_PLAIN : "");
         beyond |= isnan(r->sqnr_db) != 0;
     }
     wh_buf_puts(&b, "\n* no other has as few bits and as high an SQNR\n");
