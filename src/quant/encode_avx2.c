@@ -1,6 +1,7 @@
 /* src/quant/encode_avx2.c - the encoder loops in AVX2: sixteen elements are two registers.
  *
- * The loops are in encode_loops.h, what they compute in encode_scalar.c. Tails are masked.
+ * The loops are in encode_loops.h and encode_scales.h, what they compute in encode_scalar.c. Tails
+ * are masked.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
@@ -305,6 +306,7 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 }
 
 #include "quant/encode_loops.h"
+#include "quant/encode_scales.h"
 
 const wh_encode_ops wh_encode_avx2 = {
     "avx2",      WH_ISA_AVX2,    range_loop,         normalise_loop,

@@ -1,6 +1,7 @@
 /* src/quant/encode_avx512.c - the encoder loops in AVX-512: sixteen elements are one register.
  *
- * The loops are in encode_loops.h, what they compute in encode_scalar.c. Tails are masked.
+ * The loops are in encode_loops.h and encode_scales.h, what they compute in encode_scalar.c. Tails
+ * are masked.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
@@ -253,6 +254,7 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 }
 
 #include "quant/encode_loops.h"
+#include "quant/encode_scales.h"
 
 const wh_encode_ops wh_encode_avx512 = { "avx512",           WH_ISA_AVX512, range_loop,
                                          normalise_loop,     error_loop,    encode_loop,

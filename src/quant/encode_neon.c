@@ -1,6 +1,7 @@
 /* src/quant/encode_neon.c - the encoder loops in NEON: sixteen elements are four registers.
  *
- * The loops are in encode_loops.h, what they compute in encode_scalar.c. Tails go through a copy.
+ * The loops are in encode_loops.h and encode_scales.h, what they compute in encode_scalar.c. Tails
+ * go through a copy.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/encode.h"
@@ -325,6 +326,7 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 }
 
 #include "quant/encode_loops.h"
+#include "quant/encode_scales.h"
 
 const wh_encode_ops wh_encode_neon = {
     "neon",      WH_ISA_NEON,    range_loop,         normalise_loop,
