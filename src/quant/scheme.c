@@ -68,32 +68,41 @@ whit_dtype wh_scheme_default_scale(const wh_scheme_kind *row, const whit_scheme 
     return s->gran == WHIT_GRAN_GROUP && !s->dq ? WHIT_F16 : WHIT_F32;
 }
 
+/* The part of that sort and value; "" where it has no name: a number says it. */
+static const char *part_name(unsigned sort, int value)
+{
+    for (const wh_scheme_part *p = wh_scheme_parts; p->name; p++)
+        if (p->sort == sort && p->value == value) return p->name;
+    return "";
+}
+
+/* Put a part behind what is there; whatever the tables hold fits. */
+static void put_part(char buf[WHIT_SCHEME_TEXT], const char *part)
+{
+    size_t n = strlen(buf);
+    snprintf(buf + n, WHIT_SCHEME_TEXT - n, "-%s", part);
+}
+
 const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT])
 {
     const wh_scheme_kind *row = wh_scheme_kind_of(scheme);
-    char group[32] = "";
-    const char *part[2] = { "", "" }; /* granularity without a number, scale type */
+    char gran[32];
     if (!row) {
         const whit_block_info *info = whit_block_describe(scheme->block);
         snprintf(buf, WHIT_SCHEME_TEXT, "%s",
                  scheme->kind == WHIT_GGUF && info ? info->lower : "?");
         return buf;
     }
-    for (const wh_scheme_part *p = wh_scheme_parts; p->name; p++) {
-        if (p->sort == WH_PART_GRAN && p->value == (int)scheme->gran) part[0] = p->name;
-        if (p->sort == WH_PART_SCALE && p->value == (int)scheme->scale_type) part[1] = p->name;
-    }
-    if (scheme->gran == WHIT_GRAN_GROUP) snprintf(group, sizeof group, "g%u", scheme->group);
+    snprintf(buf, WHIT_SCHEME_TEXT, "%s", row->name);
+    snprintf(gran, sizeof gran, "%s", part_name(WH_PART_GRAN, (int)scheme->gran));
+    if (scheme->gran == WHIT_GRAN_GROUP) snprintf(gran, sizeof gran, "g%u", scheme->group);
     if (scheme->gran == WHIT_GRAN_BLOCK)
-        snprintf(group, sizeof group, "block%ux%u", scheme->block_rows, scheme->group);
-    int gran = (row->takes & WH_PART_GRAN) && scheme->gran != WHIT_GRAN_NONE;
-    int asym = (row->takes & WH_PART_ASYM) && scheme->asym;
-    int dq = (row->takes & WH_PART_DQ) && scheme->dq;
-    int scale =
-        (row->takes & WH_PART_SCALE) && scheme->scale_type != wh_scheme_default_scale(row, scheme);
-    snprintf(buf, WHIT_SCHEME_TEXT, "%s%s%s%s%s%s%s%s", row->name, gran ? "-" : "",
-             gran ? part[0] : "", gran ? group : "", asym ? "-asym" : "", dq ? "-dq" : "",
-             scale ? "-" : "", scale ? part[1] : "");
+        snprintf(gran, sizeof gran, "block%ux%u", scheme->block_rows, scheme->group);
+    if ((row->takes & WH_PART_GRAN) && scheme->gran != WHIT_GRAN_NONE) put_part(buf, gran);
+    if ((row->takes & WH_PART_ASYM) && scheme->asym) put_part(buf, part_name(WH_PART_ASYM, 1));
+    if ((row->takes & WH_PART_DQ) && scheme->dq) put_part(buf, part_name(WH_PART_DQ, 1));
+    if ((row->takes & WH_PART_SCALE) && scheme->scale_type != wh_scheme_default_scale(row, scheme))
+        put_part(buf, part_name(WH_PART_SCALE, (int)scheme->scale_type));
     return buf;
 }
 
