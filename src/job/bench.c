@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +35,8 @@ whit_status wh_bench_share(const whit_bench *b, uint64_t need, uint64_t least_co
                            uint64_t *probe, uint64_t *copies, whit_error *err)
 {
     const uint64_t least = need + LEAST_PROBE + least_copies;
-    if (b->limit < least)
-        return wh_fail(err, WHIT_ERR_NOMEM,
-                       "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
-                       b->limit / MIB, (least + MIB - 1) / MIB);
+    whit_status st = wh_stream_fits(b->limit, least, err);
+    if (st != WHIT_OK) return st;
     const uint64_t free_bytes = b->limit - need;
     *probe = WH_BENCH_ROTATION;
     *copies = 0;

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/thread.h"
 #include "job/plan.h"
 #include "job/stream.h"
 
@@ -42,8 +41,7 @@ typedef struct check_job {
     const whit_source *source;
     item *item; /* [count] */
     size_t count;
-    found *sum;  /* [count] */
-    found *slot; /* [threads] */
+    found *sum; /* [count] */
     wh_numbering tiles;
     wh_stream stream;
 } check_job;
@@ -97,7 +95,7 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     const whit_file *file = whit_source_file(j->source);
     const wh_tiling *t = &j->tiles.tiling[i];
     wh_worker *w = &j->stream.workers[worker];
-    found *f = &j->slot[worker];
+    found *f = wh_stream_slot(&j->stream, worker);
     size_t n = (size_t)(r.rows * r.cols);
     uint64_t first = r.r0 * t->cols + r.c0;
     const whit_scheme *s = &it->of->scheme;
@@ -137,7 +135,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     check_job *j = ctx;
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r);
-    const found *f = &j->slot[worker];
+    const found *f = wh_stream_slot(&j->stream, worker);
     j->sum[i].bad += f->bad;
     j->sum[i].nan += f->nan;
     j->sum[i].inf += f->inf;
@@ -184,21 +182,16 @@ static whit_status list_items(check_job *j, whit_error *err)
 
 static whit_status stream(check_job *j, const whit_job_options *options, whit_error *err)
 {
-    uint64_t tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
-    whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
-    if (st != WHIT_OK) return st;
+    wh_pass pass = { .tiles = &j->tiles,
+                     .slot_bytes = sizeof(found),
+                     .work = tile_work,
+                     .commit = tile_commit,
+                     .ctx = j };
     for (size_t i = 0; i < j->count; i++)
-        j->stream.meter.total +=
-            whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
-    j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
-    if (j->slot)
-        st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,
-                            err);
-    else
-        st =
-            wh_fail(err, WHIT_ERR_NOMEM, "no memory for the sums of %u threads", j->stream.threads);
-    wh_stream_close(&j->stream);
-    return st;
+        pass.reads += whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
+    whit_status st =
+        wh_stream_open(&j->stream, options, &j->tiles, wh_stream_tables(j->count), err);
+    return st == WHIT_OK ? wh_stream_pass(&j->stream, &pass, err) : st;
 }
 
 static void say(const check_job *j, whit_check *c)
@@ -241,7 +234,6 @@ whit_status whit_check_run(whit_check **out, const whit_source *source,
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the findings");
     free(j.item);
     free(j.sum);
-    free(j.slot);
     wh_numbering_free(&j.tiles);
     if (st == WHIT_OK)
         *out = c;

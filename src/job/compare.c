@@ -12,7 +12,6 @@
 
 #include <whit/quant.h>
 #include "base/mem.h"
-#include "base/thread.h"
 #include "job/plan.h"
 #include "job/stored.h"
 #include "job/stream.h"
@@ -31,7 +30,6 @@ typedef struct compare_job {
     const whit_source *a, *b;
     pair *pair; /* [count] */
     sums *sum;  /* [count] */
-    sums *slot; /* [threads] */
     size_t count;
     wh_numbering tiles;
     wh_stream stream;
@@ -69,7 +67,7 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     wh_rect r;
     const pair *p = &j->pair[wh_numbering_find(&j->tiles, tile, &r)];
     wh_worker *w = &j->stream.workers[worker];
-    sums *s = &j->slot[worker];
+    sums *s = wh_stream_slot(&j->stream, worker);
     *s = (sums){ 0 };
     if (p->octets) {
         whit_status st = read_octets(j->a, p->a, &r, w->w, err);
@@ -99,7 +97,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     compare_job *j = ctx;
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r);
-    add_sums(&j->sum[i], &j->slot[worker]);
+    add_sums(&j->sum[i], wh_stream_slot(&j->stream, worker));
     const whit_tensor *a = &whit_source_at(j->a, j->pair[i].a)->tensor;
     const whit_tensor *b = &whit_source_at(j->b, j->pair[i].b)->tensor;
     return wh_meter_step(&j->stream.meter, a->name,
@@ -167,21 +165,17 @@ static whit_status match(compare_job *j, whit_comparison *c, int strict, whit_er
 
 static whit_status stream(compare_job *j, const whit_job_options *options, whit_error *err)
 {
-    uint64_t tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
-    whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
-    if (st != WHIT_OK) return st;
+    wh_pass pass = { .tiles = &j->tiles,
+                     .slot_bytes = sizeof(sums),
+                     .work = tile_work,
+                     .commit = tile_commit,
+                     .ctx = j };
     for (size_t i = 0; i < j->count; i++)
-        j->stream.meter.total += whit_source_at(j->a, j->pair[i].a)->tensor.bytes +
-                                 whit_source_at(j->b, j->pair[i].b)->tensor.bytes;
-    j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
-    if (j->slot)
-        st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,
-                            err);
-    else
-        st =
-            wh_fail(err, WHIT_ERR_NOMEM, "no memory for the sums of %u threads", j->stream.threads);
-    wh_stream_close(&j->stream);
-    return st;
+        pass.reads += whit_source_at(j->a, j->pair[i].a)->tensor.bytes +
+                      whit_source_at(j->b, j->pair[i].b)->tensor.bytes;
+    whit_status st =
+        wh_stream_open(&j->stream, options, &j->tiles, wh_stream_tables(j->count), err);
+    return st == WHIT_OK ? wh_stream_pass(&j->stream, &pass, err) : st;
 }
 
 static whit_compare_row make_row(const char *name, whit_scheme scheme, uint64_t elements,
@@ -252,7 +246,6 @@ whit_status whit_compare(whit_comparison **out, const whit_source *a, const whit
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the warnings");
     free(j.pair);
     free(j.sum);
-    free(j.slot);
     wh_numbering_free(&j.tiles);
     if (st == WHIT_OK)
         *out = c;

@@ -22,7 +22,6 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/thread.h"
 #include "job/stream.h"
 
 #define LANES 8
@@ -123,7 +122,6 @@ typedef struct stats_job {
     part *sum;      /* [count] */
     double *ratio;  /* [count] */
     float *largest; /* [rows of the largest matrix] of the tensor that is at its turn */
-    part *slot;     /* [threads] */
     size_t count;
     wh_numbering tiles;
     wh_stream stream;
@@ -192,7 +190,7 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r), n = (size_t)(r.rows * r.cols);
     wh_worker *w = &j->stream.workers[worker];
-    part *p = &j->slot[worker];
+    part *p = wh_stream_slot(&j->stream, worker);
     *p = nothing;
     whit_status st =
         whit_source_read_f32(j->source, j->tensor[i], r.r0, r.rows, r.c0, r.cols, w->w, err);
@@ -218,7 +216,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r);
     const wh_tiling *t = &j->tiles.tiling[i];
-    const part *p = &j->slot[worker];
+    const part *p = wh_stream_slot(&j->stream, worker);
     part *sum = &j->sum[i];
     for (size_t k = 0; k < (size_t)r.rows; k++) {
         float *row = &j->largest[(size_t)r.r0 + k], here = j->stream.workers[worker].scratch[k];
@@ -265,26 +263,26 @@ static whit_status list_tensors(stats_job *j, whit_error *err)
 
 static whit_status stream(stats_job *j, const whit_job_options *options, whit_error *err)
 {
-    uint64_t rows = 0, row_bytes, tables = (uint64_t)j->count * 2048 + ((uint64_t)8 << 20);
-    for (size_t i = 0; i < j->count; i++)
-        if (j->tiles.tiling[i].count > 0 && j->tiles.tiling[i].rows > rows)
-            rows = j->tiles.tiling[i].rows;
+    wh_pass pass = { .tiles = &j->tiles,
+                     .slot_bytes = sizeof(part),
+                     .work = tile_work,
+                     .commit = tile_commit,
+                     .ctx = j };
+    uint64_t rows = 0, row_bytes, tables = wh_stream_tables(j->count);
+    for (size_t i = 0; i < j->count; i++) {
+        const wh_tiling *t = &j->tiles.tiling[i];
+        if (t->count > 0 && t->rows > rows) rows = t->rows;
+        pass.reads += whit_source_at(j->source, j->tensor[i])->tensor.bytes;
+    }
     if (!wh_mul_u64(rows, sizeof *j->largest, &row_bytes) || row_bytes > SIZE_MAX / 4 ||
         !wh_add_u64(tables, row_bytes, &tables))
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     if (st != WHIT_OK) return st;
-    for (size_t i = 0; i < j->count; i++)
-        j->stream.meter.total += whit_source_at(j->source, j->tensor[i])->tensor.bytes;
     j->largest = wh_calloc((size_t)rows, sizeof *j->largest);
-    j->slot = wh_calloc(j->stream.threads, sizeof *j->slot);
-    if (j->largest && j->slot)
-        st = wh_for_ordered(j->stream.threads, j->tiles.first[j->count], tile_work, tile_commit, j,
-                            err);
-    else
-        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);
+    if (j->largest) return wh_stream_pass(&j->stream, &pass, err);
     wh_stream_close(&j->stream);
-    return st;
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);
 }
 
 static whit_stats_row make_row(const part *p, double ratio)
@@ -338,7 +336,6 @@ whit_status whit_stats_run(whit_stats **out, const whit_source *source,
     free(j.sum);
     free(j.ratio);
     free(j.largest);
-    free(j.slot);
     wh_numbering_free(&j.tiles);
     if (st == WHIT_OK)
         *out = s;

@@ -12,7 +12,6 @@
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/thread.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -72,18 +71,23 @@ uint64_t wh_stream_limit(const whit_job_options *job)
     return job->max_memory ? job->max_memory : default_memory();
 }
 
+whit_status wh_stream_fits(uint64_t limit, uint64_t least, whit_error *err)
+{
+    if (least <= limit) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_NOMEM,
+                   "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
+                   limit / MIB, (least + MIB - 1) / MIB);
+}
+
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
                               uint64_t worker_bytes, unsigned *threads, uint64_t *memory,
                               whit_error *err)
 {
     uint64_t limit = wh_stream_limit(job);
-    uint64_t least = fixed_bytes + worker_bytes;
     unsigned n = job->threads ? job->threads : wh_thread_cores();
     if (n > WH_THREADS_MOST) n = WH_THREADS_MOST; /* no buffers for those that would not run */
-    if (least > limit)
-        return wh_fail(err, WHIT_ERR_NOMEM,
-                       "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
-                       limit / MIB, (least + MIB - 1) / MIB);
+    whit_status st = wh_stream_fits(limit, fixed_bytes + worker_bytes, err);
+    if (st != WHIT_OK) return st;
     while (n > 1 && fixed_bytes + n * worker_bytes > limit) n--;
     *threads = n;
     *memory = fixed_bytes + n * worker_bytes;
@@ -108,7 +112,30 @@ whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_n
 void wh_stream_close(wh_stream *s)
 {
     wh_workers_free(s->workers, s->threads);
+    free(s->slots);
     s->workers = NULL;
+    s->slots = NULL;
+}
+
+uint64_t wh_stream_tables(size_t tensors)
+{
+    return (uint64_t)tensors * 2048 + 8 * MIB;
+}
+
+whit_status wh_stream_pass(wh_stream *s, const wh_pass *pass, whit_error *err)
+{
+    const wh_numbering *tiles = pass->tiles;
+    whit_status st = WHIT_OK;
+    s->meter.total = pass->reads;
+    s->slot_bytes = pass->slot_bytes;
+    s->slots = wh_calloc(s->threads, pass->slot_bytes);
+    if (s->slots)
+        st = wh_for_ordered(s->threads, tiles->first[tiles->count], pass->work, pass->commit,
+                            pass->ctx, err);
+    else
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the sums of %u threads", s->threads);
+    wh_stream_close(s);
+    return st;
 }
 
 double wh_seconds(void)

@@ -4,6 +4,7 @@
 #define WH_JOB_STREAM_H
 
 #include <whit/job.h>
+#include "base/thread.h"
 #include "job/tiles.h"
 
 /* What one worker holds while it is on a tile. 64-byte aligned. */
@@ -32,6 +33,9 @@ typedef struct wh_meter {
 /* The ceiling of the options in octets: the default where they name none. */
 uint64_t wh_stream_limit(const whit_job_options *job);
 
+/* WHIT_ERR_NOMEM, with a ceiling that would do, where this one is below `least`. */
+whit_status wh_stream_fits(uint64_t limit, uint64_t least, whit_error *err);
+
 /* As many threads as asked for, as can run and as the ceiling allows; WHIT_ERR_NOMEM if not even
  * one. */
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,
@@ -42,12 +46,33 @@ typedef struct wh_stream {
     wh_worker *workers;
     unsigned threads;
     wh_meter meter; /* the job adds what it will read to its total */
+    void *slots;    /* [threads][slot_bytes] */
+    size_t slot_bytes;
 } wh_stream;
 
 /* Threads and buffers for the tiles; fixed_bytes is what the job holds besides. */
 whit_status wh_stream_open(wh_stream *s, const whit_job_options *job, const wh_numbering *tiles,
                            uint64_t fixed_bytes, whit_error *err);
 void wh_stream_close(wh_stream *s);
+
+/* A job that reads every tile once and sums up what is in it. */
+typedef struct wh_pass {
+    const wh_numbering *tiles;
+    uint64_t reads;    /* octets, for the meter             */
+    size_t slot_bytes; /* for what a worker finds in a tile */
+    wh_work_fn *work, *commit;
+    void *ctx; /* of them; holds the stream */
+} wh_pass;
+
+/* All of it, with an open stream that is closed then in any case. */
+whit_status wh_stream_pass(wh_stream *s, const wh_pass *pass, whit_error *err);
+/* What the worker found, until the tile is committed. */
+static inline void *wh_stream_slot(const wh_stream *s, unsigned worker)
+{
+    return (char *)s->slots + worker * s->slot_bytes;
+}
+/* Octets for the tables of so many tensors, and for what any job holds. */
+uint64_t wh_stream_tables(size_t tensors);
 
 double wh_seconds(void); /* a clock that only goes forward */
 void wh_meter_start(wh_meter *m, const whit_job_options *job, uint64_t total);

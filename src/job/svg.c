@@ -19,7 +19,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/thread.h"
 #include "job/draw.h"
 #include "job/stream.h"
 
@@ -83,7 +82,6 @@ typedef struct count_job {
     const whit_source *source;
     size_t index;
     histogram *h;
-    uint64_t (*slot)[BINS]; /* [threads] */
     wh_numbering tiles;
     wh_stream stream;
 } count_job;
@@ -106,11 +104,12 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     count_job *j = ctx;
     wh_rect r = wh_tiling_at(&j->tiles.tiling[0], tile);
     const float *w = j->stream.workers[worker].w;
-    memset(j->slot[worker], 0, sizeof j->slot[worker]);
+    uint64_t *found = wh_stream_slot(&j->stream, worker);
+    memset(found, 0, BINS * sizeof *found);
     whit_status st = whit_source_read_f32(j->source, j->index, r.r0, r.rows, r.c0, r.cols,
                                           j->stream.workers[worker].w, err);
     for (size_t i = 0; st == WHIT_OK && i < (size_t)(r.rows * r.cols); i++)
-        if (isfinite(w[i])) j->slot[worker][bin_of(j->h, (double)w[i])]++;
+        if (isfinite(w[i])) found[bin_of(j->h, (double)w[i])]++;
     return st;
 }
 
@@ -118,7 +117,8 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
 {
     count_job *j = ctx;
     const whit_tensor *tensor = &whit_source_at(j->source, j->index)->tensor;
-    for (size_t i = 0; i < BINS; i++) j->h->count[i] += j->slot[worker][i];
+    const uint64_t *found = wh_stream_slot(&j->stream, worker);
+    for (size_t i = 0; i < BINS; i++) j->h->count[i] += found[i];
     return wh_meter_step(&j->stream.meter, tensor->name,
                          wh_numbering_share(&j->tiles, 0, tile, tensor->bytes), err);
 }
@@ -135,19 +135,17 @@ static whit_status count_values(histogram *h, const whit_source *source, size_t 
     j.tiles.tiling[0] = wh_tiling_make(t->rows, t->cols, 1);
     wh_numbering_finish(&j.tiles);
     whit_status st = wh_stream_open(&j.stream, options, &j.tiles, (uint64_t)8 << 20, err);
-    if (st == WHIT_OK) {
-        j.stream.meter.total = t->tensor.bytes;
-        j.slot = wh_calloc(j.stream.threads, sizeof *j.slot);
-        st = j.slot ? wh_for_ordered(j.stream.threads, j.tiles.first[1], tile_work, tile_commit, &j,
-                                     err)
-                    : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a histogram");
-        wh_stream_close(&j.stream);
-    }
+    const wh_pass pass = { .tiles = &j.tiles,
+                           .reads = t->tensor.bytes,
+                           .slot_bytes = BINS * sizeof h->count[0],
+                           .work = tile_work,
+                           .commit = tile_commit,
+                           .ctx = &j };
+    if (st == WHIT_OK) st = wh_stream_pass(&j.stream, &pass, err);
     for (size_t i = 0; i < BINS; i++) {
         if (h->count[i] > h->most) h->most = h->count[i];
         if (h->count[i] > 0 && (h->least == 0 || h->count[i] < h->least)) h->least = h->count[i];
     }
-    free(j.slot);
     wh_numbering_free(&j.tiles);
     return st;
 }
