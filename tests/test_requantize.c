@@ -140,7 +140,7 @@ static void test_schemes(const scratch *s)
         if (k == WHIT_BLOCK_MXFP4 || k == WHIT_BLOCK_NVFP4) continue; /* kinds of ours, too */
         job j;
         const job_ask ask = { .scheme = info->lower, .rules = { "*wide*=int4" } };
-        whit_status st = job_plan(&j, in, k % 2 ? out : NULL, &ask);
+        whit_status st = job_plan(&j, in, out, &ask);
         char words[96];
         snprintf(words, sizeof words, "scheme '%s' is a type of GGUF, ", info->lower);
         CHECK(st == WHIT_ERR_ARG && strstr(j.err.msg, words), "%s: %s", info->lower, j.err.msg);
@@ -148,6 +148,10 @@ static void test_schemes(const scratch *s)
         whit_scheme near;
         CHECK(try && whit_scheme_parse(&near, try + 7, NULL) == WHIT_OK && near.kind != WHIT_GGUF,
               "%s", j.err.msg);
+        job_close(&j);
+        st = job_plan(&j, in, NULL, &ask); /* which a scheme of GGUF makes one for GGUF */
+        CHECK(st == WHIT_ERR_UNSUPPORTED && strstr(j.err.msg, "from a model folder"), "%s: %s",
+              info->lower, j.err.msg);
         job_close(&j);
     }
 }

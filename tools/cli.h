@@ -92,6 +92,9 @@ struct cli_options {
     int nonfinite; /* number of the word, which is the value of whit_nonfinite             */
     int fake_quant;
     int requantize;
+    int format; /* number of the word, which is the value of whit_format                */
+    int search; /* number of the word: 1 best, 2 reference; 0: not given               */
+    const char *calibration;
     int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;
@@ -223,6 +226,9 @@ void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress
 
 int cli_quantize(const cli_options *opt);
 /* One input: that of opt, which has no other. results: NULL, or open already for all inputs. */
+whit_status cli_plan_make(whit_plan **plan, const whit_source *source,
+                          const whit_quantize_options *options, const cli_options *opt,
+                          const char *output, whit_error *err);
 whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_error *err);
 /* The options of quantize and plan, with progress as their whit_progress_fn. */
 void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,

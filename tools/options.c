@@ -18,8 +18,11 @@
 const cli_option cli_option_table[] = {
     { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_WRITERS | CLI_PLAN,
       "where to write" },
+    { "format", 0, OPTION_WORD, "native|gguf", FIELD(format), 0, PLANNERS,
+      "of the output (default: gguf for a name in .gguf)" },
     { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
-      "what the matrices become (default: int4-g128)" },
+      "what the matrices become (default: int4-g128); GGUF: a\n"
+      "type, or a mix of types (default: q4_k_m)" },
     { "rule", 0, OPTION_RULE, "GLOB=SCHEME", 0, 0, PLANNERS,
       "another scheme for the tensors of these names; may be\nrepeated, the last match wins" },
     { "embeddings", 0, OPTION_TEXT, "SCHEME", FIELD(embeddings), 0, PLANNERS,
@@ -33,6 +36,12 @@ const cli_option cli_option_table[] = {
     { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, PLANNERS,
       "scales that cover the whole range, of least squared error,\n"
       "or of a percentile (default: minmax for 8 bits, mse below)" },
+    { "search", 0, OPTION_WORD, "best|reference", FIELD(search), 0, PLANNERS,
+      "GGUF types: of least error, or the bytes of the reference\n"
+      "encoders (default: best)" },
+    { "calibration", 0, OPTION_TEXT, "FILE", FIELD(calibration), 0, PLANNERS,
+      "GGUF types: weigh errors by an importance matrix of\n"
+      "llama.cpp (.dat or .gguf)" },
     { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
       "NaN becomes 0, infinities 0 or the largest value of their\n"
       "group (default: exit 4)" },
@@ -41,8 +50,9 @@ const cli_option cli_option_table[] = {
     { "requantize", 0, OPTION_FLAG, NULL, FIELD(requantize), 1, PLANNERS,
       "take an input that is quantized already, and lose twice" },
     { "shard-size", 0, OPTION_SIZE, "SIZE", FIELD(shard_size), 0, PLANNERS,
-      "largest weight file in a folder, such as 5GB (default:\n"
-      "files as in the input); a tensor is never cut" },
+      "largest weight file in a folder, or part of a GGUF file,\n"
+      "such as 5GB (default: files as in the input, one GGUF\n"
+      "file); a tensor is never cut" },
     { "explain", 0, OPTION_TEXT, "TENSOR", FIELD(explain), 0, CLI_PLAN,
       "say who decided about one tensor, and what others said" },
     { "sweep", 0, OPTION_FLAG, NULL, FIELD(sweep), 1, CLI_PLAN,

@@ -49,7 +49,7 @@ static int run_sweep(const cli_options *opt)
     whit_status st = cli_open(&source, opt, opt->operands[0], &err);
     if (st == WHIT_OK) {
         cli_source_warnings(opt, source);
-        st = whit_plan_make(&plan, source, &options, opt->output, &err);
+        st = cli_plan_make(&plan, source, &options, opt, opt->output, &err);
     }
     for (size_t i = 0; plan && i < whit_plan_warnings(plan); i++) {
         cli_warn(opt, "%s", whit_plan_warning(plan, i));

@@ -23,6 +23,9 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     options->nonfinite = (whit_nonfinite)opt->nonfinite;
     options->fake_quant = opt->fake_quant;
     options->requantize = opt->requantize;
+    options->format = (whit_format)opt->format;
+    options->search = opt->search == 2 ? WHIT_SEARCH_REFERENCE : WHIT_SEARCH_BEST;
+    options->calibration = opt->calibration;
     cli_job_options(&options->job, opt, progress);
 }
 
@@ -75,13 +78,22 @@ static void print_results(const cli_options *opt, const whit_plan *plan, const w
     }
 }
 
+whit_status cli_plan_make(whit_plan **plan, const whit_source *source,
+                          const whit_quantize_options *options, const cli_options *opt,
+                          const char *output, whit_error *err)
+{
+    whit_status st = whit_plan_make(plan, source, options, output, err);
+    if (st != WHIT_OK || !opt->search || whit_plan_format(*plan) == WHIT_FORMAT_GGUF) return st;
+    return cli_fail(err, WHIT_ERR_ARG, "--search is about GGUF types; try: --format gguf");
+}
+
 static whit_status open_and_plan(const cli_options *opt, const whit_quantize_options *options,
                                  whit_source **source, whit_plan **plan, whit_error *err)
 {
     whit_status st = cli_open(source, opt, opt->operands[0], err);
     if (st != WHIT_OK) return st;
     cli_source_warnings(opt, *source);
-    st = whit_plan_make(plan, *source, options, opt->output, err);
+    st = cli_plan_make(plan, *source, options, opt, opt->output, err);
     if (st != WHIT_OK) return st;
     const whit_plan_totals *total = whit_plan_total(*plan);
     cli_note(opt, "%u threads, %llu bytes of buffers, %llu bytes of output", total->threads,

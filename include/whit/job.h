@@ -39,9 +39,17 @@ WHIT_API void whit_job_options_init(whit_job_options *options);
 
 /* ---- quantize -------------------------------------------------------------------------------- */
 
+/* Values are ABI: append, never renumber. */
+typedef enum whit_format {
+    WHIT_FORMAT_AUTO = 0, /* by the name of the output: .gguf is GGUF, all else native      */
+    WHIT_FORMAT_NATIVE,   /* safetensors: a name in .safetensors, or a folder               */
+    WHIT_FORMAT_GGUF      /* a name in .gguf                                                */
+} whit_format;
+
 typedef struct whit_quantize_options {
-    size_t struct_size;       /* whit_quantize_options_init sets it                        */
-    const char *scheme;       /* default for all that is quantized; NULL: "int4-g128"      */
+    size_t struct_size;       /* whit_quantize_options_init sets it                              */
+    const char *scheme;       /* default for all that is quantized, or (GGUF) a mix: q4_k_m, ..,
+                                 which decides about every tensor; NULL: "int4-g128", GGUF "q4_k_m" */
     const char *const *rules; /* [rules_count] "GLOB=SCHEME"; the last match wins          */
     size_t rules_count;
     const char *recipe;     /* path of a file with lines "GLOB SCHEME", '#' before comments; rules,
@@ -57,6 +65,10 @@ typedef struct whit_quantize_options {
     whit_nonfinite nonfinite; /* f16, bf16, f32: clamp means the type's largest value       */
     int fake_quant; /* 1: write the decoded values under the names, shapes and types of the
                        source instead of codes                                           */
+    whit_format format;
+    whit_search search;      /* of GGUF's block types                                        */
+    const char *calibration; /* path of an importance matrix for the encoders of GGUF's block types;
+                                NULL: none                                                   */
     int requantize; /* 1: the source may be quantized already: what is quantized again loses
                        twice, what is kept becomes F32; said as a warning                */
     whit_job_options job;
@@ -85,13 +97,20 @@ typedef struct whit_plan_totals {
 /*
  * Decide what each tensor becomes and how the output is laid out; reads and writes no data.
  *
- *   output  "X.safetensors": one native file; anything else: a folder. NULL: a folder, for a plan
+ *   output  "X.safetensors": one native file; "X.gguf": a GGUF file, with shard_size parts of one
+ *           beside each other, "X-00001-of-00003.gguf"; anything else: a folder. NULL: for a plan
  *           that is only looked at (whit_plan_run then returns WHIT_ERR_ARG).
  *
+ * A GGUF file is made from a GGUF file, which keeps its metadata, or from a model folder of the
+ * Llama, Mistral, Qwen2 or Qwen3 architecture with its config.json and tokenizer. Block types whose
+ * blocks do not fit the columns become the next type that does, at last F16; vectors are F32.
+ *
  * Errors: WHIT_ERR_ARG (scheme, rule or recipe syntax: the text is quoted, of a recipe with file
- * and line; shard_size for an output that is one file, or too small), WHIT_ERR_IO (the recipe
- * cannot be read), WHIT_ERR_UNSUPPORTED (the source is quantized already and
- * requantize is 0, or holds blocks that do not decode), WHIT_ERR_BAR (strict),
+ * and line; a scheme or option that the format has not; shard_size for an output that is one file,
+ * or too small), WHIT_ERR_IO (the recipe or the calibration cannot be read), WHIT_ERR_FORMAT (a
+ * configuration, vocabulary or importance matrix that is malformed or of another model),
+ * WHIT_ERR_UNSUPPORTED (the source is quantized already and requantize is 0, or holds blocks that
+ * do not decode; of GGUF: another architecture, another kind of tokenizer), WHIT_ERR_BAR (strict),
  * WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest value that works).
  */
 WHIT_API whit_status whit_plan_make(whit_plan **out, const whit_source *source,
@@ -101,6 +120,8 @@ WHIT_API void whit_plan_free(whit_plan *plan); /* NULL is fine */
 WHIT_API size_t whit_plan_count(const whit_plan *plan);
 WHIT_API const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index);
 WHIT_API const whit_plan_totals *whit_plan_total(const whit_plan *plan);
+/* Never WHIT_FORMAT_AUTO. */
+WHIT_API whit_format whit_plan_format(const whit_plan *plan);
 /* The entry of a tensor, named with or without a final ".weight"; WHIT_NOT_FOUND: there is none. */
 WHIT_API size_t whit_plan_find(const whit_plan *plan, const char *name);
 

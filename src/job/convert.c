@@ -43,8 +43,8 @@ static whit_status place(decode_job *j, size_t i, whit_error *err)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->tensor.name);
     j->tiles.tiling[i] =
         decodes(t) ? wh_tiling_make(t->rows, t->cols, 1) : wh_tiling_make(1, bytes, 1);
-    return wh_layout_add(&j->target.layout, wh_target_file(&j->target, t->tensor.shard),
-                         t->tensor.name, "", type, t->tensor.rank, t->tensor.shape, bytes,
+    wh_out_entry e = wh_target_entry(&t->tensor, type, bytes);
+    return wh_layout_add(&j->target.layout, wh_target_file(&j->target, t->tensor.shard), &e, "",
                          &j->spot[i], err);
 }
 
@@ -53,7 +53,8 @@ static whit_status lay_out(decode_job *j, const char *output, whit_error *err)
     const whit_file *file = whit_source_file(j->source);
     size_t count = whit_source_count(j->source);
     wh_lines warnings = { .limit = 1 };
-    whit_status st = wh_target_init(&j->target, output, j->source, &warnings, err);
+    whit_status st =
+        wh_target_init(&j->target, output, WHIT_FORMAT_NATIVE, j->source, &warnings, err);
     wh_lines_free(&warnings);
     j->spot = wh_calloc(count, sizeof *j->spot);
     if (st == WHIT_OK && (!j->spot || !wh_numbering_init(&j->tiles, count)))

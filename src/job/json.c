@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "job/gguf_out.h"
 #include "job/check.h"
 #include "job/compare.h"
 #include "job/metadata.h"

@@ -16,8 +16,10 @@ static whit_status no_memory(whit_error *err)
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the layout of the output");
 }
 
-whit_status wh_layout_init(wh_layout *l, size_t files, whit_error *err)
+whit_status wh_layout_init(wh_layout *l, size_t files, wh_container container, whit_error *err)
 {
+    l->container = container;
+    l->alignment = WH_GGUF_ALIGNMENT;
     l->file = wh_calloc(files, sizeof *l->file);
     l->count = l->file ? files : 0;
     return l->file ? WHIT_OK : no_memory(err);
@@ -33,6 +35,7 @@ void wh_layout_free(wh_layout *l)
         free(o->entry_name);
         free(o->order);
         free(o->meta_text);
+        wh_buf_free(&o->kvs.bytes);
     }
     free(l->file);
     memset(l, 0, sizeof *l);
@@ -52,21 +55,19 @@ static int grow_entries(wh_out_file *o)
     return ok;
 }
 
-whit_status wh_layout_add(wh_layout *l, size_t file, const char *name, const char *suffix,
-                          whit_dtype dtype, uint32_t rank, const uint64_t *shape, uint64_t bytes,
+whit_status wh_layout_add(wh_layout *l, size_t file, const wh_out_entry *what, const char *suffix,
                           wh_spot *spot, whit_error *err)
 {
     wh_out_file *o = &l->file[file];
     wh_buf text = { 0 };
-    wh_buf_puts(&text, name);
+    wh_buf_puts(&text, what->name);
     wh_buf_puts(&text, suffix);
     if (text.failed || !grow_entries(o)) {
         wh_buf_free(&text);
         return no_memory(err);
     }
-    wh_out_entry *e = &o->entry[o->count];
-    *e = (wh_out_entry){ .name = text.data, .dtype = dtype, .rank = rank, .bytes = bytes };
-    for (uint32_t d = 0; d < rank; d++) e->shape[d] = shape[d];
+    o->entry[o->count] = *what;
+    o->entry[o->count].name = text.data;
     *spot = (wh_spot){ (uint32_t)file, (uint32_t)o->count };
     o->entry_name[o->count++] = text.data;
     return WHIT_OK;
@@ -134,7 +135,9 @@ whit_status wh_layout_finish(wh_layout *l, whit_error *err)
         wh_buf header = { 0 };
         o->order = wh_calloc(o->count, sizeof *o->order);
         if (!o->order) return no_memory(err);
-        whit_status st = wh_st_layout(o->entry, o->count, o->order, &o->data_bytes, err);
+        whit_status st = l->container == WH_GGUF
+                             ? wh_gguf_layout(o->entry, o->count, l->alignment, &o->data_bytes, err)
+                             : wh_st_layout(o->entry, o->count, o->order, &o->data_bytes, err);
         if (st == WHIT_OK) st = wh_layout_header(l, f, &header, err);
         o->header_bytes = header.len;
         wh_buf_free(&header);
@@ -161,9 +164,36 @@ uint64_t wh_layout_bytes(const wh_layout *l)
     return sum;
 }
 
+uint64_t wh_layout_tail(const wh_layout *l, size_t file)
+{
+    const wh_out_file *o = &l->file[file];
+    uint64_t end = 0; /* tensors without data may be the last in the list */
+    for (size_t i = 0; i < o->count; i++) {
+        const uint64_t here = o->entry[i].offset + o->entry[i].bytes;
+        if (here > end) end = here;
+    }
+    return o->data_bytes - end;
+}
+
+/* Keys with types, then those that are text here. */
+static whit_status gguf_header(const wh_layout *l, const wh_out_file *o, wh_buf *out,
+                               whit_error *err)
+{
+    wh_gguf_kvs all = { .count = o->kvs.count };
+    wh_buf_put(&all.bytes, o->kvs.bytes.data, o->kvs.bytes.len);
+    all.bytes.failed |= o->kvs.bytes.failed;
+    for (size_t i = 0; i < o->meta_count; i++)
+        wh_gguf_put_string(&all, o->meta_text[2 * i], o->meta_text[2 * i + 1],
+                           strlen(o->meta_text[2 * i + 1]));
+    whit_status st = wh_gguf_header(o->entry, o->count, &all, l->alignment, out, err);
+    wh_buf_free(&all.bytes);
+    return st;
+}
+
 whit_status wh_layout_header(const wh_layout *l, size_t file, wh_buf *out, whit_error *err)
 {
     const wh_out_file *o = &l->file[file];
+    if (l->container == WH_GGUF) return gguf_header(l, o, out, err);
     wh_st_meta *meta = wh_calloc(o->meta_count, sizeof *meta);
     if (!meta) return no_memory(err);
     for (size_t i = 0; i < o->meta_count; i++)

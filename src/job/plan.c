@@ -1,19 +1,20 @@
 /* src/job/plan.c - what each tensor becomes, where it goes, and what the job will need.
  *
- * Rules decide the scheme (rules.c), the target the files (target.c); here both meet, and sizes,
- * metadata and memory follow. Nothing of the tensors' data is read.
+ * Rules decide the scheme (rules.c), the target the files (target.c); here both meet, and sizes and
+ * memory follow. What only GGUF wants is gguf_out.c's, metadata is describe.c's. Nothing of the
+ * tensors' data is read.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/plan.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <whit/pack.h>
-#include "base/json.h"
 #include "base/mem.h"
+#include "job/describe.h"
+#include "job/gguf_out.h"
 #include "job/shards.h"
 #include "job/span.h"
 #include "job/stored.h"
@@ -47,36 +48,76 @@ static whit_status no_memory(whit_error *err)
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
 }
 
+/* A tensor is not what was asked for: a warning, or under strict the end. */
+static whit_status fell_back(whit_plan *p, const whit_tensor *t, const wh_choice *c,
+                             whit_error *err)
+{
+    char name[WH_SHORT], text[WHIT_SCHEME_TEXT];
+    const int kept = c->scheme.kind == WHIT_KEEP || !p->gguf; /* or F32, as stored.c has it */
+    const char *becomes = kept ? "kept" : whit_scheme_print(&c->scheme, text);
+    wh_short(name, t->name);
+    if (p->job.strict && t->rank >= 2)
+        return wh_fail(err, WHIT_ERR_BAR, "%s: %s (%s), and --strict does not allow that", name,
+                       becomes, c->reason);
+    wh_lines_add(&p->warnings, "%s: %s (%s)", name, becomes, c->reason);
+    return WHIT_OK;
+}
+
 static whit_status choose(whit_plan *p, size_t i, whit_error *err)
 {
-    whit_plan_entry *e = &p->entry[i];
     wh_choice c;
     char name[WH_SHORT];
     const whit_source_tensor *s = whit_source_at(p->source, i);
     whit_tensor t = s->tensor;
     if (whit_scheme_is_quantized(&s->scheme)) t.dtype = WHIT_F32; /* as which it is read */
-    whit_status st = wh_rules_choose(p->rules, &t, &c, err);
-    if (st == WHIT_OK) st = wh_stored_settle(p, s, &c, err);
+    whit_status st = p->gguf ? WHIT_OK : wh_stored_decodes(p->source, i, err);
+    if (st == WHIT_OK) st = wh_rules_choose(p->rules, &t, &c, err);
+    if (st == WHIT_OK)
+        st = p->gguf ? wh_gguf_settle(p, i, &c, err) : wh_stored_settle(p, s, &c, err);
     if (st != WHIT_OK) return st;
     whit_dtype type = s->tensor.dtype;
     if (p->fake && c.scheme.kind != WHIT_KEEP &&
         (type == WHIT_F8_E4M3FNUZ || type == WHIT_F8_E5M2FNUZ))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is not written; try: --rule 'NAME=keep'",
                        wh_short(name, s->tensor.name), whit_dtype_name(type));
-    *e = (whit_plan_entry){ .source = s,
-                            .scheme = c.scheme,
-                            .reason = c.scheme.kind == WHIT_KEEP ? c.reason : NULL,
-                            .rule = c.rule,
-                            .fallback = c.fallback,
-                            .weights = s->tensor.elements,
-                            .bytes_in = s->tensor.bytes };
-    if (!c.fallback) return WHIT_OK;
-    wh_short(name, s->tensor.name);
-    if (p->job.strict && s->tensor.rank >= 2)
-        return wh_fail(err, WHIT_ERR_BAR, "%s: kept (%s), and --strict does not allow that", name,
-                       c.reason);
-    wh_lines_add(&p->warnings, "%s: kept (%s)", name, c.reason);
-    return WHIT_OK;
+    p->entry[i] =
+        (whit_plan_entry){ .source = s,
+                           .scheme = c.scheme,
+                           .reason = c.scheme.kind == WHIT_KEEP || c.fallback ? c.reason : NULL,
+                           .rule = c.rule,
+                           .fallback = c.fallback,
+                           .weights = s->tensor.elements,
+                           .bytes_in = s->tensor.bytes };
+    return c.fallback ? fell_back(p, &s->tensor, &c, err) : WHIT_OK;
+}
+
+/* The type of a plain tensor in the output. */
+static whit_dtype plain_type(const whit_plan_entry *e)
+{
+    switch (e->scheme.kind) {
+    case WHIT_TO_F16:
+        return WHIT_F16;
+    case WHIT_TO_BF16:
+        return WHIT_BF16;
+    case WHIT_TO_F32:
+        return WHIT_F32;
+    default:
+        return e->source->tensor.dtype;
+    }
+}
+
+static whit_status place_plain(whit_plan *p, size_t i, size_t file, whit_error *err)
+{
+    whit_plan_entry *e = &p->entry[i];
+    const whit_tensor *t = &e->source->tensor;
+    whit_dtype type = plain_type(e);
+    e->bytes_out = t->bytes; /* kept: elements may have fewer than 8 bits */
+    if (e->scheme.kind != WHIT_KEEP &&
+        !wh_mul_u64(t->elements, whit_dtype_bits(type) / 8, &e->bytes_out))
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
+    wh_out_entry what = wh_target_entry(t, type, e->bytes_out);
+    if (p->gguf) wh_gguf_rename(p, i, &what);
+    return wh_layout_add(&p->target.layout, file, &what, "", &p->spot[i][0], err);
 }
 
 /* The stored parts of one tensor, added to the layout. */
@@ -87,109 +128,33 @@ static whit_status place(whit_plan *p, size_t i, whit_error *err)
     size_t file = p->file_of ? p->file_of[i] : wh_target_file(&p->target, t->shard);
     whit_plane planes[WHIT_MAX_PLANES];
     int overflow = 0;
+    e->bytes_out = 0;
+    if (p->gguf && e->scheme.kind == WHIT_GGUF) return wh_gguf_place(p, i, file, err);
+    if (p->gguf && wh_gguf_drops(p, i)) return WHIT_OK;
     unsigned n = p->fake ? 0
                          : whit_native_planes(&e->scheme, e->source->rows, e->source->cols, planes,
                                               &overflow);
     if (overflow) return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
-    e->bytes_out = 0;
     for (unsigned k = 0; k < n; k++) {
+        wh_out_entry what = { .name = t->name,
+                              .dtype = planes[k].dtype,
+                              .rank = planes[k].rank,
+                              .bytes = planes[k].bytes };
+        memcpy(what.shape, planes[k].shape, planes[k].rank * sizeof *what.shape);
         e->bytes_out += planes[k].bytes;
         whit_status st =
-            wh_layout_add(&p->target.layout, file, t->name, planes[k].suffix, planes[k].dtype,
-                          planes[k].rank, planes[k].shape, planes[k].bytes, &p->spot[i][k], err);
+            wh_layout_add(&p->target.layout, file, &what, planes[k].suffix, &p->spot[i][k], err);
         if (st != WHIT_OK) return st;
     }
-    if (n > 0) return WHIT_OK;
-    whit_dtype type = e->scheme.kind == WHIT_TO_F16    ? WHIT_F16
-                      : e->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
-                      : e->scheme.kind == WHIT_TO_F32  ? WHIT_F32
-                                                       : t->dtype;
-    e->bytes_out = t->bytes; /* kept: elements may have fewer than 8 bits */
-    if (e->scheme.kind != WHIT_KEEP &&
-        !wh_mul_u64(t->elements, whit_dtype_bits(type) / 8, &e->bytes_out))
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", t->name);
-    return wh_layout_add(&p->target.layout, file, t->name, "", type, t->rank, t->shape,
-                         e->bytes_out, &p->spot[i][0], err);
+    return n > 0 ? WHIT_OK : place_plain(p, i, file, err);
 }
 
-/* {"T": {"scheme": .., "shape": [..], "dtype": ..}, ..} of one output file. */
-static void describe_tensors(const whit_plan *p, size_t file, wh_buf *out)
+static whit_status place_all(whit_plan *p, whit_error *err)
 {
-    const char *separator = "{";
-    for (size_t i = 0; i < p->count; i++) {
-        const whit_plan_entry *e = &p->entry[i];
-        const whit_tensor *t = &e->source->tensor;
-        char text[WHIT_SCHEME_TEXT];
-        if (e->scheme.kind == WHIT_KEEP || p->spot[i][0].file != file) continue;
-        wh_buf_puts(out, separator);
-        wh_json_put_string(out, t->name);
-        wh_buf_putf(out, ":{\"scheme\":\"%s\",\"shape\":[", whit_scheme_print(&e->scheme, text));
-        for (uint32_t d = 0; d < t->rank; d++)
-            wh_buf_putf(out, "%s%" PRIu64, d ? "," : "", t->shape[d]);
-        wh_buf_putf(out, "],\"dtype\":\"%s\"}", whit_dtype_name(t->dtype));
-        separator = ",";
-    }
-    wh_buf_puts(out, *separator == '{' ? "{}" : "}");
-}
-
-void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_kept)
-{
-    wh_buf_putf(out,
-                "{\"tensors_kept\":%20" PRIu64 ",\"scales_raised\":%20" PRIu64
-                ",\"groups_zeroed\":%20" PRIu64 ",\"nonfinite\":%20" PRIu64 "}",
-                tensors_kept, sum->scales_raised, sum->groups_zeroed, sum->nonfinite);
-}
-
-/* What changes bytes and is not the default, sorted, separated by spaces. */
-static void describe_options(const whit_plan *p, wh_buf *out)
-{
-    if (p->clip == WHIT_CLIP_PERCENTILE) {
-        wh_buf_puts(out, "clip=percentile:");
-        wh_json_put_double(out, p->percentile);
-    } else if (p->clip != WHIT_CLIP_DEFAULT) {
-        wh_buf_puts(out, p->clip == WHIT_CLIP_MSE ? "clip=mse" : "clip=minmax");
-    }
-    if (p->fake) wh_buf_puts(out, out->len ? " fake-quant" : "fake-quant");
-    if (p->nonfinite == WHIT_NONFINITE_REFUSE) return;
-    wh_buf_puts(out, out->len ? " nonfinite=" : "nonfinite=");
-    wh_buf_puts(out, p->nonfinite == WHIT_NONFINITE_ZERO ? "zero" : "clamp");
-}
-
-static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
-{
-    wh_layout *l = &p->target.layout;
-    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 }, options = { 0 };
-    describe_tensors(p, file, &tensors);
-    wh_rules_recipe(p->rules, &recipe);
-    describe_options(p, &options);
-    wh_plan_notes(&notes, &(whit_quant_stats){ 0 }, 0);
-    int failed = tensors.failed || recipe.failed || notes.failed || options.failed;
-    whit_status st = failed ? no_memory(err) : WHIT_OK;
-    if (st == WHIT_OK) st = wh_layout_meta(l, file, "format", "pt", err);
-    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.format", "1", err);
-    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
-    if (st == WHIT_OK && options.len > 0)
-        st = wh_layout_meta(l, file, "whit.options", options.data, err);
-    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);
-    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
-    wh_buf_free(&tensors);
-    wh_buf_free(&recipe);
-    wh_buf_free(&notes);
-    wh_buf_free(&options);
-    return st;
-}
-
-static whit_status describe(whit_plan *p, whit_error *err)
-{
-    const whit_file *file = whit_source_file(p->source);
     whit_status st = WHIT_OK;
-    for (size_t f = 0; f < p->target.layout.count && st == WHIT_OK; f++)
-        st = describe_file(p, f, err);
-    for (size_t k = 0; k < whit_file_shards(file) && st == WHIT_OK; k++)
-        for (size_t f = 0; f < p->target.layout.count && st == WHIT_OK; f++)
-            if (p->file_of || f == wh_target_file(&p->target, (uint32_t)k))
-                st = wh_layout_carry(&p->target.layout, f, file, k, err);
-    return st == WHIT_OK ? wh_layout_finish(&p->target.layout, err) : st;
+    for (size_t k = 0; k < p->count && st == WHIT_OK; k++)
+        st = place(p, p->order ? p->order[k] : k, err);
+    return st == WHIT_OK && p->gguf ? wh_gguf_place_rest(p, err) : st;
 }
 
 /* Tiles of the main pass: elements for what is encoded or converted, octets for what is copied. */
@@ -200,8 +165,9 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
         const whit_plan_entry *e = &p->entry[i];
         uint64_t group = e->scheme.group ? e->scheme.group : 1;
         uint64_t high = e->scheme.block_rows ? e->scheme.block_rows : 1;
+        if (p->gguf) group = wh_gguf_unit(p, i);
         p->tiles.tiling[i] = e->scheme.kind == WHIT_KEEP
-                                 ? wh_tiling_make(1, e->bytes_in, 1)
+                                 ? wh_tiling_make(1, e->bytes_out, 1)
                                  : wh_tiling_blocks(e->source->rows, e->source->cols, group, high);
     }
     wh_numbering_finish(&p->tiles);
@@ -232,6 +198,7 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     /* the tables of source and plan, and a header text twice */
     fixed += p->count * 1024;
     fixed += wh_rules_lines(p->rules)->bytes * 64; /* a glob has two operations an octet */
+    if (p->gguf) fixed += wh_gguf_bytes(p);
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
     return wh_stream_threads(&p->job, fixed + held, wh_plan_worker_bytes(p), &t->threads,
@@ -272,15 +239,24 @@ static whit_status check_rules(whit_plan *p, whit_error *err)
 }
 
 /* The recipe first: it may name the default. */
-static whit_status read_rules(whit_plan *p, const whit_quantize_options *o, whit_error *err)
+static whit_status read_rules(whit_plan *p, const whit_quantize_options *o, const char *output,
+                              whit_error *err)
 {
     wh_recipe recipe = { 0 };
     const char *standard = o->scheme;
     whit_status st = o->recipe ? wh_recipe_read(&recipe, o->recipe, err) : WHIT_OK;
-    if (!standard) standard = recipe.standard[0] ? recipe.standard : "int4-g128";
+    if (!standard && recipe.standard[0]) standard = recipe.standard;
+    if (st == WHIT_OK)
+        st = wh_target_init(&p->target, output, wh_gguf_guess(o->format, output, standard),
+                            p->source, &p->warnings, err);
+    const int gguf = p->target.format == WHIT_FORMAT_GGUF;
+    if (!standard) standard = gguf ? "q4_k_m" : "int4-g128";
+    if (st == WHIT_OK && !gguf) st = wh_gguf_refuse_options(o, standard, err);
+    if (st == WHIT_OK && gguf) st = wh_gguf_open(p, o, standard, err);
     if (st == WHIT_OK)
         st = wh_rules_make(&p->rules, standard, o->embeddings, o->head, o->rules, o->rules_count,
                            err);
+    if (st == WHIT_OK && gguf) wh_rules_begin_with(p->rules, wh_gguf_vote, p);
     if (st == WHIT_OK) wh_rules_take(p->rules, &recipe);
     wh_recipe_free(&recipe);
     return st;
@@ -294,8 +270,7 @@ static whit_status cut_shards(whit_plan *p, uint64_t limit, whit_error *err)
     if (!p->file_of) return no_memory(err);
     whit_status st = wh_shards_cut(p, limit, p->file_of, &files, err);
     if (st == WHIT_OK) st = wh_target_split(&p->target, files, err);
-    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = place(p, i, err);
-    return st;
+    return st == WHIT_OK ? place_all(p, err) : st;
 }
 
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
@@ -306,16 +281,14 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     p->entry = wh_calloc(p->count, sizeof *p->entry);
     p->spot = wh_calloc(p->count, sizeof *p->spot);
     if (!p->entry || !p->spot) return no_memory(err);
-    st = read_rules(p, o, err);
-    if (st == WHIT_OK) st = wh_target_init(&p->target, output, p->source, &p->warnings, err);
-    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
-        st = choose(p, i, err);
-        if (st == WHIT_OK) st = place(p, i, err);
-    }
+    st = read_rules(p, o, output, err);
+    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = choose(p, i, err);
+    if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
-    if (st == WHIT_OK) st = describe(p, err);
+    if (st == WHIT_OK) st = p->gguf ? wh_gguf_describe(p, err) : wh_plan_describe(p, err);
+    if (st == WHIT_OK) st = wh_layout_finish(&p->target.layout, err);
     if (st == WHIT_OK) st = number_tiles(p, err);
     if (st == WHIT_OK) st = add_up(p, err);
     return st == WHIT_OK && p->warnings.failed ? no_memory(err) : st;
@@ -329,7 +302,9 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
     if (!source || !options || options->struct_size != sizeof *options ||
         options->job.struct_size != sizeof options->job ||
         (unsigned)options->clip > WHIT_CLIP_PERCENTILE ||
-        (unsigned)options->nonfinite > WHIT_NONFINITE_CLAMP)
+        (unsigned)options->nonfinite > WHIT_NONFINITE_CLAMP ||
+        (unsigned)options->format > WHIT_FORMAT_GGUF ||
+        (unsigned)options->search > WHIT_SEARCH_REFERENCE)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_make: options missing or of another version");
     if (options->clip == WHIT_CLIP_PERCENTILE &&
         !(options->percentile > 0 && options->percentile <= 100))
@@ -342,6 +317,7 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
     p->percentile = options->percentile;
     p->nonfinite = options->nonfinite;
     p->fake = options->fake_quant;
+    p->search = options->search;
     p->count = whit_source_count(source);
     p->warnings.limit = 100;
     whit_status st = fill(p, options, output, err);
@@ -357,12 +333,14 @@ void whit_plan_free(whit_plan *plan)
 {
     if (!plan) return;
     wh_rules_free(plan->rules);
+    wh_gguf_close(plan->gguf);
     wh_target_free(&plan->target);
     wh_numbering_free(&plan->tiles);
     wh_lines_free(&plan->warnings);
     free(plan->entry);
     free(plan->spot);
     free(plan->file_of);
+    free(plan->order);
     free(plan);
 }
 
@@ -379,6 +357,11 @@ const whit_plan_entry *whit_plan_at(const whit_plan *plan, size_t index)
 const whit_plan_totals *whit_plan_total(const whit_plan *plan)
 {
     return &plan->totals;
+}
+
+whit_format whit_plan_format(const whit_plan *plan)
+{
+    return plan->target.format;
 }
 
 size_t whit_plan_find(const whit_plan *plan, const char *name)

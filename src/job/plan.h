@@ -17,14 +17,17 @@ struct whit_plan {
     whit_clip clip;
     double percentile;
     whit_nonfinite nonfinite;
+    whit_search search;
     int fake;              /* write decoded values */
     size_t again, decoded; /* quantized tensors that are quantized again, or only decoded */
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
     wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */
     uint32_t *file_of;                /* [count]: output files; NULL: as the target has them */
+    size_t *order;                    /* [count]: in which they are placed; NULL: as they are */
     size_t count;
-    wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */
+    struct wh_gguf_out *gguf; /* NULL: the output is no GGUF file */
+    wh_numbering tiles;       /* of the main pass: elements, or octets of a tensor that is copied */
     wh_target target;
     wh_lines warnings;
     whit_plan_totals totals;
@@ -35,8 +38,5 @@ int wh_plan_spans(const whit_plan *plan, size_t index);
 
 /* Octets for each thread of the job. */
 uint64_t wh_plan_worker_bytes(const whit_plan *plan);
-
-/* The metadata value of whit.notes, always of the same length. */
-void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_kept);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "job/page.h"
+#include "job/gguf_out.h"
 #include "job/report.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -40,6 +41,12 @@ static void put_totals(wh_page *p, const whit_plan *plan)
 }
 
 /* How many tensors stay as they are, by reason. */
+/* Of what is not kept the reason is one for another type. */
+static const char *kept_reason(const whit_plan *plan, size_t i)
+{
+    return plan->entry[i].scheme.kind == WHIT_KEEP ? plan->entry[i].reason : NULL;
+}
+
 static void put_kept(wh_page *p, const whit_plan *plan)
 {
     uint64_t weights = 0, bytes = 0;
@@ -55,11 +62,12 @@ static void put_kept(wh_page *p, const whit_plan *plan)
     wh_buf_putf(&p->text, "kept      %zu tensors, %s weights, %s bytes:", kept,
                 wh_spaced(weights, a), wh_spaced(bytes, b));
     for (size_t i = 0; i < plan->count; i++) {
-        const char *reason = plan->entry[i].reason;
+        const char *reason = kept_reason(plan, i);
         size_t same = 0, earlier = 0;
         if (!reason) continue;
         for (size_t k = 0; k < plan->count; k++) {
-            int equal = plan->entry[k].reason && strcmp(plan->entry[k].reason, reason) == 0;
+            const char *other = kept_reason(plan, k);
+            int equal = other && strcmp(other, reason) == 0;
             earlier += equal && k < i;
             same += (size_t)equal;
             if (earlier) break;
@@ -84,6 +92,17 @@ static wh_page plan_page(const whit_plan *plan, int flags)
         wh_page_fit_scheme(&p, &plan->entry[i].scheme);
     }
     return p;
+}
+
+/* How blocks of GGUF are looked for. */
+static void put_search(wh_page *p, const whit_plan *plan)
+{
+    if (!plan->gguf) return;
+    const uint64_t weighed = wh_gguf_weighed(plan);
+    wh_buf_puts(&p->text,
+                plan->search == WHIT_SEARCH_BEST ? "search    best" : "search    reference");
+    if (weighed > 0) wh_buf_putf(&p->text, ", errors of %" PRIu64 " tensors weighed", weighed);
+    wh_buf_puts(&p->text, "\n");
 }
 
 void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
@@ -114,6 +133,7 @@ void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
     if (!isnan(plan->totals.seconds))
         wh_buf_putf(&p.text, "time      about %.*f s\n", plan->totals.seconds < 9.95,
                     fmax(plan->totals.seconds, 0.1));
+    put_search(&p, plan);
     wh_page_print(&p, out);
 }
 
@@ -143,6 +163,7 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
     if (report->sum.weights)
         wh_buf_putf(&p.text, "error     sqnr %s dB over what was quantized, max|e| %.3g\n",
                     wh_db_text(whit_report_sqnr_db(report), db), report->sum.max_abs_err);
+    put_search(&p, plan);
     if (plan->again)
         wh_buf_putf(&p.text,
                     "notes     %zu tensors were quantized before: this error comes on top of the "

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "job/mix.h"
 
 typedef struct reader {
     wh_recipe *out;
@@ -54,8 +55,12 @@ static whit_status take_rule(reader *r, char *text, whit_error *err)
     if (start == 0) return wh_fail(err, WHIT_ERR_ARG, "a glob without a scheme; try: GLOB SCHEME");
     if (out->count == 0 && !out->standard[0] && start == 1 && text[0] == '*') {
         whit_scheme standard;
-        whit_status st = whit_scheme_parse(&standard, scheme, err);
-        if (st == WHIT_OK) whit_scheme_print(&standard, out->standard);
+        const wh_mix *mix = wh_mix_parse(scheme);
+        whit_status st = mix ? WHIT_OK : whit_scheme_parse(&standard, scheme, err);
+        if (mix)
+            snprintf(out->standard, sizeof out->standard, "%s", wh_mix_name(mix));
+        else if (st == WHIT_OK)
+            whit_scheme_print(&standard, out->standard);
         return st;
     }
     void *rules = out->rule;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/mix.h"
 
 /* A recipe holds one rule a line, the scheme behind the last blank, '#' before comments. */
 static const char *bad_glob(const char *glob)
@@ -34,6 +35,10 @@ whit_status wh_rule_make(wh_rule *out, const char *glob, size_t len, const char 
     const char *bad = bad_glob(out->text);
     if (bad) return wh_fail(err, WHIT_ERR_ARG, "%s", bad);
     whit_status st = wh_glob_parse(&out->glob, out->text, err);
+    if (st == WHIT_OK && wh_mix_parse(scheme))
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "'%s' is a mix, which is about whole models; try: --scheme %s",
+                       wh_mix_name(wh_mix_parse(scheme)), wh_mix_name(wh_mix_parse(scheme)));
     return st == WHIT_OK ? whit_scheme_parse(&out->scheme, scheme, err) : st;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "job/mix.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,9 @@ typedef struct special_name {
 
 struct wh_rules {
     whit_scheme standard, special[2];
+    const wh_mix *mix; /* the default is this one, and `standard` keep; or NULL */
+    wh_begin_fn *begin;
+    void *begin_ctx;
     int has_special[2];
     wh_recipe recipe;
     wh_rule *rules;
@@ -208,6 +212,7 @@ whit_status wh_rules_ask(wh_rules *rules, const whit_tensor *tensor, wh_vote_fn 
                       .scheme = { .kind = WHIT_KEEP, .scale_type = WHIT_F32 },
                       .reason = reason ? reason : "default" };
     if (!reason) first.scheme = rules->standard;
+    if (rules->begin) rules->begin(rules->begin_ctx, tensor, &first);
     say(ctx, &first);
     whit_status st =
         ask_rules(rules->recipe.rule, rules->recipe.count, tensor->name, say, ctx, err);
@@ -282,7 +287,8 @@ whit_status wh_rules_make(wh_rules **out, const char *default_scheme, const char
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the rules");
         goto cleanup;
     }
-    st = whit_scheme_parse(&made->standard, default_scheme, err);
+    made->mix = wh_mix_parse(default_scheme);
+    st = whit_scheme_parse(&made->standard, made->mix ? "keep" : default_scheme, err);
     for (size_t i = 0; i < 2 && st == WHIT_OK; i++) {
         made->has_special[i] = special[i] != NULL;
         if (special[i]) st = whit_scheme_parse(&made->special[i], special[i], err);
@@ -299,6 +305,12 @@ whit_status wh_rules_make(wh_rules **out, const char *default_scheme, const char
 cleanup:
     wh_rules_free(made);
     return st;
+}
+
+void wh_rules_begin_with(wh_rules *rules, wh_begin_fn *begin, void *ctx)
+{
+    rules->begin = begin;
+    rules->begin_ctx = ctx;
 }
 
 void wh_rules_take(wh_rules *rules, wh_recipe *recipe)
@@ -381,7 +393,10 @@ void wh_rules_recipe(const wh_rules *rules, wh_buf *out)
         out->failed |= added < 0;
         if (added == 0) lines[i].glob = NULL;
     }
-    put_line(out, "*", &rules->standard);
+    if (rules->mix)
+        wh_buf_putf(out, "* %s\n", wh_mix_name(rules->mix));
+    else
+        put_line(out, "*", &rules->standard);
     for (size_t i = 0; i < n; i++)
         if (lines[i].glob) put_line(out, lines[i].glob, lines[i].scheme);
     wh_names_free(&later);

@@ -17,7 +17,8 @@ typedef struct wh_choice {
 } wh_choice;
 
 /*
- * default_scheme, embeddings, head: scheme texts; the latter two may be NULL.
+ * default_scheme, embeddings, head: scheme texts; the latter two may be NULL. A default that is a
+ * mix (mix.h) keeps everything unless wh_rules_begin_with says otherwise.
  * rules: "GLOB=SCHEME", split at the last '='. Errors: WHIT_ERR_ARG quoting the text.
  */
 whit_status wh_rules_make(wh_rules **out, const char *default_scheme, const char *embeddings,
@@ -51,6 +52,11 @@ typedef struct wh_vote {
 } wh_vote;
 
 typedef void wh_vote_fn(void *ctx, const wh_vote *vote);
+
+/* The first vote, of the built-in choice, may be another one in some formats: it is changed by
+ * `begin`, which knows the tensor by its name. Before the first choice. */
+typedef void wh_begin_fn(void *ctx, const whit_tensor *tensor, wh_vote *first);
+void wh_rules_begin_with(wh_rules *rules, wh_begin_fn *begin, void *ctx);
 
 /* Everything that is said about a tensor, in order: the last one is what wh_rules_choose goes by.
  * There is at least one. Errors: WHIT_ERR_NOMEM. */

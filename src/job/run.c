@@ -14,6 +14,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/describe.h"
+#include "job/gguf_out.h"
 #include "job/report.h"
 #include "job/work.h"
 
@@ -100,12 +102,13 @@ static whit_status fit_spans(run *r, whit_error *err)
 static whit_status write_notes(run *r, whit_plan *plan, whit_error *err)
 {
     whit_status st = WHIT_OK;
-    for (size_t f = 0; f < plan->target.layout.count && st == WHIT_OK; f++) {
+    const size_t files = plan->gguf ? 1 : plan->target.layout.count; /* the first speaks for all */
+    for (size_t f = 0; f < files && st == WHIT_OK; f++) {
         wh_buf notes = { 0 };
         whit_quant_stats sum = { 0 };
         uint64_t kept = 0;
         for (size_t i = 0; i < plan->count; i++) {
-            if (plan->spot[i][0].file != f) continue;
+            if (!plan->gguf && plan->spot[i][0].file != f) continue;
             kept += (uint64_t)plan->entry[i].fallback;
             sum.scales_raised += r->stats[i].scales_raised;
             sum.groups_zeroed += r->stats[i].groups_zeroed;
@@ -160,6 +163,7 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     wh_meter_start(&r.meter, &plan->job, total_work(plan));
     if (st == WHIT_OK) st = fit_spans(&r, err);
     if (st == WHIT_OK) st = run_tiles(&r, err);
+    if (st == WHIT_OK && plan->gguf) st = wh_gguf_write_rest(plan, r.work.set, err);
     if (st == WHIT_OK) st = check_strict(&r, err);
     if (st == WHIT_OK) st = write_notes(&r, plan, err);
     if (st == WHIT_OK && report) st = wh_report_make(report, plan, r.stats, err);

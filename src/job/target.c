@@ -1,8 +1,9 @@
 /* src/job/target.c - where a job writes: weight files laid out, an index, copies of small files.
  *
- * A name that ends in .safetensors is one file. Anything else is a folder: model.safetensors, or
- * shards and index (as the source had them, or of a size that was asked for), and the config and
- * tokenizer files of a source folder, unchanged. Appearing whole is src/io/outset.c's work.
+ * A name that ends in .safetensors is one file, as is one that ends in .gguf, which may be split
+ * into parts beside it. Anything else is a folder: model.safetensors, or shards and index (as the
+ * source had them, or of a size that was asked for), and the config and tokenizer files of a source
+ * folder, unchanged. Appearing whole is src/io/outset.c's work.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/target.h"
@@ -114,37 +115,64 @@ static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *wa
     return st;
 }
 
+static whit_status init_layout(wh_target *t, size_t files, whit_error *err)
+{
+    t->names = wh_calloc(files, sizeof *t->names);
+    if (!t->names) return no_memory(err);
+    return wh_layout_init(&t->layout, files,
+                          t->format == WHIT_FORMAT_GGUF ? WH_GGUF : WH_SAFETENSORS, err);
+}
+
+static whit_status name_file(wh_target *t, size_t f, const char *name, whit_error *err)
+{
+    t->names[f] = wh_strndup(name, strlen(name));
+    if (!t->names[f]) return no_memory(err);
+    t->layout.file[f].name = t->names[f];
+    return WHIT_OK;
+}
+
+static const char *only_name(const wh_target *t)
+{
+    if (!t->folder && t->path) return wh_path_name(t->path);
+    return t->format == WHIT_FORMAT_GGUF ? "model.gguf" : SINGLE_NAME;
+}
+
 static whit_status name_files(wh_target *t, const whit_file *file, whit_error *err)
 {
     size_t n = t->has_index ? whit_file_shards(file) : 1;
-    t->names = wh_calloc(n, sizeof *t->names);
-    if (!t->names) return no_memory(err);
-    whit_status st = wh_layout_init(&t->layout, n, err);
-    for (size_t f = 0; f < n && st == WHIT_OK; f++) {
-        const char *name = t->has_index            ? whit_file_shard_name(file, f)
-                           : !t->folder && t->path ? wh_path_name(t->path)
-                                                   : SINGLE_NAME;
-        t->names[f] = wh_strndup(name, strlen(name));
-        if (!t->names[f]) return no_memory(err);
-        t->layout.file[f].name = t->names[f];
-    }
+    whit_status st = init_layout(t, n, err);
+    for (size_t f = 0; f < n && st == WHIT_OK; f++)
+        st = name_file(t, f, t->has_index ? whit_file_shard_name(file, f) : only_name(t), err);
     return st;
 }
 
-whit_status wh_target_init(wh_target *t, const char *output, const whit_source *source,
-                           wh_lines *warnings, whit_error *err)
+/* By its name, unless it was named. */
+static whit_status choose_format(wh_target *t, const char *output, whit_format format,
+                                 whit_error *err)
+{
+    char name[WH_SHORT];
+    const int gguf = output && ends_with(output, ".gguf");
+    const int safetensors = output && ends_with(output, ".safetensors");
+    t->format = format != WHIT_FORMAT_AUTO ? format : gguf ? WHIT_FORMAT_GGUF : WHIT_FORMAT_NATIVE;
+    t->folder = t->format == WHIT_FORMAT_NATIVE && !safetensors;
+    if (t->format == WHIT_FORMAT_GGUF ? !output || gguf : !gguf) return WHIT_OK;
+    if (gguf)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "%s: a native model is a folder or ends in .safetensors; try: --format gguf",
+                       wh_short(name, output));
+    return wh_fail(err, WHIT_ERR_ARG, "%s: a GGUF file ends in .gguf", wh_short(name, output));
+}
+
+whit_status wh_target_init(wh_target *t, const char *output, whit_format format,
+                           const whit_source *source, wh_lines *warnings, whit_error *err)
 {
     const whit_file *file = whit_source_file(source);
-    char name[WH_SHORT];
     *t = (wh_target){ 0 };
-    if (output && ends_with(output, ".gguf"))
-        return wh_fail(err, WHIT_ERR_ARG,
-                       "%s: GGUF is not written yet; try: a folder, or a name in .safetensors",
-                       wh_short(name, output));
-    *t = (wh_target){ .folder = !output || !ends_with(output, ".safetensors") };
+    whit_status st = choose_format(t, output, format, err);
+    if (st != WHIT_OK) return st;
     if (output && !(t->path = wh_strndup(output, strlen(output)))) return no_memory(err);
     t->has_index = t->folder && whit_file_has_index(file);
-    whit_status st = name_files(t, file, err);
+    st = name_files(t, file, err);
     if (st == WHIT_OK) st = find_copies(t, file, warnings, err);
     return st;
 }
@@ -157,22 +185,32 @@ static void free_files(wh_target *t)
     t->names = NULL;
 }
 
+/* "m.gguf" to "m-00001-of-00003.gguf", which is how readers find the others. */
+static void part_name(const wh_target *t, size_t f, size_t files, wh_buf *out)
+{
+    const char *only = only_name(t);
+    if (t->format == WHIT_FORMAT_GGUF)
+        wh_buf_putf(out, "%.*s-%05zu-of-%05zu.gguf", (int)(strlen(only) - strlen(".gguf")), only,
+                    f + 1, files);
+    else
+        wh_buf_putf(out, "model-%05zu-of-%05zu.safetensors", f + 1, files);
+}
+
 whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
 {
-    char name[64], shown[WH_SHORT];
-    if (!t->folder)
+    char shown[WH_SHORT];
+    if (!t->folder && t->format == WHIT_FORMAT_NATIVE)
         return wh_fail(err, WHIT_ERR_ARG, "%s: is one file, and shards need a folder",
                        wh_short(shown, t->path));
     free_files(t);
-    t->has_index = files > 1;
-    t->names = wh_calloc(files, sizeof *t->names);
-    whit_status st = t->names ? wh_layout_init(&t->layout, files, err) : no_memory(err);
+    t->has_index = t->folder && files > 1;
+    whit_status st = init_layout(t, files, err);
     for (size_t f = 0; f < files && st == WHIT_OK; f++) {
-        snprintf(name, sizeof name, "model-%05zu-of-%05zu.safetensors", f + 1, files);
-        const char *text = files > 1 ? name : SINGLE_NAME;
-        t->names[f] = wh_strndup(text, strlen(text));
-        if (!t->names[f]) return no_memory(err);
-        t->layout.file[f].name = t->names[f];
+        wh_buf name = { 0 };
+        if (files > 1) part_name(t, f, files, &name);
+        st = name.failed ? no_memory(err)
+                         : name_file(t, f, name.data ? name.data : only_name(t), err);
+        wh_buf_free(&name);
     }
     return st;
 }
@@ -191,6 +229,21 @@ size_t wh_target_file(const wh_target *t, uint32_t shard)
     return t->has_index ? shard : 0;
 }
 
+wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t bytes)
+{
+    wh_out_entry e = { .name = t->name, .dtype = dtype, .rank = t->rank, .bytes = bytes };
+    memcpy(e.shape, t->shape, sizeof e.shape);
+    return e;
+}
+
+/* Which of the files in the order of appearing is a weight file. The first part of a GGUF file is
+ * the one that readers are given: it comes last. */
+static size_t place_of(const wh_target *t, size_t file)
+{
+    const size_t n = t->layout.count;
+    return t->copies_count + (t->format == WHIT_FORMAT_GGUF ? (file + n - 1) % n : file);
+}
+
 /* Names in the order of appearing: copies, weights, index. */
 static whit_status list_names(const wh_target *t, const char ***out, size_t *count, whit_error *err)
 {
@@ -198,7 +251,8 @@ static whit_status list_names(const wh_target *t, const char ***out, size_t *cou
     const char **names = wh_calloc(t->copies_count + t->layout.count + 1, sizeof *names);
     if (!names) return no_memory(err);
     for (size_t i = 0; i < t->copies_count; i++) names[n++] = t->copies[i];
-    for (size_t i = 0; i < t->layout.count; i++) names[n++] = t->names[i];
+    for (size_t i = 0; i < t->layout.count; i++) names[place_of(t, i)] = t->names[i];
+    n += t->layout.count;
     if (t->has_index) names[n++] = INDEX_NAME;
     *out = names;
     *count = n;
@@ -250,7 +304,7 @@ whit_status wh_target_open(const wh_target *t, const whit_source *source, int fo
     whit_status st = list_inputs(t, whit_source_file(source), &inputs, err);
     if (st == WHIT_OK) st = list_names(t, &names, &spec.count, err);
     if (st == WHIT_OK) {
-        spec.names = t->folder ? names : NULL;
+        spec.names = t->folder || spec.count > 1 ? names : NULL;
         spec.inputs = (const char *const *)inputs.path;
         spec.inputs_count = inputs.count;
         spec.bytes = wh_layout_bytes(&t->layout);
@@ -263,18 +317,18 @@ whit_status wh_target_open(const wh_target *t, const whit_source *source, int fo
 
 int wh_target_fd(const wh_target *t, const wh_outset *set, size_t file)
 {
-    return wh_outset_fd(set, t->copies_count + file);
+    return wh_outset_fd(set, place_of(t, file));
 }
 
 const char *wh_target_name(const wh_target *t, const wh_outset *set, size_t file)
 {
-    return wh_outset_path(set, t->copies_count + file);
+    return wh_outset_path(set, place_of(t, file));
 }
 
-static whit_status write_text(const wh_outset *set, size_t k, const void *data, size_t len,
-                              whit_error *err)
+static whit_status write_text(const wh_outset *set, size_t k, uint64_t offset, const void *data,
+                              size_t len, whit_error *err)
 {
-    return wh_file_pwrite(wh_outset_fd(set, k), wh_outset_path(set, k), 0, data, len, err);
+    return wh_file_pwrite(wh_outset_fd(set, k), wh_outset_path(set, k), offset, data, len, err);
 }
 
 static whit_status write_copy(const wh_target *t, const whit_source *source, const wh_outset *set,
@@ -285,9 +339,24 @@ static whit_status write_copy(const wh_target *t, const whit_source *source, con
     whit_status st =
         wh_file_inside(whit_file_path(whit_source_file(source)), t->copies[k], &path, err);
     if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
-    if (st == WHIT_OK) st = write_text(set, k, text, len, err);
+    if (st == WHIT_OK) st = write_text(set, k, 0, text, len, err);
     free(text);
     free(path);
+    return st;
+}
+
+/* The header, and what is behind the data. */
+static whit_status write_frame(const wh_target *t, const wh_outset *set, size_t f, whit_error *err)
+{
+    static const char zeros[64];
+    wh_buf text = { 0 };
+    uint64_t tail = wh_layout_tail(&t->layout, f), end = wh_layout_file_bytes(&t->layout, f);
+    whit_status st = wh_layout_header(&t->layout, f, &text, err);
+    if (st == WHIT_OK) st = write_text(set, place_of(t, f), 0, text.data, text.len, err);
+    for (; tail > 0 && st == WHIT_OK; tail -= tail < sizeof zeros ? tail : sizeof zeros)
+        st = write_text(set, place_of(t, f), end - tail, zeros,
+                        tail < sizeof zeros ? (size_t)tail : sizeof zeros, err);
+    wh_buf_free(&text);
     return st;
 }
 
@@ -298,15 +367,11 @@ whit_status wh_target_finish(const wh_target *t, const whit_source *source, wh_o
     wh_buf text = { 0 };
     for (size_t k = 0; k < t->copies_count && st == WHIT_OK; k++)
         st = write_copy(t, source, set, k, err);
-    for (size_t f = 0; f < t->layout.count && st == WHIT_OK; f++) {
-        st = wh_layout_header(&t->layout, f, &text, err);
-        if (st == WHIT_OK) st = write_text(set, t->copies_count + f, text.data, text.len, err);
-        wh_buf_free(&text);
-    }
+    for (size_t f = 0; f < t->layout.count && st == WHIT_OK; f++) st = write_frame(t, set, f, err);
     if (st == WHIT_OK && t->has_index) {
         st = wh_layout_index(&t->layout, &text, err);
         if (st == WHIT_OK)
-            st = write_text(set, t->copies_count + t->layout.count, text.data, text.len, err);
+            st = write_text(set, t->copies_count + t->layout.count, 0, text.data, text.len, err);
         wh_buf_free(&text);
     }
     return st == WHIT_OK ? wh_outset_commit(set, err) : st;

@@ -9,25 +9,30 @@
 #include "job/layout.h"
 
 typedef struct wh_target {
-    char *path;    /* NULL: for a plan that is only looked at */
-    int folder;    /* 0: one .safetensors file */
-    int has_index; /* shards under an index: as the source has them, unless they were split */
+    char *path;         /* NULL: for a plan that is only looked at */
+    whit_format format; /* never WHIT_FORMAT_AUTO */
+    int folder;         /* 0: one file; of GGUF parts of it side by side, where it was split */
+    int has_index;      /* shards under an index: as the source has them, unless they were split */
     wh_layout layout;
     char **copies; /* names of config and tokenizer files to carry over */
     size_t copies_count;
     char **names; /* of layout.file[], which borrow them */
 } wh_target;
 
-/* Decide the files from the output name and the source. Odd config files become warnings. */
-whit_status wh_target_init(wh_target *t, const char *output, const whit_source *source,
-                           wh_lines *warnings, whit_error *err);
-/* Other weight files instead, empty again: `files` shards under an index, or a single one. Errors:
- * WHIT_ERR_ARG (the output is one file), WHIT_ERR_NOMEM. */
+/* Decide the files from the output name and the source. Odd config files become warnings. Errors:
+ * WHIT_ERR_ARG (the name is one of another format), WHIT_ERR_NOMEM. */
+whit_status wh_target_init(wh_target *t, const char *output, whit_format format,
+                           const whit_source *source, wh_lines *warnings, whit_error *err);
+/* Other weight files instead, empty again: `files` shards under an index, parts of a GGUF file, or
+ * a single one. Errors: WHIT_ERR_ARG (the output is one file), WHIT_ERR_NOMEM. */
 whit_status wh_target_split(wh_target *t, size_t files, whit_error *err);
 void wh_target_free(wh_target *t);
 
 /* The output file of a tensor in that shard of the source; not after wh_target_split. */
 size_t wh_target_file(const wh_target *t, uint32_t shard);
+
+/* What is to be written of a tensor: its name and shape, in another type or not. */
+wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t bytes);
 
 /* Open the temporary files; weight file f is then at wh_target_fd(set, f). */
 whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,

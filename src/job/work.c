@@ -14,7 +14,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "io/io.h"
+#include "job/gguf_out.h"
 #include "job/report.h"
+#include "job/work_blocks.h"
 #include "quant/nested.h"
 
 /* At once: little things, and what is not in the worker's buffers for output. */
@@ -27,9 +29,8 @@ static whit_status write_now(const wh_work *r, wh_spot spot, uint64_t offset, co
                           wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
 
-/* With the tile: data in out, scale_out or zero of the worker. */
-static whit_status write_at(const wh_work *r, const wh_worker *w, wh_spot spot, uint64_t offset,
-                            const void *data, size_t len, whit_error *err)
+whit_status wh_work_write(const wh_work *r, const wh_worker *w, wh_spot spot, uint64_t offset,
+                          const void *data, size_t len, whit_error *err)
 {
     const wh_target *t = &r->plan->target;
     if (!r->writer) return WHIT_OK;
@@ -38,16 +39,37 @@ static whit_status write_at(const wh_work *r, const wh_worker *w, wh_spot spot, 
                          wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
 
-static whit_status read_weights(const wh_work *r, size_t i, const wh_rect *rect, float *w,
-                                whit_error *err)
+/* Rows one by one, since they change places; a vector is one row. */
+static whit_status read_permuted(const wh_work *r, size_t i, const wh_rect *rect, uint32_t heads,
+                                 wh_worker *w, whit_error *err)
 {
     const whit_source *source = r->plan->source;
+    const whit_source_tensor *s = r->plan->entry[i].source;
     whit_status st = WHIT_OK;
+    if (s->rows == 1) {
+        st = whit_source_read_f32(source, i, 0, 1, 0, s->cols, w->scratch, err);
+        for (uint64_t k = 0; k < s->cols && st == WHIT_OK; k++)
+            w->w[k] = w->scratch[wh_hf_row(k, s->cols, heads)];
+        return st;
+    }
+    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
+        st = whit_source_read_f32(source, i, wh_hf_row(rect->r0 + k, s->rows, heads), 1, rect->c0,
+                                  rect->cols, w->w + k * rect->cols, err);
+    return st;
+}
+
+whit_status wh_work_read(const wh_work *r, size_t i, const wh_rect *rect, wh_worker *w,
+                         whit_error *err)
+{
+    const whit_source *source = r->plan->source;
+    const uint32_t heads = r->plan->gguf ? r->plan->gguf->tensor[i].heads : 0;
+    whit_status st = WHIT_OK;
+    if (heads) return read_permuted(r, i, rect, heads, w, err);
     if (rect->cols == r->plan->entry[i].source->cols) /* whole rows lie together */
-        return whit_source_read_f32(source, i, rect->r0, rect->rows, 0, rect->cols, w, err);
+        return whit_source_read_f32(source, i, rect->r0, rect->rows, 0, rect->cols, w->w, err);
     for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
         st = whit_source_read_f32(source, i, rect->r0 + k, 1, rect->c0, rect->cols,
-                                  w + k * rect->cols, err);
+                                  w->w + k * rect->cols, err);
     return st;
 }
 
@@ -57,9 +79,10 @@ static whit_status write_rect(const wh_work *r, const wh_worker *w, wh_spot spot
                               whit_error *err)
 {
     whit_status st = WHIT_OK;
-    if (part == row) return write_at(r, w, spot, first, w->out, (size_t)rect->rows * part, err);
+    if (part == row)
+        return wh_work_write(r, w, spot, first, w->out, (size_t)rect->rows * part, err);
     for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
-        st = write_at(r, w, spot, first + k * row, w->out + k * part, part, err);
+        st = wh_work_write(r, w, spot, first + k * row, w->out + k * part, part, err);
     return st;
 }
 
@@ -71,7 +94,7 @@ static whit_status copy_tile(const wh_work *r, size_t i, const wh_rect *rect, wh
     whit_status st = whit_file_read(whit_source_file(r->plan->source), e->source->planes[0],
                                     rect->c0, (size_t)rect->cols, w->out, err);
     if (st != WHIT_OK) return st;
-    return write_at(r, w, r->plan->spot[i][0], rect->c0, w->out, (size_t)rect->cols, err);
+    return wh_work_write(r, w, r->plan->spot[i][0], rect->c0, w->out, (size_t)rect->cols, err);
 }
 
 /* f16, bf16, f32: the same values in another type. */
@@ -84,7 +107,7 @@ static whit_status convert_tile(const wh_work *r, size_t i, const wh_rect *rect,
                                                        : WHIT_F32;
     size_t n = (size_t)(rect->rows * rect->cols), size = whit_dtype_bits(type) / 8;
     float limit = type == WHIT_F16 ? 65504.0f : type == WHIT_BF16 ? 0x1.fep127f : FLT_MAX;
-    whit_status st = read_weights(r, i, rect, w->w, err);
+    whit_status st = wh_work_read(r, i, rect, w, err);
     if (st != WHIT_OK) return st;
     if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
         w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, limit, w->w);
@@ -93,8 +116,8 @@ static whit_status convert_tile(const wh_work *r, size_t i, const wh_rect *rect,
     st = wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero, or --rule 'NAME=keep'",
                             &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
-    return write_at(r, w, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size,
-                    w->out, n * size, err);
+    return wh_work_write(r, w, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size,
+                         w->out, n * size, err);
 }
 
 /* dq: the codes of the scales that begin with number first; with the first tile the rest. */
@@ -139,9 +162,9 @@ static whit_status write_scales(const wh_work *r, size_t i, const wh_rect *rect,
     }
     wh_cvt_from_f32(r->cvt, s->scale_type, w->scale, count, w->scale_out);
     whit_status st =
-        write_at(r, w, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
+        wh_work_write(r, w, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
     if (st == WHIT_OK && s->asym)
-        st = write_at(r, w, r->plan->spot[i][2], first, w->zero, count, err);
+        st = wh_work_write(r, w, r->plan->spot[i][2], first, w->zero, count, err);
     if (st == WHIT_OK && s->kind == WHIT_NVFP4 && first == 0) {
         uint8_t scale2[4];
         whit_dtype_from_f32(WHIT_F32, &r->scale2[i], 1, scale2);
@@ -221,7 +244,7 @@ static whit_status encode_tile(const wh_work *r, unsigned worker, size_t i, cons
     const wh_quantizer *q;
     wh_worker *w = &r->workers[worker];
     whit_status st = coder_of(r, worker, i, &q, err);
-    if (st == WHIT_OK) st = read_weights(r, i, rect, w->w, err);
+    if (st == WHIT_OK) st = wh_work_read(r, i, rect, w, err);
     if (st != WHIT_OK) return st;
     wh_tile t = { .w = w->w,
                   .rows = (size_t)rect->rows,
@@ -279,6 +302,8 @@ whit_status wh_work_tile(const wh_work *r, unsigned worker, uint64_t tile, whit_
     case WHIT_TO_BF16:
     case WHIT_TO_F32:
         return convert_tile(r, i, &rect, w, err);
+    case WHIT_GGUF:
+        return wh_work_blocks(r, i, &rect, w, err);
     default:
         return encode_tile(r, worker, i, &rect, err);
     }

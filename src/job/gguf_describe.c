@@ -1,0 +1,225 @@
+/* src/job/gguf_describe.c - places of the tensors in a GGUF file, and its metadata.
+ *
+ * Keys of a GGUF source are kept in their order, with new values where the types say otherwise;
+ * those of the parts of a split file are made anew. Beside them stand whit.options, whit.recipe and
+ * whit.notes, as in native files.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/gguf_out.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "job/describe.h"
+
+#define FILE_TYPE "general.file_type"
+#define VERSION "general.quantization_version"
+
+int wh_gguf_drops(const whit_plan *p, size_t i)
+{
+    return p->gguf->tensor[i].name == NULL;
+}
+
+void wh_gguf_rename(const whit_plan *p, size_t i, wh_out_entry *what)
+{
+    const whit_plan_entry *e = &p->entry[i];
+    what->name = p->gguf->tensor[i].name;
+    if (e->scheme.kind != WHIT_KEEP) return;
+    what->dtype = e->source->stored;
+    what->type = e->source->tensor.type;
+}
+
+whit_status wh_gguf_place(whit_plan *p, size_t i, size_t file, whit_error *err)
+{
+    whit_plan_entry *e = &p->entry[i];
+    const whit_block_info *info = whit_block_describe(e->scheme.block);
+    e->bytes_out = e->weights / info->weights * info->bytes; /* less than the weights take */
+    wh_out_entry what = wh_target_entry(&e->source->tensor, WHIT_BLOCKS, e->bytes_out);
+    what.name = p->gguf->tensor[i].name;
+    what.type = info->name;
+    return wh_layout_add(&p->target.layout, file, &what, "", &p->spot[i][0], err);
+}
+
+whit_status wh_gguf_place_rest(whit_plan *p, whit_error *err)
+{
+    const uint64_t n = p->gguf->config.head_dim / 2;
+    const wh_out_entry rope = { .name = "rope_freqs.weight",
+                                .dtype = WHIT_F32,
+                                .rank = 1,
+                                .shape = { n },
+                                .bytes = n * sizeof(float) };
+    if (!p->gguf->rope) return WHIT_OK;
+    return wh_layout_add(&p->target.layout, p->target.layout.count - 1, &rope, "",
+                         &p->gguf->rope_spot, err);
+}
+
+whit_status wh_gguf_write_rest(const whit_plan *p, const wh_outset *set, whit_error *err)
+{
+    const wh_target *t = &p->target;
+    const wh_spot spot = p->gguf->rope_spot;
+    for (uint32_t i = 0; p->gguf->rope && i < p->gguf->config.head_dim / 2; i++) {
+        uint8_t bytes[4];
+        whit_dtype_from_f32(WHIT_F32, &p->gguf->rope[i], 1, bytes);
+        whit_status st = wh_file_pwrite(
+            wh_target_fd(t, set, spot.file), wh_target_name(t, set, spot.file),
+            wh_layout_offset(&t->layout, spot) + i * sizeof bytes, bytes, sizeof bytes, err);
+        if (st != WHIT_OK) return st;
+    }
+    return WHIT_OK;
+}
+
+/* ---- metadata -------------------------------------------------------------------------------- */
+
+/* The type that most weights of the file have, for readers who want one word for all. */
+static uint32_t file_type(const whit_plan *p)
+{
+    uint64_t blocks[WHIT_BLOCK_COUNT] = { 0 }, plain[WHIT_DTYPE_COUNT] = { 0 }, most = 0;
+    uint32_t type = wh_dtype_file_type(WHIT_F32);
+    if (p->gguf->mix) return wh_mix_file_type(p->gguf->mix);
+    for (size_t i = 0; i < p->count; i++) {
+        const whit_plan_entry *e = &p->entry[i];
+        wh_out_entry what = { .dtype = e->scheme.kind == WHIT_TO_F16    ? WHIT_F16
+                                       : e->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
+                                                                        : WHIT_F32 };
+        if (wh_gguf_drops(p, i)) continue;
+        wh_gguf_rename(p, i, &what);
+        const whit_block block = e->scheme.kind == WHIT_GGUF ? e->scheme.block
+                                 : what.type                 ? whit_block_parse(what.type)
+                                                             : WHIT_BLOCK_NONE;
+        uint64_t *sum = block != WHIT_BLOCK_NONE ? &blocks[block] : &plain[what.dtype];
+        *sum += e->weights;
+        if (*sum <= most) continue;
+        most = *sum;
+        type =
+            block != WHIT_BLOCK_NONE ? wh_block_file_type(block) : wh_dtype_file_type(what.dtype);
+    }
+    return type;
+}
+
+static int has_blocks(const whit_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!wh_gguf_drops(p, i) &&
+            (p->entry[i].scheme.kind == WHIT_GGUF ||
+             (p->entry[i].scheme.kind == WHIT_KEEP && p->entry[i].source->stored == WHIT_BLOCKS)))
+            return 1;
+    return 0;
+}
+
+static int starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* What this program says in its own words, in any output. */
+static int is_ours(const char *key)
+{
+    return starts_with(key, "whit.") || starts_with(key, "split.") ||
+           starts_with(key, "quantize.imatrix.");
+}
+
+static void copy_keys(wh_gguf_kvs *k, const whit_plan *p)
+{
+    const whit_file *file = whit_source_file(p->source);
+    int typed = 0, versioned = 0;
+    for (size_t i = 0; i < whit_file_kv_count(file, 0); i++) {
+        const whit_kv *kv = whit_file_kv(file, 0, i);
+        if (is_ours(kv->key)) continue;
+        if (strcmp(kv->key, FILE_TYPE) == 0) {
+            wh_gguf_put_u32(k, FILE_TYPE, file_type(p));
+            typed = 1;
+            continue;
+        }
+        versioned |= strcmp(kv->key, VERSION) == 0;
+        wh_gguf_put_kv(k, kv);
+    }
+    if (!typed) wh_gguf_put_u32(k, FILE_TYPE, file_type(p));
+    if (!versioned && has_blocks(p)) wh_gguf_put_u32(k, VERSION, 2);
+}
+
+/* How many rows the embeddings have, which is how many tokens the loader expects. */
+static uint64_t embedding_rows(const whit_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const wh_gguf_tensor *t = &p->gguf->tensor[i];
+        if (t->name && strcmp(t->name, "token_embd.weight") == 0) return t->rows;
+    }
+    return 0;
+}
+
+static whit_status make_keys(wh_gguf_kvs *k, whit_plan *p, whit_error *err)
+{
+    const wh_gguf_out *g = p->gguf;
+    whit_status st = wh_gguf_put_model(k, &g->config, err);
+    if (st != WHIT_OK) return st;
+    wh_gguf_put_u32(k, FILE_TYPE, file_type(p));
+    if (has_blocks(p)) wh_gguf_put_u32(k, VERSION, 2);
+    return wh_gguf_put_vocab(k, &g->config, g->vocab, embedding_rows(p), err);
+}
+
+/* The file's path would say where this was done: its content is what matters. */
+static void put_calibration(wh_gguf_kvs *k, const whit_imatrix *imatrix)
+{
+    const whit_imatrix_info *info = whit_imatrix_describe(imatrix);
+    if (info->dataset[0])
+        wh_gguf_put_string(k, "quantize.imatrix.dataset", info->dataset, strlen(info->dataset));
+    wh_gguf_put_u32(k, "quantize.imatrix.entries_count", (uint32_t)info->entries);
+    if (info->chunks > 0 && info->chunks <= UINT32_MAX)
+        wh_gguf_put_u32(k, "quantize.imatrix.chunks_count", (uint32_t)info->chunks);
+}
+
+static whit_status describe_ours(whit_plan *p, whit_error *err)
+{
+    wh_layout *l = &p->target.layout;
+    wh_buf recipe = { 0 }, notes = { 0 }, options = { 0 };
+    wh_rules_recipe(p->rules, &recipe);
+    wh_plan_options(p, &options);
+    wh_plan_notes(&notes, &(whit_quant_stats){ 0 }, 0);
+    whit_status st = WHIT_OK;
+    if (recipe.failed || notes.failed || options.failed)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the metadata of the output");
+    if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.notes", notes.data, err);
+    if (st == WHIT_OK && options.len > 0)
+        st = wh_layout_meta(l, 0, "whit.options", options.data, err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.recipe", recipe.data, err);
+    wh_buf_free(&recipe);
+    wh_buf_free(&notes);
+    wh_buf_free(&options);
+    return st;
+}
+
+/* The parts of a split file say how many there are, and of how many tensors. */
+static void describe_parts(wh_layout *l)
+{
+    size_t tensors = 0;
+    for (size_t f = 0; f < l->count; f++) tensors += l->file[f].count;
+    for (size_t f = 0; f < l->count && l->count > 1; f++) {
+        wh_gguf_put_u16(&l->file[f].kvs, "split.no", (uint16_t)f);
+        wh_gguf_put_u16(&l->file[f].kvs, "split.count", (uint16_t)l->count);
+        wh_gguf_put_i32(&l->file[f].kvs, "split.tensors.count", (int32_t)tensors);
+    }
+}
+
+whit_status wh_gguf_describe(whit_plan *p, whit_error *err)
+{
+    wh_layout *l = &p->target.layout;
+    const wh_gguf_out *g = p->gguf;
+    const whit_kv *kv =
+        g->converts ? NULL : whit_file_kv_find(whit_source_file(p->source), 0, "general.alignment");
+    whit_status st = WHIT_OK;
+    if (kv && kv->type == WHIT_KV_U32 && !kv->is_array)
+        l->alignment = *(const uint32_t *)kv->data; /* the reader has checked it */
+    if (g->converts)
+        st = make_keys(&l->file[0].kvs, p, err);
+    else
+        copy_keys(&l->file[0].kvs, p);
+    if (st == WHIT_OK && g->imatrix) put_calibration(&l->file[0].kvs, g->imatrix);
+    if (g->without > 0)
+        wh_lines_add(&p->warnings,
+                     "the importance matrix says nothing about %" PRIu64
+                     " tensors that become blocks: their errors are not weighed",
+                     g->without);
+    describe_parts(l);
+    return st == WHIT_OK ? describe_ours(p, err) : st;
+}
