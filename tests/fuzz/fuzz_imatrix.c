@@ -7,36 +7,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/calib.h>
 
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char input[288];
-static int input_fd = -1;
-
-static void require(int truth)
-{
-    if (!truth) abort();
-}
-
-static void clean_up(void)
-{
-    unlink(input);
-}
-
-static void set_up(void)
-{
-    const char *root = getenv("TMPDIR"); /* a file system in memory makes it much faster */
-    snprintf(input, sizeof input, "%s/whit-fuzz-XXXXXX", root && *root ? root : "/tmp");
-    input_fd = mkstemp(input);
-    require(input_fd >= 0);
-    atexit(clean_up);
-}
 
 static void check_entry(const whit_imatrix *m, const whit_imatrix_entry *e)
 {
@@ -52,18 +27,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     whit_error err = { WHIT_OK, "" };
     whit_imatrix *m = NULL;
-    if (input_fd < 0) set_up();
-    require(ftruncate(input_fd, 0) == 0 && pwrite(input_fd, data, size, 0) == (ssize_t)size);
-    whit_status st = whit_imatrix_open(&m, input, &err);
+    input_put("any.imatrix", data, size);
+    whit_status st = whit_imatrix_open(&m, input.path, &err);
     if (st != WHIT_OK) {
-        require(!m && err.code == st && strstr(err.msg, "whit-fuzz-"));
-        require(st == WHIT_ERR_FORMAT || st == WHIT_ERR_UNSUPPORTED);
-        for (const char *p = err.msg; *p; p++) require((unsigned char)*p >= ' ' && *p != 0x7f);
+        require(!m);
+        input_refused(st, &err, "any.imatrix");
         return 0;
     }
     const whit_imatrix_info *info = whit_imatrix_describe(m);
     require(info->entries > 0 && !whit_imatrix_at(m, info->entries));
-    require(info->dataset && info->format && strcmp(info->path, input) == 0);
+    require(info->dataset && info->format && strcmp(info->path, input.path) == 0);
     for (size_t i = 0; i < info->entries; i++) check_entry(m, whit_imatrix_at(m, i));
     whit_imatrix_close(m);
     return 0;
