@@ -1,28 +1,14 @@
 /* src/kernels/probe_avx2.c - the probes with AVX2.
  *
- * The empty assembler statements make an operand unknown in every round, so that nothing is moved
- * out of the loop.
- *
  * SPDX-License-Identifier: MIT */
 #if !defined(__AVX2__) || !defined(__FMA__)
 #error "needs the flags of its instruction set"
 #endif
-#include "kernels/probe.h"
-
-#include <immintrin.h>
-
-#define CHANGED(v) __asm__ volatile("" : "+x"(v))
+#include "kernels/probe_256.h"
 
 static __m256i at(const char *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
-}
-
-static uint64_t digest(__m256i v)
-{
-    uint64_t part[4];
-    _mm256_storeu_si256((__m256i *)(void *)part, v);
-    return part[0] + part[1] + part[2] + part[3];
 }
 
 uint64_t wh_probe_read_avx2(const void *data, size_t bytes)
@@ -42,57 +28,48 @@ uint64_t wh_probe_read_avx2(const void *data, size_t bytes)
 uint64_t wh_probe_fma_avx2(size_t rounds)
 {
     __m256 sum[12], x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
-#pragma GCC unroll 12
+    WH_UNROLL
     for (int j = 0; j < 12; j++) sum[j] = _mm256_set1_ps((float)j);
     CHANGED(x);
     for (size_t i = 0; i < rounds; i++) {
-#pragma GCC unroll 12
+        WH_UNROLL
         for (int j = 0; j < 12; j++) sum[j] = _mm256_fmadd_ps(sum[j], x, y);
     }
-#pragma GCC unroll 12
+    WH_UNROLL
     for (int j = 1; j < 12; j++) sum[0] = _mm256_add_ps(sum[0], sum[j]);
     return digest(_mm256_castps_si256(sum[0]));
 }
 
+static WH_INLINE __m256i add_pairs(__m256i sum, __m256i pairs)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static WH_INLINE __m256i products_8(__m256i sum, __m256i *w, __m256i x)
+{
+    CHANGED(*w);
+    return add_pairs(sum, _mm256_maddubs_epi16(*w, x));
+}
+
+static WH_INLINE __m256i products_4(__m256i sum, __m256i *w, __m256i x)
+{
+    CHANGED(*w);
+    __m256i pairs = _mm256_maddubs_epi16(*w, x);
+    WH_UNROLL
+    for (int k = 0; k < 3; k++) {
+        CHANGED(*w);
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(*w, x));
+    }
+    return add_pairs(sum, pairs);
+}
+
 uint64_t wh_probe_int8_avx2(size_t rounds)
 {
-    const __m256i one = _mm256_set1_epi16(1);
-    __m256i sum[8], w = _mm256_set1_epi8(7), x = _mm256_set1_epi8(3);
-#pragma GCC unroll 8
-    for (int j = 0; j < 8; j++) sum[j] = _mm256_set1_epi32(j);
-    for (size_t i = 0; i < rounds; i++) {
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) {
-            CHANGED(w);
-            sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), one));
-        }
-    }
-#pragma GCC unroll 8
-    for (int j = 1; j < 8; j++) sum[0] = _mm256_add_epi32(sum[0], sum[j]);
-    return digest(sum[0]);
+    return run_chains(rounds, 8, products_8);
 }
 
 /* Sixteen sums are not there; four chains of five instructions each cover the latency. */
 uint64_t wh_probe_int4_avx2(size_t rounds)
 {
-    const __m256i one = _mm256_set1_epi16(1);
-    __m256i sum[4], w = _mm256_set1_epi8(7), x = _mm256_set1_epi8(3);
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) sum[j] = _mm256_set1_epi32(j);
-    for (size_t i = 0; i < rounds; i++) {
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            __m256i pairs = _mm256_maddubs_epi16(w, x);
-#pragma GCC unroll 3
-            for (int k = 0; k < 3; k++) {
-                CHANGED(w);
-                pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w, x));
-            }
-            sum[j] = _mm256_add_epi32(sum[j], _mm256_madd_epi16(pairs, one));
-            CHANGED(w);
-        }
-    }
-#pragma GCC unroll 4
-    for (int j = 1; j < 4; j++) sum[0] = _mm256_add_epi32(sum[0], sum[j]);
-    return digest(sum[0]);
+    return run_chains(rounds, 4, products_4);
 }
