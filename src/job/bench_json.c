@@ -41,6 +41,16 @@ static void put_ratio(wh_buf *b, const char *key, double value)
         wh_buf_putf(b, ",\"%s\":null", key);
 }
 
+static void put_runs(wh_buf *b, const whit_bench_row *r)
+{
+    put_u64(b, "bytes", r->bytes);
+    put_flag(b, "cold", r->cold);
+    put_text(b, "isa", r->isa);
+    put_u64(b, "runs", r->runs);
+    put_number(b, "us_min", r->us_min);
+    put_number(b, "us_median", r->us_median);
+}
+
 static void put_product(wh_buf *b, const whit_bench_row *r)
 {
     put_text(b, "type", r->type);
@@ -49,12 +59,7 @@ static void put_product(wh_buf *b, const whit_bench_row *r)
     put_u64(b, "cols", r->cols);
     put_u64(b, "tokens", r->tokens);
     put_u64(b, "count", r->count);
-    put_u64(b, "bytes", r->bytes);
-    put_flag(b, "cold", r->cold);
-    put_text(b, "isa", r->isa);
-    put_u64(b, "runs", r->runs);
-    put_number(b, "us_min", r->us_min);
-    put_number(b, "us_median", r->us_median);
+    put_runs(b, r);
     put_number(b, "gbps", r->gbps);
     put_number(b, "gflops", r->gflops);
     put_number(b, "read_gbps", r->read_gbps);
@@ -79,12 +84,7 @@ static void put_encoding(wh_buf *b, const whit_bench_row *r)
     put_ratio(b, "percentile", r->percentile);
     put_u64(b, "rows", r->rows);
     put_u64(b, "cols", r->cols);
-    put_u64(b, "bytes", r->bytes);
-    put_flag(b, "cold", r->cold);
-    put_text(b, "isa", r->isa);
-    put_u64(b, "runs", r->runs);
-    put_number(b, "us_min", r->us_min);
-    put_number(b, "us_median", r->us_median);
+    put_runs(b, r);
     put_number(b, "mweights_per_core", r->mweights);
     put_number(b, "gbps", r->gbps);
     put_number(b, "pct_bw", r->pct_bw);
