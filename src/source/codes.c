@@ -1,7 +1,7 @@
 /* src/source/codes.c - the rows of tensors that are stored as codes.
  *
  * A read works in pieces of a few thousand codes, so that its buffers stay small and in cache
- * whatever the size of the tensor.
+ * whatever the size of the tensor. Where codes and scales lie is the layout's to know (reader.h).
  *
  * SPDX-License-Identifier: MIT */
 #include "source/codes.h"
@@ -9,191 +9,149 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <whit/pack.h>
 #include <whit/quant.h>
-#include "base/error.h"
-#include "quant/nested.h"
+#include "source/reader.h"
 
-#define PIECE_CODES 16384
-#define PIECE_SCALES (PIECE_CODES / 2 + 2) /* groups of 2, the first and last cut */
+#define ALIGN 32 /* columns: pieces start at multiples */
 
-typedef struct piece {
-    uint8_t packed[PIECE_CODES], codes[PIECE_CODES];
-    uint8_t scale_bytes[PIECE_SCALES * 4], zero[PIECE_SCALES];
-    float scale[PIECE_SCALES];
-} piece;
-
-typedef struct reader {
-    const whit_file *file;
-    const whit_source_tensor *t;
-    uint64_t row_bytes, group, groups; /* of a row; group == cols for one scale a row */
-    uint64_t high;                     /* rows that share scales: 1, or those of a block */
-    piece *buf;
-    whit_error *err;
-} reader;
-
-/* dq: scales [first, first + n) from their codes, block by block. */
-static whit_status read_nested(const reader *r, uint64_t first, size_t n)
+static size_t at_most(uint64_t n, size_t most)
 {
-    const whit_file *file = r->file;
-    float map[256], absmax[PIECE_SCALES / WH_NESTED_BLOCK + 2], offset = 0.0f;
-    uint64_t block = first / WH_NESTED_BLOCK;
-    size_t blocks = (size_t)((first + n - 1) / WH_NESTED_BLOCK - block + 1);
-    whit_status st = whit_file_read(file, r->t->planes[1], first, n, r->buf->scale_bytes, r->err);
-    if (st == WHIT_OK)
-        st = whit_file_read_f32(file, r->t->planes[2], block, blocks, absmax, r->err);
-    if (st == WHIT_OK) st = whit_file_read_f32(file, r->t->planes[3], 0, 1, &offset, r->err);
-    wh_nested_map(map);
-    for (size_t i = 0; i < n && st == WHIT_OK; i++)
-        r->buf->scale[i] = wh_nested_decode(map, r->buf->scale_bytes[i],
-                                            absmax[(first + i) / WH_NESTED_BLOCK - block], offset);
-    return st;
+    return n < most ? (size_t)n : most;
 }
 
-/* Scales [first, first + n) of the plane, and their zero points. */
-static whit_status read_scales(const reader *r, uint64_t first, size_t n)
+/* Groups that `cols` columns may touch. */
+static size_t groups_of(const wh_reader *r, size_t cols)
 {
-    whit_dtype type = r->t->scheme.scale_type;
-    size_t size = whit_dtype_bits(type) / 8;
-    if (r->t->scheme.dq) return read_nested(r, first, n);
-    whit_status st = whit_file_read(r->file, r->t->planes[1], first * size, n * size,
-                                    r->buf->scale_bytes, r->err);
-    if (st != WHIT_OK) return st;
-    whit_dtype_to_f32(type, r->buf->scale_bytes, n, r->buf->scale);
-    if (r->t->scheme.kind == WHIT_NVFP4) {
-        float scale2 = 0.0f;
-        st = whit_file_read_f32(r->file, r->t->planes[2], 0, 1, &scale2, r->err);
-        for (size_t i = 0; i < n; i++) r->buf->scale[i] *= scale2;
-        return st;
-    }
-    if (!r->t->scheme.asym) return WHIT_OK;
-    return whit_file_read(r->file, r->t->planes[2], first, n, r->buf->zero, r->err);
+    return at_most(r->groups, (size_t)(cols / r->group) + 2);
 }
 
-/* Decode n columns from c of a row whose codes are at `codes`; scale[0] is that of c's group. */
-static void decode_row(const reader *r, const uint8_t *codes, size_t scale0, uint64_t c, size_t n,
-                       float *dst)
+/* How much of the span is a piece. */
+static void size_piece(wh_reader *r, const wh_span *s)
+{
+    const size_t most = r->ops->piece;
+    r->cols = at_most(s->c0 % ALIGN + s->cols, most);
+    const size_t groups = groups_of(r, r->cols);
+    r->rows = at_most(s->rows, most / r->cols);
+    if (r->rows > most / groups) r->rows = most / groups;
+    if (r->rows == 0) r->rows = 1;
+    r->cells = r->rows * groups;
+}
+
+/* For reads of that span; the caller frees r->scale. */
+static whit_status reader_init(wh_reader *r, const whit_file *file, const whit_source_tensor *t,
+                               const wh_span *s, whit_error *err)
+{
+    *r = (wh_reader){ .file = file, .t = t, .err = err, .group = t->cols, .high = 1 };
+    r->ops = wh_layout_ops_of(t);
+    if (t->scheme.group && t->scheme.group < t->cols) r->group = t->scheme.group;
+    if (t->scheme.block_rows) r->high = t->scheme.block_rows;
+    if (t->scheme.gran == WHIT_GRAN_TENSOR) r->high = t->rows;
+    r->groups = (t->cols + r->group - 1) / r->group;
+    r->row_bytes = whit_file_tensor(file, t->planes[0])->bytes / t->rows;
+    size_piece(r, s);
+    r->scale = malloc(r->cells * (sizeof *r->scale + 1) + r->rows * r->cols + WH_RAW);
+    if (!r->scale) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode");
+    r->codes = (uint8_t *)(r->scale + r->cells);
+    r->zero = r->codes + r->rows * r->cols;
+    r->raw = r->zero + r->cells;
+    return r->ops->open ? r->ops->open(r) : WHIT_OK;
+}
+
+/* Decode n columns from c of a row; the scales are those of groups from g0 on. */
+static void decode_row(const wh_reader *r, const uint8_t *codes, const float *scale,
+                       const uint8_t *zero, uint64_t c, size_t n, float *dst)
 {
     whit_scheme one = r->t->scheme;
     one.gran = WHIT_GRAN_CHANNEL;
-    for (size_t done = 0, g = scale0; done < n; g++) {
-        uint64_t left = r->group - (c + done) % r->group;
-        size_t m = n - done < left ? n - done : (size_t)left;
-        whit_dequantize(codes + done, &r->buf->scale[g], &r->buf->zero[g], 1, m, &one, dst + done,
-                        NULL);
+    for (size_t done = 0, g = 0; done < n; g++) {
+        const size_t m = at_most(r->group - (c + done) % r->group, n - done);
+        whit_dequantize(codes + done, &scale[g], &zero[g], 1, m, &one, dst + done, NULL);
         done += m;
     }
 }
 
-/* Rows [row, row + rows), columns [c, c + n): all of one piece. */
-static whit_status read_piece(const reader *r, uint64_t row, size_t rows, uint64_t c, size_t n,
-                              float *dst)
+/* A piece: rows [r0, r0 + rows), whose columns [c0, c0 + cols) are at r->codes. Of them the
+ * columns from c on are decoded. */
+static whit_status decode_piece(const wh_reader *r, const wh_span *p, uint64_t c, float *dst,
+                                size_t pitch)
 {
-    unsigned bits = r->t->scheme.bits;
-    int whole = r->t->scheme.gran == WHIT_GRAN_TENSOR;
-    size_t bytes = rows > 1 ? rows * (size_t)r->row_bytes : whit_packed_bytes(n, bits);
-    uint64_t at = row * r->row_bytes + c / 8 * bits, g0 = c / r->group;
-    size_t groups = (size_t)((c + n - 1) / r->group - g0 + 1);
-    whit_status st = whit_file_read(r->file, r->t->planes[0], at, bytes, r->buf->packed, r->err);
-    if (st == WHIT_OK)
-        st = read_scales(r, whole ? 0 : row / r->high * r->groups + g0,
-                         whole ? 1 : (rows + r->high - 1) / r->high * groups);
-    for (size_t i = 0; i < rows && st == WHIT_OK; i++) {
-        whit_unpack_bits(r->buf->packed + i * r->row_bytes, n, bits, r->buf->codes);
-        decode_row(r, r->buf->codes, whole ? 0 : i / r->high * groups, c, n, dst + i * n);
+    const uint64_t g = c / r->group, first = p->r0 / r->high;
+    const size_t n = (size_t)(p->c0 + p->cols - c);
+    const wh_span s = { first, (p->r0 + p->rows - 1) / r->high - first + 1, g,
+                        (c + n - 1) / r->group - g + 1 };
+    whit_status st = r->ops->scales(r, &s, r->scale, r->zero);
+    for (uint64_t i = 0; i < p->rows && st == WHIT_OK; i++) {
+        const size_t at = (size_t)(((p->r0 + i) / r->high - first) * s.cols);
+        decode_row(r, r->codes + i * p->cols + (c - p->c0), r->scale + at, r->zero + at, c, n,
+                   dst + i * pitch);
     }
     return st;
 }
 
-/* For one tensor; the caller frees r->buf. */
-static whit_status reader_init(reader *r, const whit_file *file, const whit_source_tensor *t,
-                               whit_error *err)
+static void copy_piece(const wh_reader *r, const wh_span *p, uint64_t c, uint8_t *dst, size_t pitch)
 {
-    *r = (reader){ .file = file, .t = t, .err = err, .group = t->cols };
-    if (t->scheme.group && t->scheme.group < t->cols) r->group = t->scheme.group;
-    r->high = t->scheme.block_rows ? t->scheme.block_rows : 1;
-    r->groups = (t->cols + r->group - 1) / r->group;
-    r->row_bytes = whit_file_tensor(file, t->planes[0])->shape[1];
-    r->buf = malloc(sizeof *r->buf);
-    return r->buf ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode");
+    for (uint64_t i = 0; i < p->rows; i++)
+        memcpy(dst + i * pitch, r->codes + i * p->cols + (c - p->c0), p->c0 + p->cols - c);
 }
 
-static whit_status decode_pieces(const reader *r, const wh_span *s, float *dst)
+/* The span, decoded to `values` or as codes. */
+static whit_status each_piece(const wh_reader *r, const wh_span *s, float *values, uint8_t *codes)
 {
-    uint64_t step_rows = 1, step_cols = PIECE_CODES;
-    if (r->t->cols <= PIECE_CODES) {
-        step_rows = PIECE_CODES / r->row_bytes;
-        if (step_rows > PIECE_SCALES / r->groups) step_rows = PIECE_SCALES / r->groups;
-        step_cols = s->cols;
-    }
-    for (uint64_t i = 0, m; i < s->rows; i += m) {
-        m = s->rows - i < step_rows ? s->rows - i : step_rows;
-        /* rows of one block only: their scales are one row of the plane */
-        if (r->high > 1 && m > r->high - (s->r0 + i) % r->high) m = r->high - (s->r0 + i) % r->high;
-        for (uint64_t c = 0; c < s->cols; c += step_cols) {
-            size_t n = (size_t)(s->cols - c < step_cols ? s->cols - c : step_cols);
-            whit_status st =
-                read_piece(r, s->r0 + i, (size_t)m, s->c0 + c, n, dst + i * s->cols + c);
+    const uint64_t end = s->c0 + s->cols;
+    for (uint64_t i = 0; i < s->rows; i += r->rows)
+        for (uint64_t c = s->c0; c < end;) {
+            wh_span p = { s->r0 + i, at_most(s->rows - i, r->rows), c / ALIGN * ALIGN, 0 };
+            p.cols = at_most(end - p.c0, r->cols);
+            const size_t at = (size_t)(i * s->cols + (c - s->c0));
+            whit_status st = r->ops->codes(r, &p, r->codes);
+            if (st == WHIT_OK && values)
+                st = decode_piece(r, &p, c, values + at, (size_t)s->cols);
+            else if (st == WHIT_OK)
+                copy_piece(r, &p, c, codes + at, (size_t)s->cols);
             if (st != WHIT_OK) return st;
+            c = p.c0 + p.cols;
         }
-    }
     return WHIT_OK;
 }
 
 whit_status wh_codes_decode(const whit_file *file, const whit_source_tensor *t, const wh_span *span,
                             float *dst, whit_error *err)
 {
-    reader r;
-    whit_status st = reader_init(&r, file, t, err);
-    if (st == WHIT_OK) st = decode_pieces(&r, span, dst);
-    free(r.buf);
+    wh_reader r;
+    whit_status st = reader_init(&r, file, t, span, err);
+    if (st == WHIT_OK) st = each_piece(&r, span, dst, NULL);
+    free(r.scale);
     return st;
 }
 
-/* The codes of one row. */
-static whit_status unpack_row(const reader *r, uint64_t row, uint8_t *codes)
+/* The scales of whole rows, those of several rows for each of them. */
+static whit_status each_scale(const wh_reader *r, const wh_span *s, float *scale, uint8_t *zero)
 {
-    const unsigned bits = r->t->scheme.bits;
-    for (uint64_t c = 0; c < r->t->cols; c += PIECE_CODES) {
-        size_t n = (size_t)(r->t->cols - c < PIECE_CODES ? r->t->cols - c : PIECE_CODES);
-        whit_status st = whit_file_read(r->file, r->t->planes[0], row * r->row_bytes + c / 8 * bits,
-                                        whit_packed_bytes(n, bits), r->buf->packed, r->err);
-        if (st != WHIT_OK) return st;
-        whit_unpack_bits(r->buf->packed, n, bits, codes + c);
-    }
-    return WHIT_OK;
-}
-
-/* n scales of the plane from `first` on, each once, and their zero points. */
-static whit_status copy_scales(const reader *r, uint64_t first, size_t n, float *scale,
-                               uint8_t *zero)
-{
-    for (size_t done = 0, m; done < n; done += m) {
-        m = n - done < PIECE_SCALES ? n - done : PIECE_SCALES;
-        whit_status st = read_scales(r, first + done, m);
-        if (st != WHIT_OK) return st;
-        memcpy(scale + done, r->buf->scale, m * sizeof *scale);
-        if (zero) memcpy(zero + done, r->buf->zero, m);
-    }
+    const size_t groups = (size_t)r->groups, most = at_most(r->groups, r->cells);
+    const size_t rows = r->high > 1 ? 1 : r->cells / most; /* of a fetch */
+    for (uint64_t i = 0; i < s->rows; i += rows)
+        for (size_t g = 0; g < groups; g += most) {
+            const wh_span p = { (s->r0 + i) / r->high, at_most(s->rows - i, rows), g,
+                                at_most(groups - g, most) };
+            whit_status st = r->ops->scales(r, &p, r->scale, r->zero);
+            for (uint64_t k = 0; k < p.rows && st == WHIT_OK; k++) {
+                const size_t to = (size_t)(i + k) * groups + g, from = (size_t)(k * p.cols);
+                memcpy(scale + to, r->scale + from, p.cols * sizeof *scale);
+                if (zero) memcpy(zero + to, r->zero + from, p.cols);
+            }
+            if (st != WHIT_OK) return st;
+        }
     return WHIT_OK;
 }
 
 whit_status wh_codes_rows(const whit_file *file, const whit_source_tensor *t, uint64_t row,
                           size_t rows, uint8_t *codes, float *scale, uint8_t *zero, whit_error *err)
 {
-    reader r;
-    whit_status st = reader_init(&r, file, t, err);
-    for (size_t i = 0; i < rows && st == WHIT_OK; i++)
-        st = unpack_row(&r, row + i, codes + i * t->cols);
-    if (st == WHIT_OK && t->scheme.gran == WHIT_GRAN_TENSOR) {
-        st = copy_scales(&r, 0, 1, scale, zero);
-        for (size_t i = 1; i < rows && st == WHIT_OK; i++) {
-            scale[i] = scale[0];
-            if (zero) zero[i] = zero[0];
-        }
-    } else if (st == WHIT_OK) {
-        st = copy_scales(&r, row * r.groups, rows * (size_t)r.groups, scale, zero);
-    }
-    free(r.buf);
+    const wh_span s = { row, rows, 0, t->cols };
+    wh_reader r;
+    whit_status st = reader_init(&r, file, t, &s, err);
+    if (st == WHIT_OK) st = each_piece(&r, &s, NULL, codes);
+    if (st == WHIT_OK) st = each_scale(&r, &s, scale, zero);
+    free(r.scale);
     return st;
 }

@@ -1,0 +1,97 @@
+/* src/source/fetch.c - codes and scales as the native file holds them (layout: src/pack/native.c),
+ * and what other layouts have in common with it.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <whit/pack.h>
+
+#include "io/io.h"
+#include "quant/nested.h"
+#include "source/reader.h"
+
+whit_status wh_fetch_floats(const wh_reader *r, size_t plane, whit_dtype type, uint64_t first,
+                            size_t count, float *dst)
+{
+    const size_t size = whit_dtype_bits(type) / 8, most = WH_RAW / size;
+    for (size_t done = 0, n; done < count; done += n) {
+        n = count - done < most ? count - done : most;
+        whit_status st =
+            whit_file_read(r->file, plane, (first + done) * size, n * size, r->raw, r->err);
+        if (st != WHIT_OK) return st;
+        wh_cvt_to_f32(r->file->cvt, type, r->raw, n, dst + done);
+    }
+    return WHIT_OK;
+}
+
+whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes)
+{
+    const unsigned bits = r->t->scheme.bits;
+    const size_t part = whit_packed_bytes((size_t)s->cols, bits);
+    const int whole = s->cols == r->t->cols;
+    const size_t step = whole && r->row_bytes < WH_RAW ? WH_RAW / (size_t)r->row_bytes : 1;
+    for (uint64_t i = 0, n; i < s->rows; i += n) {
+        n = s->rows - i < step ? s->rows - i : step;
+        const uint64_t at = (s->r0 + i) * r->row_bytes + s->c0 / 8 * bits;
+        const size_t pitch = whole ? (size_t)r->row_bytes : part;
+        whit_status st = whit_file_read(r->file, r->t->planes[0], at,
+                                        (size_t)(n - 1) * pitch + part, r->raw, r->err);
+        if (st != WHIT_OK) return st;
+        for (uint64_t k = 0; k < n; k++)
+            whit_unpack_bits(r->raw + k * pitch, (size_t)s->cols, bits, codes + (i + k) * s->cols);
+    }
+    return WHIT_OK;
+}
+
+/* dq: scales [first, first + n) from their codes, in the order of the plane. */
+static whit_status nested_scales(const wh_reader *r, uint64_t first, size_t count, float *scale)
+{
+    float absmax[WH_RAW / WH_NESTED_BLOCK + 2];
+    for (size_t done = 0, n; done < count; done += n) {
+        n = count - done < WH_RAW ? count - done : WH_RAW;
+        const uint64_t block = (first + done) / WH_NESTED_BLOCK;
+        const size_t blocks = (size_t)((first + done + n - 1) / WH_NESTED_BLOCK - block + 1);
+        whit_status st = wh_fetch_floats(r, r->t->planes[2], WHIT_F32, block, blocks, absmax);
+        if (st == WHIT_OK)
+            st = whit_file_read(r->file, r->t->planes[1], first + done, n, r->raw, r->err);
+        if (st != WHIT_OK) return st;
+        for (size_t i = 0; i < n; i++)
+            scale[done + i] = wh_nested_decode(
+                r->map, r->raw[i], absmax[(first + done + i) / WH_NESTED_BLOCK - block], r->offset);
+    }
+    return WHIT_OK;
+}
+
+/* n scales from number first of the plane on. */
+static whit_status run_of_scales(const wh_reader *r, uint64_t first, size_t n, float *scale,
+                                 uint8_t *zero)
+{
+    const whit_scheme *s = &r->t->scheme;
+    if (s->dq) return nested_scales(r, first, n, scale);
+    whit_status st = wh_fetch_floats(r, r->t->planes[1], s->scale_type, first, n, scale);
+    if (s->kind == WHIT_NVFP4)
+        for (size_t i = 0; i < n && st == WHIT_OK; i++) scale[i] *= r->scale2;
+    if (st != WHIT_OK || !s->asym) return st;
+    return whit_file_read(r->file, r->t->planes[2], first, n, zero, r->err);
+}
+
+static whit_status native_scales(const wh_reader *r, const wh_span *s, float *scale, uint8_t *zero)
+{
+    const int whole = s->cols == r->groups; /* rows of scales lie together */
+    const uint64_t runs = whole ? 1 : s->rows;
+    const size_t n = (size_t)(whole ? s->rows * s->cols : s->cols);
+    whit_status st = WHIT_OK;
+    for (uint64_t i = 0; i < runs && st == WHIT_OK; i++)
+        st = run_of_scales(r, (s->r0 + i) * r->groups + s->c0, n, scale + i * n, zero + i * n);
+    return st;
+}
+
+static whit_status native_open(wh_reader *r)
+{
+    whit_status st = WHIT_OK;
+    if (r->t->scheme.kind == WHIT_NVFP4)
+        st = wh_fetch_floats(r, r->t->planes[2], WHIT_F32, 0, 1, &r->scale2);
+    if (!r->t->scheme.dq) return st;
+    wh_nested_map(r->map);
+    return wh_fetch_floats(r, r->t->planes[3], WHIT_F32, 0, 1, &r->offset);
+}
+
+const wh_layout_ops wh_layout_native = { 32768, native_open, wh_fetch_rows, native_scales };

@@ -1,0 +1,58 @@
+/* src/source/reader.h - between codes.c, which walks over the rows of a tensor, and the layouts,
+ * which know where its codes and scales lie in the file.
+ *
+ * A new layout is one file with the functions of a wh_layout_ops, and its row in layouts.c.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_SOURCE_READER_H
+#define WH_SOURCE_READER_H
+
+#include "base/error.h"
+#include "source/codes.h"
+
+#define WH_RAW ((size_t)65536) /* octets as stored that are held at once */
+
+typedef struct wh_reader wh_reader;
+
+/* Codes are asked for by spans that start at a multiple of 32 columns. */
+typedef struct wh_layout_ops {
+    size_t piece; /* codes that are fetched at once, a multiple of 32: buffers stay in the cache */
+    /* What is needed once for all reads of a tensor. NULL: nothing. */
+    whit_status (*open)(wh_reader *r);
+    /* Codes [rows][cols] of the span. */
+    whit_status (*codes)(const wh_reader *r, const wh_span *s, uint8_t *codes);
+    /* Scales of rows r0.. of the plane of scales and groups c0..: [rows][cols], and where the
+     * scheme is asym zero points. */
+    whit_status (*scales)(const wh_reader *r, const wh_span *s, float *scale, uint8_t *zero);
+} wh_layout_ops;
+
+/* One tensor, while it is read. */
+struct wh_reader {
+    const whit_file *file;
+    const whit_source_tensor *t;
+    const wh_layout_ops *ops;
+    uint64_t row_bytes;     /* of the codes, where rows are stored one behind the other */
+    uint64_t group, groups; /* of a row; group == cols for one scale a row */
+    uint64_t high;          /* rows that share scales: 1, those of a block, or all */
+    float scale2, offset;   /* of the tensor: nvfp4, dq */
+    float map[256];         /* what codes of scales stand for: dq */
+    whit_error *err;
+    /* for a piece: */
+    size_t rows, cols, cells; /* at most so many of them; groups of all its rows */
+    float *scale;             /* [cells] */
+    uint8_t *codes, *zero;    /* [rows][cols], [cells] */
+    uint8_t *raw;             /* [WH_RAW] */
+};
+
+/* layouts.c: how the tensor is laid out. */
+const wh_layout_ops *wh_layout_ops_of(const whit_source_tensor *t);
+
+/* fetch.c: count elements of `type` from number first on of a stored plane, as float32. */
+whit_status wh_fetch_floats(const wh_reader *r, size_t plane, whit_dtype type, uint64_t first,
+                            size_t count, float *dst);
+/* The codes of rows that are dense bit strings of row_bytes each. */
+whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
+
+extern const wh_layout_ops wh_layout_native;
+
+#endif
