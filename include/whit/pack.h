@@ -1,4 +1,5 @@
-/* include/whit/pack.h - codes to stored bits, and the planes of the native file.
+/* include/whit/pack.h - codes to stored bits: the planes of the native file, and the tensors of
+ * quantized checkpoints as other programs lay them out.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_PACK_H
@@ -45,6 +46,68 @@ typedef struct whit_plane {
  */
 WHIT_API unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t cols,
                                      whit_plane planes[WHIT_MAX_PLANES], int *overflow);
+
+/* ---- checkpoints of other programs: pure functions, no files ---- */
+
+/* How a quantized matrix is laid out. Values are ABI: append, never renumber. */
+typedef enum whit_layout {
+    WHIT_LAYOUT_NATIVE = 0, /* the planes above                                               */
+    WHIT_LAYOUT_CT_PACKED,  /* compressed-tensors pack-quantized: int4, int8; channel, groups */
+    WHIT_LAYOUT_CT_INT,     /* its int-quantized: int8 symmetric; channel, tensor             */
+    WHIT_LAYOUT_CT_FLOAT,   /* its float-quantized: fp8_e4m3; channel, tensor, block128x128   */
+    WHIT_LAYOUT_COUNT
+} whit_layout;
+
+/* "pack-quantized", ..; "?" for a value outside the enum. */
+WHIT_API const char *whit_layout_name(whit_layout layout);
+
+/* A matrix and what it is to become: rows are outputs, columns inputs. */
+typedef struct whit_packing {
+    size_t struct_size; /* sizeof(whit_packing); lets a later version add fields            */
+    whit_layout layout; /* not WHIT_LAYOUT_NATIVE                                           */
+    whit_scheme scheme; /* with the type in which scales are stored                         */
+    uint64_t rows, cols;
+} whit_packing;
+
+#define WHIT_MAX_PACKED 6
+/*
+ * The tensors that a matrix becomes: all is known before any data is read. A tensor's name is that
+ * of the matrix without a final ".weight", followed by the suffix.
+ *
+ * Errors: WHIT_ERR_UNSUPPORTED where the layout has no way to hold this scheme or shape: err->msg
+ * says why and names a scheme that it can hold ("..; try: int4-channel"). WHIT_ERR_ARG.
+ */
+WHIT_API whit_status whit_packing_planes(const whit_packing *packing,
+                                         whit_plane planes[WHIT_MAX_PACKED], unsigned *count,
+                                         whit_error *err);
+
+/* Parts of a matrix are whole rows: they start at a multiple of this many, and end at one or with
+ * the last row. Parts that do not overlap write no octet in common. */
+WHIT_API uint64_t whit_packing_unit(const whit_packing *packing);
+
+/*
+ * Pack rows [row, row + rows) into the tensors, held whole in memory.
+ *
+ *   codes  in   uint8 [rows][cols], as whit_quantize makes them
+ *   scale  in   float32, of these rows: [rows][groups], [rows][1], of a tensor [1], of blocks
+ *               [ceil(rows/block_rows)][groups]; values of the scheme's scale type
+ *   zero   in   uint8, shape of scale: zero points; NULL unless the scheme is asym
+ *   image  out  pointers to the tensors in the order of whit_packing_planes
+ *
+ * Errors: those of whit_packing_planes; WHIT_ERR_ARG (a part that starts or ends elsewhere).
+ * Threads: any number at once on parts that do not overlap.
+ */
+WHIT_API whit_status whit_pack_rows(const whit_packing *packing, uint64_t row, size_t rows,
+                                    const uint8_t *codes, const float *scale, const uint8_t *zero,
+                                    void *const image[], whit_error *err);
+/* The inverse: codes, scales and zero points out of the tensors. */
+WHIT_API whit_status whit_unpack_rows(const whit_packing *packing, uint64_t row, size_t rows,
+                                      const void *const image[], uint8_t *codes, float *scale,
+                                      uint8_t *zero, whit_error *err);
+
+/* Fill the tensors that are not made of rows: shapes. Errors: as above. */
+WHIT_API whit_status whit_pack_rest(const whit_packing *packing, void *const image[],
+                                    whit_error *err);
 
 #ifdef __cplusplus
 }

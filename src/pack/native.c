@@ -46,11 +46,10 @@
  *   T.scale  00 3c 00 b6       F16 1.0, F16 -0.375
  *
  * SPDX-License-Identifier: MIT */
-#include <whit/pack.h>
-
 #include "base/mem.h"
+#include "pack/layout.h"
 
-static int plane(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t rows, uint64_t cols)
+int wh_plane_make(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t rows, uint64_t cols)
 {
     uint64_t n = 0;
     *p = (whit_plane){ suffix, dtype, 2, { rows, cols }, 0 };
@@ -67,12 +66,12 @@ unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t c
     if (!whit_scheme_is_quantized(scheme) || scheme->kind == WHIT_GGUF) return 0;
     whit_scheme_scales(scheme, rows, cols, &srows, &scols);
     uint64_t row_bytes = cols / 8 * scheme->bits + (cols % 8 * scheme->bits + 7) / 8;
-    int ok = plane(&planes[count++], ".q", WHIT_U8, rows, row_bytes);
+    int ok = wh_plane_make(&planes[count++], ".q", WHIT_U8, rows, row_bytes);
     /* older readers do not know E8M0 */
     int octets = scheme->scale_type == WHIT_F8_E8M0 || scheme->dq;
     whit_dtype scale = octets ? WHIT_U8 : scheme->scale_type;
-    ok &= plane(&planes[count++], ".scale", scale, srows, scols);
-    if (scheme->asym) ok &= plane(&planes[count++], ".zero", WHIT_U8, srows, scols);
+    ok &= wh_plane_make(&planes[count++], ".scale", scale, srows, scols);
+    if (scheme->asym) ok &= wh_plane_make(&planes[count++], ".zero", WHIT_U8, srows, scols);
     if (scheme->kind == WHIT_NVFP4)
         planes[count++] = (whit_plane){ ".scale2", WHIT_F32, 1, { 1, 0 }, 4 };
     if (scheme->dq) {

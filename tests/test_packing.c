@@ -1,0 +1,278 @@
+/* tests/test_packing.c - the layouts of other programs' checkpoints: which scheme each holds, the
+ * bits that their descriptions give, and the way there and back without a change.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "packing.h"
+
+#include "base/bytes.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+/* ---- which scheme goes where ----------------------------------------------------------------- */
+
+/* Pairs that keep codes and scales bit for bit. The shapes are odd where the layout allows it. */
+static const struct {
+    const char *scheme;
+    whit_layout layout;
+    size_t rows, cols;
+} exact[] = {
+    /* clang-format off */
+    { "int8-channel",            WHIT_LAYOUT_CT_PACKED, 31, 70 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_PACKED, 8, 3 },
+    { "int8-g32",                WHIT_LAYOUT_CT_PACKED, 5, 96 },
+    { "int8-channel-asym",       WHIT_LAYOUT_CT_PACKED, 31, 9 },
+    { "int8-g7-asym",            WHIT_LAYOUT_CT_PACKED, 6, 21 },
+    { "int4-channel",            WHIT_LAYOUT_CT_PACKED, 3, 37 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_CT_PACKED, 1, 8 },
+    { "int4-g32",                WHIT_LAYOUT_CT_PACKED, 64, 64 },
+    { "int4-g128-sf32",          WHIT_LAYOUT_CT_PACKED, 17, 256 },
+    { "int4-channel-asym",       WHIT_LAYOUT_CT_PACKED, 20, 41 },
+    { "int4-g32-asym",           WHIT_LAYOUT_CT_PACKED, 130, 64 },
+    { "int4-g3-asym",            WHIT_LAYOUT_CT_PACKED, 33, 36 },
+    { "int8-tensor",             WHIT_LAYOUT_CT_INT,    7, 11 },
+    { "int8-tensor-sf16",        WHIT_LAYOUT_CT_INT,    64, 64 },
+    { "int8-channel",            WHIT_LAYOUT_CT_INT,    13, 5 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_INT,    1, 1 },
+    { "fp8_e4m3-channel",        WHIT_LAYOUT_CT_FLOAT,  9, 33 },
+    { "fp8_e4m3-tensor",         WHIT_LAYOUT_CT_FLOAT,  9, 33 },
+    { "fp8_e4m3-block128x128",   WHIT_LAYOUT_CT_FLOAT,  300, 200 },
+    /* clang-format on */
+};
+
+/* What a layout cannot hold, and the scheme that the message names. */
+static const struct {
+    const char *scheme;
+    whit_layout layout;
+    size_t rows, cols;
+    const char *words;
+} refused[] = {
+    /* clang-format off */
+    { "int8-tensor",           WHIT_LAYOUT_CT_PACKED, 8, 8,   "try: int8-channel" },
+    { "int4-tensor",           WHIT_LAYOUT_CT_PACKED, 8, 8,   "try: int4-channel" },
+    { "int3-g32",              WHIT_LAYOUT_CT_PACKED, 8, 32,  "try: int4-g32" },
+    { "nf4-g64",               WHIT_LAYOUT_CT_PACKED, 8, 64,  "not nf4-g64; try: int4-g64" },
+    { "int4-g32",              WHIT_LAYOUT_CT_PACKED, 8, 33,  "the columns are no multiple" },
+    { "int4-g32",              WHIT_LAYOUT_CT_PACKED, 0, 32,  "no empty matrix" },
+    { "int8-channel-asym",     WHIT_LAYOUT_CT_INT,    8, 8,   "try: int8-channel" },
+    { "int8-g32",              WHIT_LAYOUT_CT_INT,    8, 32,  "try: int8-channel" },
+    { "int4-channel",          WHIT_LAYOUT_CT_INT,    8, 32,  "try: int8-channel" },
+    { "fp8_e5m2-channel",      WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-channel" },
+    { "fp8_e4m3-g32",          WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-channel" },
+    { "fp8_e4m3-block64x128",  WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-block128x128" },
+    { "q4_0",                  WHIT_LAYOUT_CT_PACKED, 8, 32,  "not q4_0; try: int4-g128" },
+    { "keep",                  WHIT_LAYOUT_CT_INT,    8, 32,  "not keep; try: int8-channel" },
+    /* clang-format on */
+};
+
+static void test_refused(void)
+{
+    whit_plane planes[WHIT_MAX_PACKED];
+    unsigned count;
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        whit_packing p = { .struct_size = sizeof p,
+                           .layout = refused[i].layout,
+                           .rows = refused[i].rows,
+                           .cols = refused[i].cols };
+        whit_error err = { WHIT_OK, "" };
+        CHECK(whit_scheme_parse(&p.scheme, refused[i].scheme, &err) == WHIT_OK, "%s", err.msg);
+        CHECK(whit_packing_planes(&p, planes, &count, &err) == WHIT_ERR_UNSUPPORTED && count == 0,
+              "%s", refused[i].scheme);
+        CHECK(strstr(err.msg, refused[i].words), "%s: %s", refused[i].scheme, err.msg);
+        /* the scheme that is named fits, or another shape of this one does */
+        const char *try = strstr(err.msg, "; try: ");
+        CHECK(try && whit_packing_unit(&p) == 1, "%s", err.msg);
+        if (!try || whit_scheme_parse(&p.scheme, try + 7, NULL) != WHIT_OK) continue;
+        p.rows = p.cols = 2048;
+        CHECK(p.scheme.kind == WHIT_KEEP ||
+                  whit_packing_planes(&p, planes, &count, &err) == WHIT_OK,
+              "%s: %s", refused[i].scheme, err.msg);
+    }
+}
+
+static void test_arguments(void)
+{
+    whit_plane planes[WHIT_MAX_PACKED];
+    unsigned count = 7;
+    uint8_t codes[64] = { 0 };
+    float scale[64] = { 0 };
+    void *none[WHIT_MAX_PACKED] = { codes, codes, codes };
+    whit_packing p = { .layout = WHIT_LAYOUT_CT_PACKED, .rows = 8, .cols = 8 };
+    whit_scheme_parse(&p.scheme, "int4-channel-asym", NULL);
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "of no size");
+    p.struct_size = sizeof p;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_OK && count == 4, "sound");
+    CHECK(whit_packing_planes(NULL, planes, &count, NULL) == WHIT_ERR_ARG && count == 0, "none");
+    CHECK(whit_packing_planes(&p, NULL, &count, NULL) == WHIT_ERR_ARG, "no place");
+    CHECK(whit_pack_rows(&p, 0, 8, codes, scale, NULL, none, NULL) == WHIT_ERR_ARG, "no zeros");
+    CHECK(whit_pack_rows(&p, 0, 9, codes, scale, codes, none, NULL) == WHIT_ERR_ARG, "too many");
+    CHECK(whit_pack_rows(&p, 4, 4, codes, scale, codes, none, NULL) == WHIT_ERR_ARG, "cuts a word");
+    CHECK(whit_pack_rows(&p, 0, 4, codes, scale, codes, none, NULL) == WHIT_ERR_ARG, "cuts a word");
+    CHECK(whit_pack_rows(&p, 8, 0, NULL, NULL, NULL, NULL, NULL) == WHIT_OK, "nothing");
+    CHECK(whit_unpack_rows(&p, 0, 8, NULL, codes, scale, codes, NULL) == WHIT_ERR_ARG, "no image");
+    CHECK(whit_pack_rest(&p, NULL, NULL) == WHIT_ERR_ARG, "no image");
+    p.scheme.gran = WHIT_GRAN_GROUP;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "groups of 0");
+    p.scheme.gran = WHIT_GRAN_CHANNEL;
+    p.rows = p.cols = (uint64_t)1 << 33;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_UNSUPPORTED, "2^65 bytes");
+    p.layout = WHIT_LAYOUT_NATIVE;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "native");
+    p.layout = WHIT_LAYOUT_COUNT;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "no layout");
+    CHECK(!strcmp(whit_layout_name(WHIT_LAYOUT_COUNT), "?"), "no layout has no name");
+    CHECK(!strcmp(whit_layout_name(WHIT_LAYOUT_NATIVE), "native"), "native");
+    CHECK(!strcmp(whit_layout_name(WHIT_LAYOUT_CT_INT), "int-quantized"), "a name");
+}
+
+/* ---- the bits, one code at a time, as the descriptions say ----------------------------------- */
+
+static unsigned bits_at(const uint8_t *words, size_t word, size_t bit, unsigned bits)
+{
+    uint64_t v = wh_load32(words + 4 * word);
+    if (bit + bits > 32) v |= (uint64_t)wh_load32(words + 4 * (word + 1)) << 32;
+    return (unsigned)(v >> bit) & ((1u << bits) - 1);
+}
+
+static unsigned ct_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    const unsigned b = m->scheme.bits;
+    const size_t words = (m->cols * b + 31) / 32;
+    return bits_at(image_of(im, ".weight_packed"), o * words + i * b / 32, i * b % 32, b);
+}
+
+static unsigned ct_zero(const matrix *m, const image *im, size_t o, size_t g)
+{
+    const unsigned b = m->scheme.bits;
+    return bits_at(image_of(im, ".weight_zero_point"), o * b / 32 * m->groups + g, o * b % 32, b);
+}
+
+static unsigned int_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    return (unsigned)((int8_t)image_of(im, ".weight")[o * m->cols + i] + 128);
+}
+
+static unsigned float_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    return image_of(im, ".weight")[o * m->cols + i];
+}
+
+static const struct {
+    unsigned (*code)(const matrix *m, const image *im, size_t o, size_t i);
+    unsigned (*zero)(const matrix *m, const image *im, size_t o, size_t g);
+} definition[WHIT_LAYOUT_COUNT] = {
+    [WHIT_LAYOUT_CT_PACKED] = { ct_code, ct_zero },
+    [WHIT_LAYOUT_CT_INT] = { int_code, NULL },
+    [WHIT_LAYOUT_CT_FLOAT] = { float_code, NULL },
+};
+
+static void check_bits(const matrix *m, const image *im, whit_layout layout, const char *scheme)
+{
+    size_t wrong = 0;
+    for (size_t o = 0; o < m->rows; o++) {
+        for (size_t i = 0; i < m->cols; i++)
+            wrong += definition[layout].code(m, im, o, i) != m->codes[o * m->cols + i];
+        for (size_t g = 0; g < m->groups && m->scheme.asym; g++)
+            wrong += definition[layout].zero(m, im, o, g) != m->zero[o * m->groups + g];
+    }
+    CHECK(wrong == 0, "%s as %s: %zu codes or zero points", scheme, whit_layout_name(layout),
+          wrong);
+}
+
+/* ---- there and back -------------------------------------------------------------------------- */
+
+static void check_planes(const whit_packing *p, const image *im)
+{
+    for (unsigned k = 0; k < im->count; k++) {
+        const whit_plane *q = &im->plane[k];
+        uint64_t bytes = whit_dtype_bits(q->dtype) / 8;
+        for (unsigned d = 0; d < q->rank; d++) bytes *= q->shape[d];
+        CHECK(bytes == q->bytes && q->suffix[0] == '.', "%s of %s", q->suffix,
+              whit_layout_name(p->layout));
+    }
+}
+
+static void check_pair(size_t i, check_rng *r)
+{
+    const char *scheme = exact[i].scheme, *layout = whit_layout_name(exact[i].layout);
+    matrix m = matrix_random(scheme, exact[i].rows, exact[i].cols, r);
+    matrix back = matrix_new(scheme, exact[i].rows, exact[i].cols);
+    const whit_packing p = packing_of(&m, exact[i].layout);
+    image im = image_new(&p), again = image_new(&p);
+    check_planes(&p, &im);
+    pack_in_parts(&p, &m, &im, r);
+    CHECK(whit_pack_rest(&p, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
+    check_bits(&m, &im, exact[i].layout, scheme);
+    unpack_in_parts(&p, &im, &back, r);
+    CHECK(memcmp(m.codes, back.codes, m.rows * m.cols) == 0, "%s as %s: codes", scheme, layout);
+    CHECK(memcmp(m.scale, back.scale, m.scales * sizeof *m.scale) == 0, "%s as %s: scales", scheme,
+          layout);
+    CHECK(!m.scheme.asym || memcmp(m.zero, back.zero, m.scales) == 0, "%s as %s: zero points",
+          scheme, layout);
+    /* in one part: the same octets, whatever was there before */
+    for (unsigned k = 0; k < again.count; k++)
+        memset(again.data[k], 0x5a, (size_t)again.plane[k].bytes);
+    CHECK(whit_pack_rows(&p, 0, m.rows, back.codes, back.scale, m.scheme.asym ? back.zero : NULL,
+                         again.data, NULL) == WHIT_OK &&
+              whit_pack_rest(&p, again.data, NULL) == WHIT_OK,
+          "%s as %s: again", scheme, layout);
+    for (unsigned k = 0; k < im.count; k++)
+        CHECK(memcmp(im.data[k], again.data[k], (size_t)im.plane[k].bytes) == 0,
+              "%s as %s: other octets in %s", scheme, layout, im.plane[k].suffix);
+    image_free(&im);
+    image_free(&again);
+    matrix_free(&m);
+    matrix_free(&back);
+}
+
+static void test_exact(void)
+{
+    check_rng r = { 5 };
+    for (size_t i = 0; i < COUNT(exact); i++)
+        for (int k = 0; k < 8; k++) check_pair(i, &r);
+}
+
+/* ---- octets of the formats' own examples ----------------------------------------------------- */
+
+/* Codes in a row, one scale. */
+static image pack_codes(const char *scheme, whit_layout layout, size_t rows, size_t cols,
+                        const uint8_t *codes, float scale, const uint8_t *zero)
+{
+    matrix m = matrix_new(scheme, rows, cols);
+    const whit_packing p = packing_of(&m, layout);
+    image im = image_new(&p);
+    for (size_t i = 0; i < m.scales; i++) m.scale[i] = scale;
+    CHECK(whit_pack_rows(&p, 0, rows, codes, m.scale, zero, im.data, NULL) == WHIT_OK &&
+              whit_pack_rest(&p, im.data, NULL) == WHIT_OK,
+          "%s", scheme);
+    matrix_free(&m);
+    return im;
+}
+
+static void test_ct_vectors(void)
+{
+    static const int q[16] = { -7, 1, -5, 4, -3, 6, 0, -7, 2, -4, 4, -2, 7, 0, -6, 3 };
+    uint8_t codes[16], zero[8];
+    for (int i = 0; i < 16; i++) codes[i] = (uint8_t)(q[i] + 8);
+    for (int i = 0; i < 8; i++) zero[i] = (uint8_t)i; /* -8 .. -1 */
+    image im =
+        pack_codes("int4-channel-sbf16", WHIT_LAYOUT_CT_PACKED, 1, 16, codes, 0.267578125f, NULL);
+    const uint8_t *words = image_of(&im, ".weight_packed");
+    CHECK(wh_load32(words) == 0x18E5C391 && wh_load32(words + 4) == 0xB28F6C4A, "codes");
+    CHECK(wh_load16(image_of(&im, ".weight_scale")) == 0x3E89, "scale");
+    CHECK(wh_load64(image_of(&im, ".weight_shape")) == 1 &&
+              wh_load64(image_of(&im, ".weight_shape") + 8) == 16,
+          "shape");
+    image_free(&im);
+    im = pack_codes("int4-channel-asym", WHIT_LAYOUT_CT_PACKED, 8, 1, codes, 1.0f, zero);
+    CHECK(wh_load32(image_of(&im, ".weight_zero_point")) == 0x76543210, "zero points");
+    image_free(&im);
+}
+
+int main(void)
+{
+    test_refused();
+    test_arguments();
+    test_exact();
+    test_ct_vectors();
+    return check_result();
+}
