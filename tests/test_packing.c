@@ -36,6 +36,23 @@ static const struct {
     { "fp8_e4m3-channel",        WHIT_LAYOUT_CT_FLOAT,  9, 33 },
     { "fp8_e4m3-tensor",         WHIT_LAYOUT_CT_FLOAT,  9, 33 },
     { "fp8_e4m3-block128x128",   WHIT_LAYOUT_CT_FLOAT,  300, 200 },
+    { "int2-g32",                WHIT_LAYOUT_GPTQ,      32, 64 },
+    { "int3-g32",                WHIT_LAYOUT_GPTQ,      96, 64 },
+    { "int4-g32",                WHIT_LAYOUT_GPTQ,      24, 72 }, /* a short last group */
+    { "int4-g128",               WHIT_LAYOUT_GPTQ_V2,   136, 256 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_GPTQ,      8, 40 },
+    { "int4-tensor-sf16",        WHIT_LAYOUT_GPTQ,      24, 8 },
+    { "int8-channel-sf16",       WHIT_LAYOUT_GPTQ,      20, 12 },
+    { "int8-tensor-sf16",        WHIT_LAYOUT_GPTQ_V2,   20, 12 },
+    { "int8-g64",                WHIT_LAYOUT_GPTQ,      8, 172 },
+    { "int2-g16-asym",           WHIT_LAYOUT_GPTQ_V2,   48, 32 },
+    { "int3-g64-asym",           WHIT_LAYOUT_GPTQ_V2,   64, 96 },
+    { "int4-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   40, 64 },
+    { "int4-channel-asym-sf16",  WHIT_LAYOUT_GPTQ_V2,   8, 24 },
+    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   12, 64 },
+    { "int3-g32-asym",           WHIT_LAYOUT_GPTQ,      32, 64 },
+    { "int4-g64-asym",           WHIT_LAYOUT_GPTQ,      16, 64 },
+    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ,      12, 64 },
     /* clang-format on */
 };
 
@@ -59,6 +76,14 @@ static const struct {
     { "fp8_e5m2-channel",      WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-channel" },
     { "fp8_e4m3-g32",          WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-channel" },
     { "fp8_e4m3-block64x128",  WHIT_LAYOUT_CT_FLOAT,  8, 32,  "try: fp8_e4m3-block128x128" },
+    { "nf4-g64",               WHIT_LAYOUT_GPTQ,      8, 64,  "try: int4-g64" },
+    { "int5-g32",              WHIT_LAYOUT_GPTQ,      8, 64,  "try: int4-g32" },
+    { "int8-channel",          WHIT_LAYOUT_GPTQ,      8, 64,  "try: int8-channel-sf16" },
+    { "int4-g32-sbf16",        WHIT_LAYOUT_GPTQ_V2,   8, 64,  "gptq_v2 holds int2, int3, int4 and int8" },
+    { "int2-g32",              WHIT_LAYOUT_GPTQ,      8, 64,  "multiples of 16" },
+    { "int3-g32",              WHIT_LAYOUT_GPTQ,      32, 8,  "multiples of 32" },
+    { "int4-g32",              WHIT_LAYOUT_GPTQ,      8, 36,  "multiples of 8; try: int8" },
+    { "int8-g32",              WHIT_LAYOUT_GPTQ,      6, 32,  "multiples of 4; try: keep" },
     { "q4_0",                  WHIT_LAYOUT_CT_PACKED, 8, 32,  "not q4_0; try: int4-g128" },
     { "keep",                  WHIT_LAYOUT_CT_INT,    8, 32,  "not keep; try: int8-channel" },
     /* clang-format on */
@@ -109,7 +134,7 @@ static void test_arguments(void)
     CHECK(whit_pack_rows(&p, 0, 4, codes, scale, codes, none, NULL) == WHIT_ERR_ARG, "cuts a word");
     CHECK(whit_pack_rows(&p, 8, 0, NULL, NULL, NULL, NULL, NULL) == WHIT_OK, "nothing");
     CHECK(whit_unpack_rows(&p, 0, 8, NULL, codes, scale, codes, NULL) == WHIT_ERR_ARG, "no image");
-    CHECK(whit_pack_rest(&p, NULL, NULL) == WHIT_ERR_ARG, "no image");
+    CHECK(whit_pack_rest(&p, NULL, NULL, NULL) == WHIT_ERR_ARG, "no image");
     p.scheme.gran = WHIT_GRAN_GROUP;
     CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "groups of 0");
     p.scheme.gran = WHIT_GRAN_CHANNEL;
@@ -156,6 +181,27 @@ static unsigned float_code(const matrix *m, const image *im, size_t o, size_t i)
     return image_of(im, ".weight")[o * m->cols + i];
 }
 
+static unsigned gptq_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    const unsigned b = m->scheme.bits;
+    const uint8_t *words = image_of(im, ".qweight");
+    uint64_t v = wh_load32(words + 4 * (i * b / 32 * m->rows + o));
+    if (i * b % 32 + b > 32)
+        v |= (uint64_t)wh_load32(words + 4 * ((i * b / 32 + 1) * m->rows + o)) << 32;
+    return (unsigned)(v >> i * b % 32) & ((1u << b) - 1);
+}
+
+static unsigned gptq_zero(const matrix *m, const image *im, size_t o, size_t g)
+{
+    const unsigned b = m->scheme.bits;
+    return bits_at(image_of(im, ".qzeros"), g * (m->rows * b / 32) + o * b / 32, o * b % 32, b);
+}
+
+static unsigned gptq_zero_less_1(const matrix *m, const image *im, size_t o, size_t g)
+{
+    return gptq_zero(m, im, o, g) + 1;
+}
+
 static const struct {
     unsigned (*code)(const matrix *m, const image *im, size_t o, size_t i);
     unsigned (*zero)(const matrix *m, const image *im, size_t o, size_t g);
@@ -163,7 +209,15 @@ static const struct {
     [WHIT_LAYOUT_CT_PACKED] = { ct_code, ct_zero },
     [WHIT_LAYOUT_CT_INT] = { int_code, NULL },
     [WHIT_LAYOUT_CT_FLOAT] = { float_code, NULL },
+    [WHIT_LAYOUT_GPTQ] = { gptq_code, gptq_zero_less_1 },
+    [WHIT_LAYOUT_GPTQ_V2] = { gptq_code, gptq_zero },
 };
+
+/* Of symmetric codes. */
+static unsigned centre_of(const matrix *m)
+{
+    return 1u << (m->scheme.bits - 1);
+}
 
 static void check_bits(const matrix *m, const image *im, whit_layout layout, const char *scheme)
 {
@@ -171,8 +225,9 @@ static void check_bits(const matrix *m, const image *im, whit_layout layout, con
     for (size_t o = 0; o < m->rows; o++) {
         for (size_t i = 0; i < m->cols; i++)
             wrong += definition[layout].code(m, im, o, i) != m->codes[o * m->cols + i];
-        for (size_t g = 0; g < m->groups && m->scheme.asym; g++)
-            wrong += definition[layout].zero(m, im, o, g) != m->zero[o * m->groups + g];
+        for (size_t g = 0; g < m->groups && (m->scheme.asym || layout >= WHIT_LAYOUT_GPTQ); g++)
+            wrong += definition[layout].zero(m, im, o, g) !=
+                     (m->scheme.asym ? m->zero[o * m->groups + g] : centre_of(m));
     }
     CHECK(wrong == 0, "%s as %s: %zu codes or zero points", scheme, whit_layout_name(layout),
           wrong);
@@ -191,16 +246,24 @@ static void check_planes(const whit_packing *p, const image *im)
     }
 }
 
+/* Version 1 of GPTQ stores no zero point of 0. */
+static void lift_zeros(matrix *m, whit_layout layout)
+{
+    for (size_t i = 0; i < m->scales && m->scheme.asym && layout == WHIT_LAYOUT_GPTQ; i++)
+        if (m->zero[i] == 0) m->zero[i] = 1;
+}
+
 static void check_pair(size_t i, check_rng *r)
 {
     const char *scheme = exact[i].scheme, *layout = whit_layout_name(exact[i].layout);
     matrix m = matrix_random(scheme, exact[i].rows, exact[i].cols, r);
     matrix back = matrix_new(scheme, exact[i].rows, exact[i].cols);
+    lift_zeros(&m, exact[i].layout);
     const whit_packing p = packing_of(&m, exact[i].layout);
     image im = image_new(&p), again = image_new(&p);
     check_planes(&p, &im);
     pack_in_parts(&p, &m, &im, r);
-    CHECK(whit_pack_rest(&p, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
+    CHECK(whit_pack_rest(&p, NULL, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
     check_bits(&m, &im, exact[i].layout, scheme);
     unpack_in_parts(&p, &im, &back, r);
     CHECK(memcmp(m.codes, back.codes, m.rows * m.cols) == 0, "%s as %s: codes", scheme, layout);
@@ -213,7 +276,7 @@ static void check_pair(size_t i, check_rng *r)
         memset(again.data[k], 0x5a, (size_t)again.plane[k].bytes);
     CHECK(whit_pack_rows(&p, 0, m.rows, back.codes, back.scale, m.scheme.asym ? back.zero : NULL,
                          again.data, NULL) == WHIT_OK &&
-              whit_pack_rest(&p, again.data, NULL) == WHIT_OK,
+              whit_pack_rest(&p, NULL, again.data, NULL) == WHIT_OK,
           "%s as %s: again", scheme, layout);
     for (unsigned k = 0; k < im.count; k++)
         CHECK(memcmp(im.data[k], again.data[k], (size_t)im.plane[k].bytes) == 0,
@@ -242,7 +305,7 @@ static image pack_codes(const char *scheme, whit_layout layout, size_t rows, siz
     image im = image_new(&p);
     for (size_t i = 0; i < m.scales; i++) m.scale[i] = scale;
     CHECK(whit_pack_rows(&p, 0, rows, codes, m.scale, zero, im.data, NULL) == WHIT_OK &&
-              whit_pack_rest(&p, im.data, NULL) == WHIT_OK,
+              whit_pack_rest(&p, NULL, im.data, NULL) == WHIT_OK,
           "%s", scheme);
     matrix_free(&m);
     return im;
@@ -268,11 +331,116 @@ static void test_ct_vectors(void)
     image_free(&im);
 }
 
+/* One row of codes down a column, and the words of its zero point. */
+static void check_gptq_words(const char *scheme, whit_layout layout, size_t codes_n,
+                             const uint8_t *codes, const uint32_t *words, uint32_t zeros)
+{
+    uint8_t rows[32 * 32] = { 0 }, zero[32];
+    whit_scheme s;
+    whit_scheme_parse(&s, scheme, NULL);
+    const size_t all = s.bits == 3 ? 32 : 32 / s.bits;
+    memcpy(rows, codes, codes_n);
+    memset(zero, 1 << (s.bits - 1), sizeof zero);
+    image im = pack_codes(scheme, layout, all, codes_n, rows, 1.0f, s.asym ? zero : NULL);
+    for (size_t w = 0; w < codes_n * s.bits / 32; w++)
+        CHECK(wh_load32(image_of(&im, ".qweight") + 4 * w * all) == words[w], "%s word %zu", scheme,
+              w);
+    CHECK(wh_load32(image_of(&im, ".qzeros")) == zeros, "%s: %08x", scheme,
+          wh_load32(image_of(&im, ".qzeros")));
+    image_free(&im);
+}
+
+static void test_gptq_vectors(void)
+{
+    static const uint8_t up[8] = { 0, 1, 2, 3, 4, 5, 6, 7 },
+                         down[8] = { 15, 14, 13, 12, 11, 10, 9, 8 };
+    static const uint8_t group[16] = { 0, 9, 3, 12, 5, 14, 8, 1, 10, 4, 12, 6, 15, 8, 2, 11 };
+    static const uint32_t w_up = 0x76543210, w_down = 0x89ABCDEF;
+    static const uint32_t w_group[2] = { 0x18E5C390, 0xB28F6C4A };
+    static const uint32_t w_three[3] = { 0x88FAC688, 0xC688FAC6, 0xFAC688FA };
+    uint8_t three[32], zeros[32] = { 0 };
+    for (int i = 0; i < 32; i++) three[i] = (uint8_t)(i % 8);
+    check_gptq_words("int4-channel-sf16", WHIT_LAYOUT_GPTQ, 8, up, &w_up, 0x77777777);
+    check_gptq_words("int4-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 8, down, &w_down, 0x88888888);
+    check_gptq_words("int4-channel-asym-sf16", WHIT_LAYOUT_GPTQ, 16, group, w_group, 0x77777777);
+    check_gptq_words("int3-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 32, three, w_three, 0x24924924);
+    check_gptq_words("int8-channel-sf16", WHIT_LAYOUT_GPTQ, 4, up, &(uint32_t){ 0x03020100 },
+                     0x7F7F7F7F);
+    check_gptq_words("int8-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 4, up, &(uint32_t){ 0x03020100 },
+                     0x80808080);
+    check_gptq_words("int2-channel-sf16", WHIT_LAYOUT_GPTQ, 16, zeros, (uint32_t[]){ 0 },
+                     0x55555555);
+    check_gptq_words("int2-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 16, zeros, (uint32_t[]){ 0 },
+                     0xAAAAAAAA);
+    image im =
+        pack_codes("int4-channel-sf16", WHIT_LAYOUT_GPTQ, 8, 8, zeros + 0, 0.2666015625f, NULL);
+    CHECK(wh_load16(image_of(&im, ".scales")) == 0x3444, "scale");
+    image_free(&im);
+}
+
+/* Act-order: any group for any column, and what is refused. */
+static void test_g_idx(void)
+{
+    check_rng r = { 9 };
+    matrix m = matrix_random("int4-g16", 8, 64, &r);
+    const whit_packing p = packing_of(&m, WHIT_LAYOUT_GPTQ);
+    image im = image_new(&p);
+    uint32_t g_idx[64], back[64];
+    const void *const *data = (const void *const *)im.data;
+    const whit_packing_rest rest = { .g_idx = g_idx };
+    whit_error err = { WHIT_OK, "" };
+    for (int i = 0; i < 64; i++) g_idx[i] = (uint32_t)check_below(&r, 4);
+    CHECK(whit_pack_rest(&p, &rest, im.data, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(whit_unpack_rest(&p, data, back, &err) == WHIT_OK &&
+              memcmp(g_idx, back, sizeof back) == 0,
+          "scattered");
+    CHECK(whit_unpack_rest(&p, data, NULL, NULL) == WHIT_OK, "nobody asks");
+    g_idx[63] = 4;
+    CHECK(whit_pack_rest(&p, &rest, im.data, &err) == WHIT_ERR_ARG &&
+              strstr(err.msg, "column 63 in group 4 of 4"),
+          "%s", err.msg);
+    wh_store32((uint8_t *)im.data[3] + 4, 0xffffffff);
+    CHECK(whit_unpack_rest(&p, data, back, &err) == WHIT_ERR_FORMAT &&
+              strstr(err.msg, "column 1 in group 4294967295 of 4"),
+          "%s", err.msg);
+    CHECK(whit_pack_rest(&p, NULL, im.data, &err) == WHIT_OK &&
+              whit_unpack_rest(&p, data, back, &err) == WHIT_OK,
+          "%s", err.msg);
+    for (uint32_t i = 0; i < 64; i++) CHECK(back[i] == i / 16, "in order");
+    image_free(&im);
+    matrix_free(&m);
+}
+
+static void test_zero_point_0(void)
+{
+    check_rng r = { 10 };
+    matrix m = matrix_random("int4-g16-asym", 16, 64, &r);
+    whit_packing p = packing_of(&m, WHIT_LAYOUT_GPTQ);
+    image im = image_new(&p);
+    whit_error err = { WHIT_OK, "" };
+    lift_zeros(&m, WHIT_LAYOUT_GPTQ);
+    m.zero[9 * 4 + 2] = 0;
+    CHECK(whit_pack_rows(&p, 0, 8, m.codes, m.scale, m.zero, im.data, &err) == WHIT_OK, "%s",
+          err.msg);
+    CHECK(whit_pack_rows(&p, 8, 8, m.codes, m.scale, m.zero + 32, im.data, &err) ==
+                  WHIT_ERR_UNSUPPORTED &&
+              strstr(err.msg, "row 9: a zero point of 0"),
+          "%s", err.msg);
+    p.layout = WHIT_LAYOUT_GPTQ_V2;
+    CHECK(whit_pack_rows(&p, 0, 16, m.codes, m.scale, m.zero, im.data, &err) == WHIT_OK, "%s",
+          err.msg);
+    image_free(&im);
+    matrix_free(&m);
+}
+
 int main(void)
 {
     test_refused();
     test_arguments();
     test_exact();
     test_ct_vectors();
+    test_gptq_vectors();
+    test_g_idx();
+    test_zero_point_0();
     return check_result();
 }

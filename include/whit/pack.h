@@ -55,6 +55,8 @@ typedef enum whit_layout {
     WHIT_LAYOUT_CT_PACKED,  /* compressed-tensors pack-quantized: int4, int8; channel, groups */
     WHIT_LAYOUT_CT_INT,     /* its int-quantized: int8 symmetric; channel, tensor             */
     WHIT_LAYOUT_CT_FLOAT,   /* its float-quantized: fp8_e4m3; channel, tensor, block128x128   */
+    WHIT_LAYOUT_GPTQ,       /* int2, int3, int4, int8; zero points are stored less 1          */
+    WHIT_LAYOUT_GPTQ_V2,    /* the same, and zero points as they are                          */
     WHIT_LAYOUT_COUNT
 } whit_layout;
 
@@ -90,11 +92,13 @@ WHIT_API uint64_t whit_packing_unit(const whit_packing *packing);
  *
  *   codes  in   uint8 [rows][cols], as whit_quantize makes them
  *   scale  in   float32, of these rows: [rows][groups], [rows][1], of a tensor [1], of blocks
- *               [ceil(rows/block_rows)][groups]; values of the scheme's scale type
+ *               [ceil(rows/block_rows)][groups]; values of the scheme's scale type. With groups of
+ *               columns that are scattered (g_idx): by number of the group
  *   zero   in   uint8, shape of scale: zero points; NULL unless the scheme is asym
  *   image  out  pointers to the tensors in the order of whit_packing_planes
  *
- * Errors: those of whit_packing_planes; WHIT_ERR_ARG (a part that starts or ends elsewhere).
+ * Errors: those of whit_packing_planes; WHIT_ERR_ARG (a part that starts or ends elsewhere);
+ * WHIT_ERR_UNSUPPORTED (GPTQ: a zero point of 0, which only GPTQ_V2 can store).
  * Threads: any number at once on parts that do not overlap.
  */
 WHIT_API whit_status whit_pack_rows(const whit_packing *packing, uint64_t row, size_t rows,
@@ -105,9 +109,19 @@ WHIT_API whit_status whit_unpack_rows(const whit_packing *packing, uint64_t row,
                                       const void *const image[], uint8_t *codes, float *scale,
                                       uint8_t *zero, whit_error *err);
 
-/* Fill the tensors that are not made of rows: shapes. Errors: as above. */
-WHIT_API whit_status whit_pack_rest(const whit_packing *packing, void *const image[],
-                                    whit_error *err);
+/* What a matrix has beside its rows. Zero it first. */
+typedef struct whit_packing_rest {
+    const uint32_t *g_idx; /* GPTQ: the group of each column, [cols]; NULL: column / group */
+} whit_packing_rest;
+
+/* Fill the tensors that are not made of rows: shapes, the groups of columns. rest may be NULL.
+ * Errors: as above; WHIT_ERR_ARG (a group that is not there). */
+WHIT_API whit_status whit_pack_rest(const whit_packing *packing, const whit_packing_rest *rest,
+                                    void *const image[], whit_error *err);
+/* The inverse, where there is such a thing: g_idx [cols]; may be NULL. Errors: WHIT_ERR_FORMAT (a
+ * group that is not there). */
+WHIT_API whit_status whit_unpack_rest(const whit_packing *packing, const void *const image[],
+                                      uint32_t *g_idx, whit_error *err);
 
 #ifdef __cplusplus
 }

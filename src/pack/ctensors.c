@@ -34,11 +34,6 @@
 
 enum { CODES, SCALE, SHAPE, ZERO }; /* planes */
 
-static uint64_t words_of(uint64_t codes, unsigned bits)
-{
-    return codes / 32 * bits + (codes % 32 * bits + 31) / 32;
-}
-
 /* ---- pack-quantized -------------------------------------------------------------------------- */
 
 static const char *packed_misfit(const whit_packing *p)
@@ -54,12 +49,12 @@ static unsigned packed_planes(const whit_packing *p, whit_plane planes[WHIT_MAX_
     const unsigned bits = p->scheme.bits;
     uint64_t rows, groups;
     whit_scheme_scales(&p->scheme, p->rows, p->cols, &rows, &groups);
-    *ok &=
-        wh_plane_make(&planes[CODES], ".weight_packed", WHIT_I32, p->rows, words_of(p->cols, bits));
+    *ok &= wh_plane_make(&planes[CODES], ".weight_packed", WHIT_I32, p->rows,
+                         wh_words_of(p->cols, bits));
     *ok &= wh_plane_make(&planes[SCALE], ".weight_scale", p->scheme.scale_type, rows, groups);
     planes[SHAPE] = (whit_plane){ ".weight_shape", WHIT_I64, 1, { 2, 0 }, 16 };
     if (!p->scheme.asym) return 3;
-    *ok &= wh_plane_make(&planes[ZERO], ".weight_zero_point", WHIT_I32, words_of(p->rows, bits),
+    *ok &= wh_plane_make(&planes[ZERO], ".weight_zero_point", WHIT_I32, wh_words_of(p->rows, bits),
                          groups);
     return 4;
 }
@@ -78,7 +73,7 @@ static wh_streams code_streams(const wh_part *at)
                          .code_step = 1,
                          .code_next = at->cols,
                          .word_step = 1,
-                         .word_next = (size_t)words_of(at->cols, bits) };
+                         .word_next = (size_t)wh_words_of(at->cols, bits) };
 }
 
 static wh_streams zero_streams(const wh_part *at)
@@ -95,7 +90,7 @@ static wh_streams zero_streams(const wh_part *at)
 /* Octets before the part's in the plane of zero points. */
 static size_t zero_offset(const wh_part *at)
 {
-    return (size_t)words_of(at->row, at->packing->scheme.bits) * at->groups * 4;
+    return (size_t)wh_words_of(at->row, at->packing->scheme.bits) * at->groups * 4;
 }
 
 static whit_status packed_pack(const wh_part *at, const uint8_t *codes, const float *scale,
@@ -122,8 +117,10 @@ static whit_status packed_unpack(const wh_part *at, const void *const image[], u
     return WHIT_OK;
 }
 
-static whit_status packed_rest(const whit_packing *p, void *const image[], whit_error *err)
+static whit_status packed_rest(const whit_packing *p, const whit_packing_rest *rest,
+                               void *const image[], whit_error *err)
 {
+    (void)rest;
     (void)err;
     wh_store64(image[SHAPE], p->rows);
     wh_store64((uint8_t *)image[SHAPE] + 8, p->cols);
@@ -131,7 +128,6 @@ static whit_status packed_rest(const whit_packing *p, void *const image[], whit_
 }
 
 const wh_layout wh_ct_packed = {
-    .name = "pack-quantized",
     .holds = "int4 and int8, per channel or in groups",
     .instead = "int4-g128",
     .kind = { WHIT_INT },
@@ -209,7 +205,6 @@ static whit_status plain_unpack(const wh_part *at, const void *const image[], ui
 }
 
 const wh_layout wh_ct_int = {
-    .name = "int-quantized",
     .holds = "symmetric int8, per channel or tensor",
     .instead = "int8-channel",
     .kind = { WHIT_INT },
@@ -224,7 +219,6 @@ const wh_layout wh_ct_int = {
 };
 
 const wh_layout wh_ct_float = {
-    .name = "float-quantized",
     .holds = "fp8_e4m3, per channel, tensor or block128x128",
     .instead = "fp8_e4m3-channel",
     .kind = { WHIT_FP8_E4M3 },

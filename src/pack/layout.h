@@ -17,7 +17,6 @@ typedef struct wh_part {
 } wh_part;
 
 typedef struct wh_layout {
-    const char *name;    /* as configurations spell it */
     const char *holds;   /* the words for what follows */
     const char *instead; /* a scheme that it holds */
     whit_kind kind[2];
@@ -32,13 +31,23 @@ typedef struct wh_layout {
                         const uint8_t *zero, void *const image[], whit_error *err);
     whit_status (*unpack)(const wh_part *at, const void *const image[], uint8_t *codes,
                           float *scale, uint8_t *zero, whit_error *err);
-    whit_status (*rest)(const whit_packing *p, void *const image[], whit_error *err);
+    /* NULL: nothing. */
+    whit_status (*rest)(const whit_packing *p, const whit_packing_rest *rest, void *const image[],
+                        whit_error *err);
+    whit_status (*unpack_rest)(const whit_packing *p, const void *const image[], uint32_t *g_idx,
+                               whit_error *err);
 } wh_layout;
 
-extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float;
+extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float, wh_gptq;
 
 #define WH_BIT(n) (1u << (n))
 #define WH_FLOATS (WH_BIT(WHIT_F32) | WH_BIT(WHIT_F16) | WH_BIT(WHIT_BF16))
+
+/* Words of 32 bits that so many codes fill. */
+static inline uint64_t wh_words_of(uint64_t codes, unsigned bits)
+{
+    return codes / 32 * bits + (codes % 32 * bits + 31) / 32;
+}
 
 /* native.c: a matrix of a type with whole octets. 0 when its size passes 2^63. */
 int wh_plane_make(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t rows,
@@ -47,6 +56,9 @@ int wh_plane_make(whit_plane *p, const char *suffix, whit_dtype dtype, uint64_t 
 /* pack.c: scales of the part into a plane in the order of the matrix, and back. */
 void wh_put_scales(const wh_part *at, const float *scale, uint8_t *plane);
 void wh_get_scales(const wh_part *at, const uint8_t *plane, float *scale);
+/* gptq.c: the same for planes [groups][outputs]. */
+void wh_put_scales_across(const wh_part *at, const float *scale, uint8_t *plane);
+void wh_get_scales_across(const wh_part *at, const uint8_t *plane, float *scale);
 /* Signed codes of eight bits: u - 128 and back. */
 void wh_flip_sign(const uint8_t *from, size_t n, uint8_t *to);
 

@@ -1,7 +1,7 @@
 /* src/pack/pack.c - the table of the layouts of checkpoints: which schemes and shapes each holds,
  * and the way to its functions.
  *
- * Not here: the layouts themselves (ctensors.c); the native file (native.c); names and
+ * Not here: the layouts themselves (ctensors.c, gptq.c); the native file (native.c); names and
  * configurations.
  *
  * SPDX-License-Identifier: MIT */
@@ -9,16 +9,21 @@
 
 #include "base/error.h"
 
-static const wh_layout *const layouts[WHIT_LAYOUT_COUNT] = {
-    [WHIT_LAYOUT_CT_PACKED] = &wh_ct_packed,
-    [WHIT_LAYOUT_CT_INT] = &wh_ct_int,
-    [WHIT_LAYOUT_CT_FLOAT] = &wh_ct_float,
+static const struct {
+    const char *name; /* as configurations spell it */
+    const wh_layout *layout;
+} layouts[WHIT_LAYOUT_COUNT] = {
+    [WHIT_LAYOUT_NATIVE] = { "native", NULL },
+    [WHIT_LAYOUT_CT_PACKED] = { "pack-quantized", &wh_ct_packed },
+    [WHIT_LAYOUT_CT_INT] = { "int-quantized", &wh_ct_int },
+    [WHIT_LAYOUT_CT_FLOAT] = { "float-quantized", &wh_ct_float },
+    [WHIT_LAYOUT_GPTQ] = { "gptq", &wh_gptq },
+    [WHIT_LAYOUT_GPTQ_V2] = { "gptq_v2", &wh_gptq },
 };
 
 const char *whit_layout_name(whit_layout layout)
 {
-    if (layout == WHIT_LAYOUT_NATIVE) return "native";
-    return (unsigned)layout < WHIT_LAYOUT_COUNT ? layouts[layout]->name : "?";
+    return (unsigned)layout < WHIT_LAYOUT_COUNT ? layouts[layout].name : "?";
 }
 
 /* ---- what a layout holds --------------------------------------------------------------------- */
@@ -65,12 +70,13 @@ static whit_status check(const whit_packing *p, const wh_layout **out, whit_erro
     if (!p || p->struct_size != sizeof *p || p->layout == WHIT_LAYOUT_NATIVE ||
         (unsigned)p->layout >= WHIT_LAYOUT_COUNT)
         return wh_fail(err, WHIT_ERR_ARG, "no packing, of another version, or of no layout");
-    const wh_layout *l = *out = layouts[p->layout];
+    const wh_layout *l = *out = layouts[p->layout].layout;
+    const char *name = layouts[p->layout].name;
     if (!holds(l, &p->scheme))
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s holds %s, not %s; try: %s", l->name, l->holds,
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s holds %s, not %s; try: %s", name, l->holds,
                        whit_scheme_print(&p->scheme, text), nearest(l, &p->scheme, other));
     if (p->rows == 0 || p->cols == 0)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s holds no empty matrix; try: keep", l->name);
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s holds no empty matrix; try: keep", name);
     uint64_t rows, groups;
     whit_scheme_scales(&p->scheme, p->rows, p->cols, &rows, &groups);
     if (rows == 0 || groups == 0)
@@ -78,7 +84,7 @@ static whit_status check(const whit_packing *p, const wh_layout **out, whit_erro
     const char *why = l->misfit(p);
     if (!why) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s as %s: %s", whit_scheme_print(&p->scheme, text),
-                   l->name, why);
+                   name, why);
 }
 
 whit_status whit_packing_planes(const whit_packing *packing, whit_plane planes[WHIT_MAX_PACKED],
@@ -91,7 +97,8 @@ whit_status whit_packing_planes(const whit_packing *packing, whit_plane planes[W
     whit_status st = check(packing, &l, err);
     if (st != WHIT_OK) return st;
     unsigned n = l->planes(packing, planes, &ok);
-    if (!ok) return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", l->name);
+    if (!ok)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: too large", layouts[packing->layout].name);
     *count = n;
     return WHIT_OK;
 }
@@ -160,16 +167,34 @@ whit_status whit_unpack_rows(const whit_packing *packing, uint64_t row, size_t r
     return l->unpack(&at, image, codes, scale, zero, err);
 }
 
-whit_status whit_pack_rest(const whit_packing *packing, void *const image[], whit_error *err)
+static whit_status find_layout(const whit_packing *packing, const void *image, const wh_layout **l,
+                               whit_error *err)
 {
     whit_plane planes[WHIT_MAX_PACKED];
-    const wh_layout *l = NULL;
     unsigned count;
     whit_status st = whit_packing_planes(packing, planes, &count, err);
-    if (st == WHIT_OK) st = check(packing, &l, err);
-    if (st != WHIT_OK) return st;
-    if (!image) return wh_fail(err, WHIT_ERR_ARG, "whit_pack_rest: no tensors");
-    return l->rest ? l->rest(packing, image, err) : WHIT_OK;
+    if (st == WHIT_OK) st = check(packing, l, err);
+    if (st == WHIT_OK && !image) return wh_fail(err, WHIT_ERR_ARG, "a packing without tensors");
+    return st;
+}
+
+whit_status whit_pack_rest(const whit_packing *packing, const whit_packing_rest *rest,
+                           void *const image[], whit_error *err)
+{
+    const whit_packing_rest nothing = { 0 };
+    const wh_layout *l = NULL;
+    whit_status st = find_layout(packing, image, &l, err);
+    if (st != WHIT_OK || !l->rest) return st;
+    return l->rest(packing, rest ? rest : &nothing, image, err);
+}
+
+whit_status whit_unpack_rest(const whit_packing *packing, const void *const image[],
+                             uint32_t *g_idx, whit_error *err)
+{
+    const wh_layout *l = NULL;
+    whit_status st = find_layout(packing, image, &l, err);
+    if (st != WHIT_OK || !l->unpack_rest) return st;
+    return l->unpack_rest(packing, image, g_idx, err);
 }
 
 /* ---- what layouts have in common ------------------------------------------------------------- */
