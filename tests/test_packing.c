@@ -53,6 +53,12 @@ static const struct {
     { "int3-g32-asym",           WHIT_LAYOUT_GPTQ,      32, 64 },
     { "int4-g64-asym",           WHIT_LAYOUT_GPTQ,      16, 64 },
     { "int8-g32-asym",           WHIT_LAYOUT_GPTQ,      12, 64 },
+    { "int4-g32-asym",           WHIT_LAYOUT_AWQ,       40, 96 },
+    { "int4-g5-asym",            WHIT_LAYOUT_AWQ,       8, 15 },
+    { "int4-channel-asym-sf16",  WHIT_LAYOUT_AWQ,       16, 9 },
+    { "int4-g128",               WHIT_LAYOUT_AWQ,       72, 256 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_AWQ,       8, 1 },
+    { "int4-tensor-sf16",        WHIT_LAYOUT_AWQ,       24, 7 },
     /* clang-format on */
 };
 
@@ -84,6 +90,11 @@ static const struct {
     { "int3-g32",              WHIT_LAYOUT_GPTQ,      32, 8,  "multiples of 32" },
     { "int4-g32",              WHIT_LAYOUT_GPTQ,      8, 36,  "multiples of 8; try: int8" },
     { "int8-g32",              WHIT_LAYOUT_GPTQ,      6, 32,  "multiples of 4; try: keep" },
+    { "int8-g64",              WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-g64" },
+    { "int4-channel",          WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-channel-sf16" },
+    { "fp4bnb-g64-dq",         WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-g64" },
+    { "int4-g64",              WHIT_LAYOUT_AWQ,       8, 96,  "no multiple of the group" },
+    { "int4-g32",              WHIT_LAYOUT_AWQ,       12, 96, "multiple of 8" },
     { "q4_0",                  WHIT_LAYOUT_CT_PACKED, 8, 32,  "not q4_0; try: int4-g128" },
     { "keep",                  WHIT_LAYOUT_CT_INT,    8, 32,  "not keep; try: int8-channel" },
     /* clang-format on */
@@ -202,6 +213,23 @@ static unsigned gptq_zero_less_1(const matrix *m, const image *im, size_t o, siz
     return gptq_zero(m, im, o, g) + 1;
 }
 
+/* Column 8c + j of a row stands in nibble rev[j] of word c. */
+static unsigned awq_at(const uint8_t *words, size_t outputs, size_t row, size_t o)
+{
+    static const unsigned rev[8] = { 0, 4, 1, 5, 2, 6, 3, 7 };
+    return bits_at(words, row * (outputs / 8) + o / 8, 4 * rev[o % 8], 4);
+}
+
+static unsigned awq_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    return awq_at(image_of(im, ".qweight"), m->rows, i, o);
+}
+
+static unsigned awq_zero(const matrix *m, const image *im, size_t o, size_t g)
+{
+    return awq_at(image_of(im, ".qzeros"), m->rows, g, o);
+}
+
 static const struct {
     unsigned (*code)(const matrix *m, const image *im, size_t o, size_t i);
     unsigned (*zero)(const matrix *m, const image *im, size_t o, size_t g);
@@ -211,6 +239,7 @@ static const struct {
     [WHIT_LAYOUT_CT_FLOAT] = { float_code, NULL },
     [WHIT_LAYOUT_GPTQ] = { gptq_code, gptq_zero_less_1 },
     [WHIT_LAYOUT_GPTQ_V2] = { gptq_code, gptq_zero },
+    [WHIT_LAYOUT_AWQ] = { awq_code, awq_zero },
 };
 
 /* Of symmetric codes. */
@@ -378,6 +407,20 @@ static void test_gptq_vectors(void)
     image_free(&im);
 }
 
+static void test_awq_vectors(void)
+{
+    static const uint8_t codes[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    image im =
+        pack_codes("int4-channel-asym-sf16", WHIT_LAYOUT_AWQ, 8, 1, codes, 0.262451171875f, codes);
+    CHECK(wh_load32(image_of(&im, ".qweight")) == 0x75316420, "codes");
+    CHECK(wh_load32(image_of(&im, ".qzeros")) == 0x75316420, "zero points");
+    CHECK(wh_load16(image_of(&im, ".scales")) == 0x3433, "scale");
+    image_free(&im);
+    im = pack_codes("int4-channel-sf16", WHIT_LAYOUT_AWQ, 8, 1, codes, 1.0f, NULL);
+    CHECK(wh_load32(image_of(&im, ".qzeros")) == 0x88888888, "zero points of symmetric codes");
+    image_free(&im);
+}
+
 /* Act-order: any group for any column, and what is refused. */
 static void test_g_idx(void)
 {
@@ -440,6 +483,7 @@ int main(void)
     test_exact();
     test_ct_vectors();
     test_gptq_vectors();
+    test_awq_vectors();
     test_g_idx();
     test_zero_point_0();
     return check_result();

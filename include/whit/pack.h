@@ -57,6 +57,7 @@ typedef enum whit_layout {
     WHIT_LAYOUT_CT_FLOAT,   /* its float-quantized: fp8_e4m3; channel, tensor, block128x128   */
     WHIT_LAYOUT_GPTQ,       /* int2, int3, int4, int8; zero points are stored less 1          */
     WHIT_LAYOUT_GPTQ_V2,    /* the same, and zero points as they are                          */
+    WHIT_LAYOUT_AWQ,        /* its "gemm": int4                                               */
     WHIT_LAYOUT_COUNT
 } whit_layout;
 

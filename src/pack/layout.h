@@ -38,7 +38,7 @@ typedef struct wh_layout {
                                whit_error *err);
 } wh_layout;
 
-extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float, wh_gptq;
+extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float, wh_gptq, wh_awq;
 
 #define WH_BIT(n) (1u << (n))
 #define WH_FLOATS (WH_BIT(WHIT_F32) | WH_BIT(WHIT_F16) | WH_BIT(WHIT_BF16))
@@ -59,6 +59,8 @@ void wh_get_scales(const wh_part *at, const uint8_t *plane, float *scale);
 /* gptq.c: the same for planes [groups][outputs]. */
 void wh_put_scales_across(const wh_part *at, const float *scale, uint8_t *plane);
 void wh_get_scales_across(const wh_part *at, const uint8_t *plane, float *scale);
+/* awq.c: which of eight outputs stands in each place of a word. */
+extern const uint8_t wh_awq_order[8];
 /* Signed codes of eight bits: u - 128 and back. */
 void wh_flip_sign(const uint8_t *from, size_t n, uint8_t *to);
 

@@ -1,7 +1,7 @@
 /* src/pack/pack.c - the table of the layouts of checkpoints: which schemes and shapes each holds,
  * and the way to its functions.
  *
- * Not here: the layouts themselves (ctensors.c, gptq.c); the native file (native.c); names and
+ * Not here: the layouts themselves (ctensors.c, gptq.c, awq.c); the native file (native.c); names and
  * configurations.
  *
  * SPDX-License-Identifier: MIT */
@@ -19,6 +19,7 @@ static const struct {
     [WHIT_LAYOUT_CT_FLOAT] = { "float-quantized", &wh_ct_float },
     [WHIT_LAYOUT_GPTQ] = { "gptq", &wh_gptq },
     [WHIT_LAYOUT_GPTQ_V2] = { "gptq_v2", &wh_gptq },
+    [WHIT_LAYOUT_AWQ] = { "awq", &wh_awq },
 };
 
 const char *whit_layout_name(whit_layout layout)
