@@ -241,6 +241,41 @@ static void test_u64(void)
     }
 }
 
+static void test_f64(const char *locale)
+{
+    static const struct {
+        const char *text;
+        double want;
+    } rows[] = {
+        { "0", 0 },
+        { "-12", -12 },
+        { "0.028076171875", 0.028076171875 },
+        { "2.34567802e-02", 2.34567802e-02 },
+        { "0.1", 0.1 },
+        { "1E2", 100 },
+        { "-5.0e-324", -5e-324 },
+        { "1e999", INFINITY },
+        { "123456789012345678901234567890.5", 123456789012345678901234567890.5 },
+    };
+    char longer[402];
+    double v = 0;
+    wh_json j;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wh_json_init(&j, rows[i].text, strlen(rows[i].text));
+        CHECK(wh_json_next(&j) == WH_JSON_NUMBER && wh_json_f64(&j, &v), "%s", rows[i].text);
+        CHECK(v == rows[i].want, "%s: %s is %.17g", locale, rows[i].text, v);
+        wh_json_free(&j);
+    }
+    memset(longer, '1', sizeof longer);
+    longer[1] = '.'; /* 1.111.. */
+    for (size_t n = 400; n <= 401; n++) {
+        wh_json_init(&j, longer, n);
+        CHECK(wh_json_next(&j) == WH_JSON_NUMBER && wh_json_f64(&j, &v) == (n == 400), "%zu", n);
+        CHECK(v == 10.0 / 9, "%s: %.17g", locale, v);
+        wh_json_free(&j);
+    }
+}
+
 static void test_put_string(void)
 {
     static const struct {
@@ -326,10 +361,14 @@ int main(void)
     test_skip();
     test_u64();
     test_put_string();
+    test_f64("C");
     test_put_double("C");
     static const char *const commas[] = { "de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "ps_AF.UTF-8" };
     for (size_t i = 0; i < sizeof commas / sizeof commas[0]; i++)
-        if (setlocale(LC_NUMERIC, commas[i])) test_put_double(commas[i]);
+        if (setlocale(LC_NUMERIC, commas[i])) {
+            test_f64(commas[i]);
+            test_put_double(commas[i]);
+        }
     test_names();
     return check_result();
 }

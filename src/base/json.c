@@ -2,7 +2,7 @@
  *
  * The parser is a state machine over a text in memory: no recursion (the open levels are one bit
  * each) and no tree. It is strict: what the grammar does not name is an error, comments, trailing
- * commas, NaN and a byte-order mark included. Not here: duplicate keys, numbers beyond whole ones.
+ * commas, NaN and a byte-order mark included. Not here: duplicate keys.
  *
  * Source: RFC 8259; well-formed UTF-8 as in RFC 3629.
  * SPDX-License-Identifier: MIT */
@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -316,6 +317,21 @@ int wh_json_u64(const wh_json *j, uint64_t *out)
         v = v * 10 + d;
     }
     *out = v;
+    return 1;
+}
+
+int wh_json_f64(const wh_json *j, double *out)
+{
+    char text[420], half[16];
+    const size_t point = strcspn(j->text, ".");
+    snprintf(half, sizeof half, "%.1f", 0.5); /* "0", the locale's decimal point, "5" */
+    if (j->text_len > 400) return 0;
+    if (point == j->text_len)
+        memcpy(text, j->text, point + 1);
+    else
+        snprintf(text, sizeof text, "%.*s%.*s%s", (int)point, j->text, (int)strlen(half) - 2,
+                 half + 1, j->text + point + 1);
+    *out = strtod(text, NULL);
     return 1;
 }
 

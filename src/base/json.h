@@ -51,6 +51,9 @@ int wh_json_skip(wh_json *j, wh_json_token last);
 /* The last NUMBER as an unsigned integer: digits only (no sign, point, exponent), below 2^64.
  * 1 on success. */
 int wh_json_u64(const wh_json *j, uint64_t *out);
+/* The last NUMBER to the nearest double, whatever the locale; beyond its range an infinity. 0 where
+ * it has more than 400 characters. */
+int wh_json_f64(const wh_json *j, double *out);
 
 /* Append text as a quoted JSON string. Valid UTF-8 passes as it is; what is not becomes U+FFFD. */
 void wh_json_put_string(wh_buf *b, const char *text);

@@ -22,6 +22,7 @@ static wh_json_token rewrite(const char *src, size_t len, wh_buf *out)
     wh_json j;
     wh_json_token t, before = WH_JSON_OBJECT;
     uint64_t number;
+    double real;
     wh_json_init(&j, src, len);
     while ((t = wh_json_next(&j)) != WH_JSON_END && t != WH_JSON_ERROR) {
         int closes = t == WH_JSON_OBJECT_END || t == WH_JSON_ARRAY_END;
@@ -41,6 +42,7 @@ static wh_json_token rewrite(const char *src, size_t len, wh_buf *out)
         if (t == WH_JSON_KEY || t == WH_JSON_STRING || t == WH_JSON_NUMBER)
             require(strlen(j.text) == j.text_len && j.text_len <= len);
         if (t == WH_JSON_NUMBER && wh_json_u64(&j, &number)) require(j.text[0] != '-');
+        if (t == WH_JSON_NUMBER && wh_json_f64(&j, &real)) require(real == real);
         require(j.pos <= len && j.depth <= WH_JSON_DEPTH);
         before = t;
     }
