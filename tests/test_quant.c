@@ -290,6 +290,37 @@ static void test_positive(void)
 }
 
 /* Nothing that is stored decodes to infinity, whatever the width of the range. */
+/* No zero point of 0, and still no weight farther off than a step. */
+static void test_positive_zero(void)
+{
+    check_rng r = { 77 };
+    for (unsigned bits = 2; bits <= 8; bits++)
+        for (int how = 0; how < 12; how++) {
+            enum { N = 64 };
+            float w[N], back[N], scale;
+            uint8_t codes[N], zero = 0;
+            char text[32];
+            snprintf(text, sizeof text, "int%u-channel-asym", bits);
+            whit_quant_spec s = { .struct_size = sizeof s,
+                                  .clip = how % 2 ? WHIT_CLIP_MSE : WHIT_CLIP_MINMAX,
+                                  .positive_zero = 1 };
+            CHECK(whit_scheme_parse(&s.scheme, text, NULL) == WHIT_OK, "%s", text);
+            for (size_t i = 0; i < N; i++) /* all of one sign, of both, zeros */
+                w[i] = how / 2 == 5 ? 0.0f
+                                    : check_f32(&r) + (how / 2 % 3 == 0   ? 1.0f
+                                                       : how / 2 % 3 == 1 ? -1.0f
+                                                                          : 0.0f);
+            CHECK(whit_quantize(w, 1, N, &s, codes, &scale, &zero, NULL, NULL) == WHIT_OK, "%s",
+                  text);
+            CHECK(zero >= 1, "%s, case %d: zero point %u", text, how, zero);
+            CHECK(whit_dequantize(codes, &scale, &zero, 1, N, &s.scheme, back, NULL) == WHIT_OK,
+                  "%s", text);
+            for (size_t i = 0; i < N && how % 2 == 0; i++)
+                CHECK(fabsf(back[i] - w[i]) <= scale * 1.00001f, "%s, case %d: %g became %g", text,
+                      how, (double)w[i], (double)back[i]);
+        }
+}
+
 static void check_largest(const char *scheme, int clip, const float w[4])
 {
     whit_quant_spec spec = spec_of(scheme, clip);
@@ -461,6 +492,7 @@ int main(void)
     test_not_finite();
     test_bad_specs();
     test_positive();
+    test_positive_zero();
     test_largest();
     test_nf4();
     test_nf4_vector();

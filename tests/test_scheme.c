@@ -13,7 +13,7 @@
 static int same(const whit_scheme *a, const whit_scheme *b)
 {
     return a->kind == b->kind && a->bits == b->bits && a->asym == b->asym && a->gran == b->gran &&
-           a->group == b->group && a->scale_type == b->scale_type;
+           a->group == b->group && a->scale_type == b->scale_type && a->a8 == b->a8;
 }
 
 static void test_valid(void)
@@ -28,6 +28,12 @@ static void test_valid(void)
           "int4-g64-asym-sf32",
           { WHIT_INT, 4, 1, WHIT_GRAN_GROUP, 64, WHIT_F32 } },
         { "int4-sf16", "int4-g128", { WHIT_INT, 4, 0, WHIT_GRAN_GROUP, 128, WHIT_F16 } },
+        { "INT8-A8",
+          "int8-channel-a8",
+          { WHIT_INT, 8, 0, WHIT_GRAN_CHANNEL, 0, WHIT_F32, .a8 = 1 } },
+        { "fp8_e4m3-a8-tensor",
+          "fp8_e4m3-tensor-a8",
+          { WHIT_FP8_E4M3, 8, 0, WHIT_GRAN_TENSOR, 0, WHIT_F32, .a8 = 1 } },
         { "int4-sf16-channel",
           "int4-channel-sf16",
           { WHIT_INT, 4, 0, WHIT_GRAN_CHANNEL, 0, WHIT_F16 } },
@@ -97,6 +103,7 @@ static void test_invalid(void)
         { "int8-per-tensor", "int8-tensor", "unknown part" },
         { "nf4-g96-asym", "nf4-g96", "this kind has no such part" }, /* the group stays */
         { "f16-g64", NULL, "this kind has no such part" },
+        { "nf4-a8", NULL, "this kind has no such part" },
         { "keep-sf16", NULL, "this kind has no such part" },
         { "fp16", "f16", "unknown kind" },
         { "kep", "keep", "unknown kind" },

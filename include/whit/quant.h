@@ -30,6 +30,8 @@ typedef struct whit_quant_spec {
     whit_scheme scheme; /* one that stores codes                                     */
     whit_clip clip;
     int positive_scale; /* 1: never a scale below 0, for formats whose loaders need that */
+    int positive_zero;  /* 1: asym: never a zero point of 0, for formats that cannot store it;
+                           an all-zero group gets zero point 1, and codes of that         */
     double percentile;  /* WHIT_CLIP_PERCENTILE: in (0, 100]                   */
     whit_nonfinite nonfinite;
     float scale2; /* nvfp4: from whit_nvfp4_scale2; else ignored          */

@@ -6,6 +6,7 @@
  *   gran   = tensor | channel | g N      (N = 2 .. 65536 consecutive columns share one scale)
  *          | block R x C                 (fp8: R rows by C columns, each 2 .. 1024)
  *   option = asym (intN) | dq (nf4, fp4bnb) | sf32 | sf16 | sbf16 (type of the stored scale)
+ *          | a8 (intN, fp8: the layer's activations become 8 bits a token while it runs)
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SCHEME_H
@@ -53,6 +54,8 @@ typedef struct whit_scheme {
     uint32_t block_rows;   /* WHIT_GRAN_BLOCK: 2..1024, as group then is; else 0       */
     int dq;                /* nf4, fp4bnb: scales are quantized in turn, blocks of 256  */
     whit_block block;      /* WHIT_GGUF; else WHIT_BLOCK_NONE                            */
+    int a8; /* 1: the layer takes its activations in 8 bits, a scale a token; of the weights
+               nothing changes                                                          */
 } whit_scheme;
 
 /*

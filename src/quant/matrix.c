@@ -36,9 +36,10 @@ whit_status wh_scale_overflow(const wh_quantizer *q, uint64_t row, whit_error *e
 
 static void store_zero(const wh_quantizer *q, uint8_t *codes, size_t n, float *scale, uint8_t *zero)
 {
-    memset(codes, (int)whit_scheme_zero_code(&q->scheme), n);
+    const int code = q->scheme.asym ? q->least_zero : (int)whit_scheme_zero_code(&q->scheme);
+    memset(codes, code, n);
     *scale = q->scheme.dq ? 0.0f : 1.0f; /* dq: what counts is the largest magnitude */
-    if (zero) *zero = 0;
+    if (zero) *zero = (uint8_t)code;
 }
 
 /* A region as encoded: y, which is the weights times k; or the weights themselves. */

@@ -70,6 +70,7 @@ whit_status wh_quantizer_init(wh_quantizer *q, const whit_quant_spec *spec, whit
         q->lo = s->bits < 8 && q->search ? -q->hi - 1 : -q->hi;
     }
     q->any_sign = s->bits < 8 && !s->asym && !s->dq && !is_block(s->kind) && !spec->positive_scale;
+    q->least_zero = s->asym && spec->positive_zero;
     if (!q->search || is_block(s->kind) || s->asym) return WHIT_OK;
     if (q->book)
         wh_ladder_table(&q->ladder, s, q->book);
@@ -120,7 +121,7 @@ static float clampf(float v, float lo, float hi)
 
 static int zero_point(const wh_quantizer *q, float min, float scale)
 {
-    return (int)rintf(clampf(-min / scale, 0.0f, q->hi));
+    return (int)rintf(clampf(-min / scale, (float)q->least_zero, q->hi));
 }
 
 /* The larger of the magnitudes of the codes that the ends of the range get. */
@@ -179,11 +180,18 @@ static float power_scale(float amax)
     return ldexpf(1.0f, e < -127 ? -127 : e);
 }
 
+/* The lower end of a range that 0 lies in: low enough for the smallest zero point. */
+static float lower_end(const wh_quantizer *q, const wh_range *r)
+{
+    const float min = r->min < 0.0f ? r->min : 0.0f, max = r->max > 0.0f ? r->max : 0.0f;
+    return q->least_zero ? fminf(min, -max / (q->hi - 1.0f)) : min;
+}
+
 /* The plain scale of the range. 0 when it overflows its type. */
 int wh_minmax(const wh_quantizer *q, const wh_range *r, wh_candidate *out, int *raised)
 {
     whit_dtype type = q->scheme.scale_type;
-    float min = r->min < 0.0f ? r->min : 0.0f, max = r->max > 0.0f ? r->max : 0.0f;
+    float min = lower_end(q, r), max = r->max > 0.0f ? r->max : 0.0f;
     float amax = fabsf(largest(r));
     float s = q->scheme.asym ? spread(min, max, q->hi) : amax / q->hi;
     if (q->scheme.kind == WHIT_MXFP4) s = power_scale(amax);
@@ -230,7 +238,7 @@ static void search_ladder(const wh_quantizer *q, const wh_range *r, wh_candidate
 
 static void search_asym(const wh_quantizer *q, const wh_range *r, wh_candidate *out, size_t *n)
 {
-    float min = r->min < 0.0f ? r->min : 0.0f, max = r->max > 0.0f ? r->max : 0.0f;
+    float min = lower_end(q, r), max = r->max > 0.0f ? r->max : 0.0f;
     for (int m = (int)q->hi; m >= 1; m--)
         add_exact(q, r, spread(r->min, r->max, (float)m), r->min, out, n);
     for (size_t i = 0; i < COUNT(ends); i++)

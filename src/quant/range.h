@@ -43,6 +43,7 @@ typedef struct wh_quantizer {
     int search;        /* 1: mse, 0: minmax or percentile */
     double percentile; /* of the magnitudes, 0: all of them */
     int any_sign;      /* 1: the scale may be negative */
+    int least_zero;    /* asym: the smallest zero point, 0 or 1 */
     whit_nonfinite nonfinite;
     float unit;       /* what a stored scale is multiplied with: nvfp4's scale2, else 1 */
     wh_ladder ladder; /* of a search, but for asym and the block floats */

@@ -6,12 +6,19 @@
 #include <whit/scheme.h>
 
 /* The sorts of parts. A kind takes a set of them, a text holds at most one of each. */
-enum { WH_PART_GRAN = 1, WH_PART_ASYM = 2, WH_PART_SCALE = 4, WH_PART_DQ = 8, WH_PART_BLOCK = 16 };
 enum {
-    WH_PART_INT = WH_PART_GRAN | WH_PART_ASYM | WH_PART_SCALE,
+    WH_PART_GRAN = 1,
+    WH_PART_ASYM = 2,
+    WH_PART_SCALE = 4,
+    WH_PART_DQ = 8,
+    WH_PART_BLOCK = 16,
+    WH_PART_ACTS = 32
+};
+enum {
+    WH_PART_INT = WH_PART_GRAN | WH_PART_ASYM | WH_PART_SCALE | WH_PART_ACTS,
     WH_PART_TABLE = WH_PART_GRAN | WH_PART_SCALE,
     WH_PART_NESTED = WH_PART_TABLE | WH_PART_DQ,
-    WH_PART_FP8 = WH_PART_TABLE | WH_PART_BLOCK
+    WH_PART_FP8 = WH_PART_TABLE | WH_PART_BLOCK | WH_PART_ACTS
 };
 
 typedef struct wh_scheme_kind {

@@ -77,6 +77,9 @@ static const char *read_part(const char *text, size_t len, whit_scheme *s, unsig
     case WH_PART_DQ:
         s->dq = row->value;
         break;
+    case WH_PART_ACTS:
+        s->a8 = row->value;
+        break;
     default:
         s->scale_type = (whit_dtype)row->value;
     }
