@@ -74,6 +74,7 @@ static inline matrix matrix_random(const char *scheme, size_t rows, size_t cols,
         printf("%s\n", err.msg);
         abort();
     }
+    for (size_t i = 0; i < m.scales && m.scheme.dq; i++) m.zero[i] = (uint8_t)check_u64(r);
     free(w);
     return m;
 }
@@ -84,7 +85,8 @@ static inline whit_packing packing_of(const matrix *m, whit_layout layout)
                            .layout = layout,
                            .scheme = m->scheme,
                            .rows = m->rows,
-                           .cols = m->cols };
+                           .cols = m->cols,
+                           .dtype = WHIT_BF16 };
 }
 
 /* Tensors full of garbage. */
@@ -112,6 +114,19 @@ static inline const uint8_t *image_of(const image *im, const char *suffix)
     exit(check_result());
 }
 
+/* Zero points, or codes of scales. */
+static inline int has_octets(const matrix *m)
+{
+    return m->scheme.asym || m->scheme.dq;
+}
+
+/* Version 1 of GPTQ stores no zero point of 0. */
+static inline void lift_zeros(matrix *m, whit_layout layout)
+{
+    for (size_t i = 0; i < m->scales && m->scheme.asym && layout == WHIT_LAYOUT_GPTQ; i++)
+        if (m->zero[i] == 0) m->zero[i] = 1;
+}
+
 /* Where the scales of a row begin among all. */
 static inline size_t matrix_scale_at(const matrix *m, size_t row)
 {
@@ -133,8 +148,9 @@ static inline void pack_in_parts(const whit_packing *p, const matrix *m, image *
     for (size_t row = 0, n; row < m->rows; row += n) {
         n = packing_step(p, row, r);
         const size_t s = matrix_scale_at(m, row);
-        CHECK(whit_pack_rows(p, row, n, m->codes + row * m->cols, m->scale + s,
-                             m->scheme.asym ? m->zero + s : NULL, im->data, &err) == WHIT_OK,
+        CHECK(whit_pack_rows(p, row, n, m->codes + row * m->cols,
+                             m->scheme.dq ? NULL : m->scale + s, has_octets(m) ? m->zero + s : NULL,
+                             im->data, &err) == WHIT_OK,
               "%s", err.msg);
     }
 }

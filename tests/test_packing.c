@@ -59,6 +59,15 @@ static const struct {
     { "int4-g128",               WHIT_LAYOUT_AWQ,       72, 256 },
     { "int4-channel-sf16",       WHIT_LAYOUT_AWQ,       8, 1 },
     { "int4-tensor-sf16",        WHIT_LAYOUT_AWQ,       24, 7 },
+    { "nf4-g64",                 WHIT_LAYOUT_BNB4,      5, 128 },
+    { "nf4-g32-sf32",            WHIT_LAYOUT_BNB4,      31, 96 },
+    { "nf4-channel",             WHIT_LAYOUT_BNB4,      3, 4096 },
+    { "nf4-g64-dq",              WHIT_LAYOUT_BNB4,      40, 512 },
+    { "fp4bnb-g64",              WHIT_LAYOUT_BNB4,      9, 64 },
+    { "fp4bnb-g128-dq",          WHIT_LAYOUT_BNB4,      1, 128 },
+    { "int8-channel",            WHIT_LAYOUT_BNB8,      33, 7 },
+    { "int8-channel-sf16",       WHIT_LAYOUT_BNB8,      64, 64 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_BNB8,      8, 1 },
     /* clang-format on */
 };
 
@@ -95,6 +104,17 @@ static const struct {
     { "fp4bnb-g64-dq",         WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-g64" },
     { "int4-g64",              WHIT_LAYOUT_AWQ,       8, 96,  "no multiple of the group" },
     { "int4-g32",              WHIT_LAYOUT_AWQ,       12, 96, "multiple of 8" },
+    { "int4-g64",              WHIT_LAYOUT_BNB4,      8, 64,  "try: nf4-g64" },
+    { "fp4-g64",               WHIT_LAYOUT_BNB4,      8, 64,  "try: nf4-g64" },
+    { "nf4-tensor",            WHIT_LAYOUT_BNB4,      8, 64,  "try: nf4-channel" },
+    { "nf4-g48",               WHIT_LAYOUT_BNB4,      8, 96,  "groups are of 32, 64" },
+    { "nf4-g8192",             WHIT_LAYOUT_BNB4,      8, 8192, "groups are of 32, 64" },
+    { "nf4-channel",           WHIT_LAYOUT_BNB4,      8, 96,  "groups are of 32, 64" },
+    { "nf4-g64",               WHIT_LAYOUT_BNB4,      8, 172, "run on into the next row" },
+    { "nf4-g64",               WHIT_LAYOUT_BNB4,      8, 32,  "run on into the next row" },
+    { "int8-tensor",           WHIT_LAYOUT_BNB8,      8, 64,  "try: int8-channel" },
+    { "int8-channel-asym",     WHIT_LAYOUT_BNB8,      8, 64,  "try: int8-channel" },
+    { "int8-g64",              WHIT_LAYOUT_BNB8,      8, 64,  "try: int8-channel" },
     { "q4_0",                  WHIT_LAYOUT_CT_PACKED, 8, 32,  "not q4_0; try: int4-g128" },
     { "keep",                  WHIT_LAYOUT_CT_INT,    8, 32,  "not keep; try: int8-channel" },
     /* clang-format on */
@@ -108,7 +128,8 @@ static void test_refused(void)
         whit_packing p = { .struct_size = sizeof p,
                            .layout = refused[i].layout,
                            .rows = refused[i].rows,
-                           .cols = refused[i].cols };
+                           .cols = refused[i].cols,
+                           .dtype = WHIT_F32 };
         whit_error err = { WHIT_OK, "" };
         CHECK(whit_scheme_parse(&p.scheme, refused[i].scheme, &err) == WHIT_OK, "%s", err.msg);
         CHECK(whit_packing_planes(&p, planes, &count, &err) == WHIT_ERR_UNSUPPORTED && count == 0,
@@ -230,6 +251,12 @@ static unsigned awq_zero(const matrix *m, const image *im, size_t o, size_t g)
     return awq_at(image_of(im, ".qzeros"), m->rows, g, o);
 }
 
+static unsigned bnb_code(const matrix *m, const image *im, size_t o, size_t i)
+{
+    const size_t n = o * m->cols + i;
+    return image_of(im, ".weight")[n / 2] >> (n % 2 ? 0 : 4) & 15;
+}
+
 static const struct {
     unsigned (*code)(const matrix *m, const image *im, size_t o, size_t i);
     unsigned (*zero)(const matrix *m, const image *im, size_t o, size_t g);
@@ -240,6 +267,8 @@ static const struct {
     [WHIT_LAYOUT_GPTQ] = { gptq_code, gptq_zero_less_1 },
     [WHIT_LAYOUT_GPTQ_V2] = { gptq_code, gptq_zero },
     [WHIT_LAYOUT_AWQ] = { awq_code, awq_zero },
+    [WHIT_LAYOUT_BNB4] = { bnb_code, NULL },
+    [WHIT_LAYOUT_BNB8] = { int_code, NULL },
 };
 
 /* Of symmetric codes. */
@@ -254,7 +283,9 @@ static void check_bits(const matrix *m, const image *im, whit_layout layout, con
     for (size_t o = 0; o < m->rows; o++) {
         for (size_t i = 0; i < m->cols; i++)
             wrong += definition[layout].code(m, im, o, i) != m->codes[o * m->cols + i];
-        for (size_t g = 0; g < m->groups && (m->scheme.asym || layout >= WHIT_LAYOUT_GPTQ); g++)
+        const int zeros =
+            m->scheme.asym || (layout >= WHIT_LAYOUT_GPTQ && layout <= WHIT_LAYOUT_AWQ);
+        for (size_t g = 0; g < m->groups && zeros; g++)
             wrong += definition[layout].zero(m, im, o, g) !=
                      (m->scheme.asym ? m->zero[o * m->groups + g] : centre_of(m));
     }
@@ -275,11 +306,35 @@ static void check_planes(const whit_packing *p, const image *im)
     }
 }
 
-/* Version 1 of GPTQ stores no zero point of 0. */
-static void lift_zeros(matrix *m, whit_layout layout)
+/* What goes beside the rows: that of dq, in groups of 256 scales. */
+static whit_packing_rest rest_of(const matrix *m, check_rng *r)
 {
-    for (size_t i = 0; i < m->scales && m->scheme.asym && layout == WHIT_LAYOUT_GPTQ; i++)
-        if (m->zero[i] == 0) m->zero[i] = 1;
+    whit_packing_rest rest = { 0 };
+    const size_t n = (m->scales + 255) / 256;
+    float *absmax = packing_alloc(n * sizeof *absmax, 0);
+    for (size_t i = 0; i < n; i++) absmax[i] = check_f32(r) + 1.0f;
+    if (!m->scheme.dq) {
+        free(absmax);
+        return rest;
+    }
+    rest.absmax = absmax;
+    rest.offset = check_f32(r);
+    return rest;
+}
+
+static void check_rest(const whit_packing *p, const matrix *m, const image *im,
+                       const whit_packing_rest *rest)
+{
+    const size_t n = (m->scales + 255) / 256;
+    float *absmax = packing_alloc(n * sizeof *absmax, 0), offset = 0;
+    whit_error err = { WHIT_OK, "" };
+    CHECK(whit_unpack_rest(p, (const void *const *)im->data, NULL, absmax, &offset, &err) ==
+              WHIT_OK,
+          "%s", err.msg);
+    CHECK(!m->scheme.dq || (memcmp(absmax, rest->absmax, n * sizeof *absmax) == 0 &&
+                            memcmp(&offset, &rest->offset, sizeof offset) == 0),
+          "nested scales");
+    free(absmax);
 }
 
 static void check_pair(size_t i, check_rng *r)
@@ -291,25 +346,28 @@ static void check_pair(size_t i, check_rng *r)
     const whit_packing p = packing_of(&m, exact[i].layout);
     image im = image_new(&p), again = image_new(&p);
     check_planes(&p, &im);
+    const whit_packing_rest rest = rest_of(&m, r);
     pack_in_parts(&p, &m, &im, r);
-    CHECK(whit_pack_rest(&p, NULL, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
+    CHECK(whit_pack_rest(&p, &rest, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
+    check_rest(&p, &m, &im, &rest);
     check_bits(&m, &im, exact[i].layout, scheme);
     unpack_in_parts(&p, &im, &back, r);
     CHECK(memcmp(m.codes, back.codes, m.rows * m.cols) == 0, "%s as %s: codes", scheme, layout);
-    CHECK(memcmp(m.scale, back.scale, m.scales * sizeof *m.scale) == 0, "%s as %s: scales", scheme,
-          layout);
-    CHECK(!m.scheme.asym || memcmp(m.zero, back.zero, m.scales) == 0, "%s as %s: zero points",
+    CHECK(m.scheme.dq || memcmp(m.scale, back.scale, m.scales * sizeof *m.scale) == 0,
+          "%s as %s: scales", scheme, layout);
+    CHECK(!has_octets(&m) || memcmp(m.zero, back.zero, m.scales) == 0, "%s as %s: zero points",
           scheme, layout);
     /* in one part: the same octets, whatever was there before */
     for (unsigned k = 0; k < again.count; k++)
         memset(again.data[k], 0x5a, (size_t)again.plane[k].bytes);
-    CHECK(whit_pack_rows(&p, 0, m.rows, back.codes, back.scale, m.scheme.asym ? back.zero : NULL,
+    CHECK(whit_pack_rows(&p, 0, m.rows, back.codes, back.scale, has_octets(&m) ? back.zero : NULL,
                          again.data, NULL) == WHIT_OK &&
-              whit_pack_rest(&p, NULL, again.data, NULL) == WHIT_OK,
+              whit_pack_rest(&p, &rest, again.data, NULL) == WHIT_OK,
           "%s as %s: again", scheme, layout);
     for (unsigned k = 0; k < im.count; k++)
         CHECK(memcmp(im.data[k], again.data[k], (size_t)im.plane[k].bytes) == 0,
               "%s as %s: other octets in %s", scheme, layout, im.plane[k].suffix);
+    free((void *)(uintptr_t)rest.absmax);
     image_free(&im);
     image_free(&again);
     matrix_free(&m);
@@ -323,168 +381,10 @@ static void test_exact(void)
         for (int k = 0; k < 8; k++) check_pair(i, &r);
 }
 
-/* ---- octets of the formats' own examples ----------------------------------------------------- */
-
-/* Codes in a row, one scale. */
-static image pack_codes(const char *scheme, whit_layout layout, size_t rows, size_t cols,
-                        const uint8_t *codes, float scale, const uint8_t *zero)
-{
-    matrix m = matrix_new(scheme, rows, cols);
-    const whit_packing p = packing_of(&m, layout);
-    image im = image_new(&p);
-    for (size_t i = 0; i < m.scales; i++) m.scale[i] = scale;
-    CHECK(whit_pack_rows(&p, 0, rows, codes, m.scale, zero, im.data, NULL) == WHIT_OK &&
-              whit_pack_rest(&p, NULL, im.data, NULL) == WHIT_OK,
-          "%s", scheme);
-    matrix_free(&m);
-    return im;
-}
-
-static void test_ct_vectors(void)
-{
-    static const int q[16] = { -7, 1, -5, 4, -3, 6, 0, -7, 2, -4, 4, -2, 7, 0, -6, 3 };
-    uint8_t codes[16], zero[8];
-    for (int i = 0; i < 16; i++) codes[i] = (uint8_t)(q[i] + 8);
-    for (int i = 0; i < 8; i++) zero[i] = (uint8_t)i; /* -8 .. -1 */
-    image im =
-        pack_codes("int4-channel-sbf16", WHIT_LAYOUT_CT_PACKED, 1, 16, codes, 0.267578125f, NULL);
-    const uint8_t *words = image_of(&im, ".weight_packed");
-    CHECK(wh_load32(words) == 0x18E5C391 && wh_load32(words + 4) == 0xB28F6C4A, "codes");
-    CHECK(wh_load16(image_of(&im, ".weight_scale")) == 0x3E89, "scale");
-    CHECK(wh_load64(image_of(&im, ".weight_shape")) == 1 &&
-              wh_load64(image_of(&im, ".weight_shape") + 8) == 16,
-          "shape");
-    image_free(&im);
-    im = pack_codes("int4-channel-asym", WHIT_LAYOUT_CT_PACKED, 8, 1, codes, 1.0f, zero);
-    CHECK(wh_load32(image_of(&im, ".weight_zero_point")) == 0x76543210, "zero points");
-    image_free(&im);
-}
-
-/* One row of codes down a column, and the words of its zero point. */
-static void check_gptq_words(const char *scheme, whit_layout layout, size_t codes_n,
-                             const uint8_t *codes, const uint32_t *words, uint32_t zeros)
-{
-    uint8_t rows[32 * 32] = { 0 }, zero[32];
-    whit_scheme s;
-    whit_scheme_parse(&s, scheme, NULL);
-    const size_t all = s.bits == 3 ? 32 : 32 / s.bits;
-    memcpy(rows, codes, codes_n);
-    memset(zero, 1 << (s.bits - 1), sizeof zero);
-    image im = pack_codes(scheme, layout, all, codes_n, rows, 1.0f, s.asym ? zero : NULL);
-    for (size_t w = 0; w < codes_n * s.bits / 32; w++)
-        CHECK(wh_load32(image_of(&im, ".qweight") + 4 * w * all) == words[w], "%s word %zu", scheme,
-              w);
-    CHECK(wh_load32(image_of(&im, ".qzeros")) == zeros, "%s: %08x", scheme,
-          wh_load32(image_of(&im, ".qzeros")));
-    image_free(&im);
-}
-
-static void test_gptq_vectors(void)
-{
-    static const uint8_t up[8] = { 0, 1, 2, 3, 4, 5, 6, 7 },
-                         down[8] = { 15, 14, 13, 12, 11, 10, 9, 8 };
-    static const uint8_t group[16] = { 0, 9, 3, 12, 5, 14, 8, 1, 10, 4, 12, 6, 15, 8, 2, 11 };
-    static const uint32_t w_up = 0x76543210, w_down = 0x89ABCDEF;
-    static const uint32_t w_group[2] = { 0x18E5C390, 0xB28F6C4A };
-    static const uint32_t w_three[3] = { 0x88FAC688, 0xC688FAC6, 0xFAC688FA };
-    uint8_t three[32], zeros[32] = { 0 };
-    for (int i = 0; i < 32; i++) three[i] = (uint8_t)(i % 8);
-    check_gptq_words("int4-channel-sf16", WHIT_LAYOUT_GPTQ, 8, up, &w_up, 0x77777777);
-    check_gptq_words("int4-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 8, down, &w_down, 0x88888888);
-    check_gptq_words("int4-channel-asym-sf16", WHIT_LAYOUT_GPTQ, 16, group, w_group, 0x77777777);
-    check_gptq_words("int3-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 32, three, w_three, 0x24924924);
-    check_gptq_words("int8-channel-sf16", WHIT_LAYOUT_GPTQ, 4, up, &(uint32_t){ 0x03020100 },
-                     0x7F7F7F7F);
-    check_gptq_words("int8-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 4, up, &(uint32_t){ 0x03020100 },
-                     0x80808080);
-    check_gptq_words("int2-channel-sf16", WHIT_LAYOUT_GPTQ, 16, zeros, (uint32_t[]){ 0 },
-                     0x55555555);
-    check_gptq_words("int2-channel-sf16", WHIT_LAYOUT_GPTQ_V2, 16, zeros, (uint32_t[]){ 0 },
-                     0xAAAAAAAA);
-    image im =
-        pack_codes("int4-channel-sf16", WHIT_LAYOUT_GPTQ, 8, 8, zeros + 0, 0.2666015625f, NULL);
-    CHECK(wh_load16(image_of(&im, ".scales")) == 0x3444, "scale");
-    image_free(&im);
-}
-
-static void test_awq_vectors(void)
-{
-    static const uint8_t codes[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    image im =
-        pack_codes("int4-channel-asym-sf16", WHIT_LAYOUT_AWQ, 8, 1, codes, 0.262451171875f, codes);
-    CHECK(wh_load32(image_of(&im, ".qweight")) == 0x75316420, "codes");
-    CHECK(wh_load32(image_of(&im, ".qzeros")) == 0x75316420, "zero points");
-    CHECK(wh_load16(image_of(&im, ".scales")) == 0x3433, "scale");
-    image_free(&im);
-    im = pack_codes("int4-channel-sf16", WHIT_LAYOUT_AWQ, 8, 1, codes, 1.0f, NULL);
-    CHECK(wh_load32(image_of(&im, ".qzeros")) == 0x88888888, "zero points of symmetric codes");
-    image_free(&im);
-}
-
-/* Act-order: any group for any column, and what is refused. */
-static void test_g_idx(void)
-{
-    check_rng r = { 9 };
-    matrix m = matrix_random("int4-g16", 8, 64, &r);
-    const whit_packing p = packing_of(&m, WHIT_LAYOUT_GPTQ);
-    image im = image_new(&p);
-    uint32_t g_idx[64], back[64];
-    const void *const *data = (const void *const *)im.data;
-    const whit_packing_rest rest = { .g_idx = g_idx };
-    whit_error err = { WHIT_OK, "" };
-    for (int i = 0; i < 64; i++) g_idx[i] = (uint32_t)check_below(&r, 4);
-    CHECK(whit_pack_rest(&p, &rest, im.data, &err) == WHIT_OK, "%s", err.msg);
-    CHECK(whit_unpack_rest(&p, data, back, &err) == WHIT_OK &&
-              memcmp(g_idx, back, sizeof back) == 0,
-          "scattered");
-    CHECK(whit_unpack_rest(&p, data, NULL, NULL) == WHIT_OK, "nobody asks");
-    g_idx[63] = 4;
-    CHECK(whit_pack_rest(&p, &rest, im.data, &err) == WHIT_ERR_ARG &&
-              strstr(err.msg, "column 63 in group 4 of 4"),
-          "%s", err.msg);
-    wh_store32((uint8_t *)im.data[3] + 4, 0xffffffff);
-    CHECK(whit_unpack_rest(&p, data, back, &err) == WHIT_ERR_FORMAT &&
-              strstr(err.msg, "column 1 in group 4294967295 of 4"),
-          "%s", err.msg);
-    CHECK(whit_pack_rest(&p, NULL, im.data, &err) == WHIT_OK &&
-              whit_unpack_rest(&p, data, back, &err) == WHIT_OK,
-          "%s", err.msg);
-    for (uint32_t i = 0; i < 64; i++) CHECK(back[i] == i / 16, "in order");
-    image_free(&im);
-    matrix_free(&m);
-}
-
-static void test_zero_point_0(void)
-{
-    check_rng r = { 10 };
-    matrix m = matrix_random("int4-g16-asym", 16, 64, &r);
-    whit_packing p = packing_of(&m, WHIT_LAYOUT_GPTQ);
-    image im = image_new(&p);
-    whit_error err = { WHIT_OK, "" };
-    lift_zeros(&m, WHIT_LAYOUT_GPTQ);
-    m.zero[9 * 4 + 2] = 0;
-    CHECK(whit_pack_rows(&p, 0, 8, m.codes, m.scale, m.zero, im.data, &err) == WHIT_OK, "%s",
-          err.msg);
-    CHECK(whit_pack_rows(&p, 8, 8, m.codes, m.scale, m.zero + 32, im.data, &err) ==
-                  WHIT_ERR_UNSUPPORTED &&
-              strstr(err.msg, "row 9: a zero point of 0"),
-          "%s", err.msg);
-    p.layout = WHIT_LAYOUT_GPTQ_V2;
-    CHECK(whit_pack_rows(&p, 0, 16, m.codes, m.scale, m.zero, im.data, &err) == WHIT_OK, "%s",
-          err.msg);
-    image_free(&im);
-    matrix_free(&m);
-}
-
 int main(void)
 {
     test_refused();
     test_arguments();
     test_exact();
-    test_ct_vectors();
-    test_gptq_vectors();
-    test_awq_vectors();
-    test_g_idx();
-    test_zero_point_0();
     return check_result();
 }

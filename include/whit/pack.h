@@ -58,6 +58,8 @@ typedef enum whit_layout {
     WHIT_LAYOUT_GPTQ,       /* int2, int3, int4, int8; zero points are stored less 1          */
     WHIT_LAYOUT_GPTQ_V2,    /* the same, and zero points as they are                          */
     WHIT_LAYOUT_AWQ,        /* its "gemm": int4                                               */
+    WHIT_LAYOUT_BNB4,       /* bitsandbytes 4-bit: nf4, fp4bnb; groups, -dq                   */
+    WHIT_LAYOUT_BNB8,       /* bitsandbytes LLM.int8: int8-channel                            */
     WHIT_LAYOUT_COUNT
 } whit_layout;
 
@@ -70,6 +72,7 @@ typedef struct whit_packing {
     whit_layout layout; /* not WHIT_LAYOUT_NATIVE                                           */
     whit_scheme scheme; /* with the type in which scales are stored                         */
     uint64_t rows, cols;
+    whit_dtype dtype; /* BNB4: which the weights had, F32, F16 or BF16; else ignored        */
 } whit_packing;
 
 #define WHIT_MAX_PACKED 6
@@ -95,11 +98,13 @@ WHIT_API uint64_t whit_packing_unit(const whit_packing *packing);
  *   scale  in   float32, of these rows: [rows][groups], [rows][1], of a tensor [1], of blocks
  *               [ceil(rows/block_rows)][groups]; values of the scheme's scale type. With groups of
  *               columns that are scattered (g_idx): by number of the group
- *   zero   in   uint8, shape of scale: zero points; NULL unless the scheme is asym
+ *   zero   in   uint8, shape of scale: zero points; with dq the codes of the scales (as T.scale of
+ *               the native file), and scale is NULL; NULL unless the scheme is asym or dq
  *   image  out  pointers to the tensors in the order of whit_packing_planes
  *
  * Errors: those of whit_packing_planes; WHIT_ERR_ARG (a part that starts or ends elsewhere);
- * WHIT_ERR_UNSUPPORTED (GPTQ: a zero point of 0, which only GPTQ_V2 can store).
+ * WHIT_ERR_UNSUPPORTED (GPTQ: a zero point of 0, which only GPTQ_V2 can store; BNB8: 127 times a
+ * scale is beyond F32).
  * Threads: any number at once on parts that do not overlap.
  */
 WHIT_API whit_status whit_pack_rows(const whit_packing *packing, uint64_t row, size_t rows,
@@ -112,17 +117,22 @@ WHIT_API whit_status whit_unpack_rows(const whit_packing *packing, uint64_t row,
 
 /* What a matrix has beside its rows. Zero it first. */
 typedef struct whit_packing_rest {
-    const uint32_t *g_idx; /* GPTQ: the group of each column, [cols]; NULL: column / group */
+    const uint32_t *g_idx; /* GPTQ: the group of each column, [cols]; NULL: column / group    */
+    const float *absmax;   /* dq: as T.scale_absmax of the native file                        */
+    float offset;          /* dq: as T.scale_offset                                           */
 } whit_packing_rest;
 
-/* Fill the tensors that are not made of rows: shapes, the groups of columns. rest may be NULL.
- * Errors: as above; WHIT_ERR_ARG (a group that is not there). */
+/* Fill the tensors that are not made of rows: shapes, groups of columns, tables. rest may be NULL
+ * where it would hold nothing. Errors: as above; WHIT_ERR_ARG (a group that is not there, no
+ * absmax, an offset that is not finite); WHIT_ERR_NOMEM. */
 WHIT_API whit_status whit_pack_rest(const whit_packing *packing, const whit_packing_rest *rest,
                                     void *const image[], whit_error *err);
-/* The inverse, where there is such a thing: g_idx [cols]; may be NULL. Errors: WHIT_ERR_FORMAT (a
- * group that is not there). */
+/* The inverse, where there is such a thing: g_idx [cols], absmax [ceil(rows*groups/256)] and
+ * offset; each may be NULL. Errors: WHIT_ERR_FORMAT (a group that is not there; a state that is no
+ * JSON, or of another matrix), WHIT_ERR_NOMEM. */
 WHIT_API whit_status whit_unpack_rest(const whit_packing *packing, const void *const image[],
-                                      uint32_t *g_idx, whit_error *err);
+                                      uint32_t *g_idx, float *absmax, float *offset,
+                                      whit_error *err);
 
 #ifdef __cplusplus
 }

@@ -88,6 +88,9 @@ WHIT_API unsigned whit_scheme_zero_code(const whit_scheme *scheme);
 /* The 16 values of the codes of nf4, fp4 or fp4bnb, by code; NULL for other kinds. */
 WHIT_API const float *whit_scheme_table(whit_kind kind);
 
+/* The values of the codes of scales, with dq, ascending. */
+WHIT_API void whit_scheme_scale_map(float map[256]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -201,8 +201,10 @@ static whit_status rest_of(const whit_packing *p, const whit_packing_rest *rest,
 }
 
 static whit_status unpack_rest(const whit_packing *p, const void *const image[], uint32_t *g_idx,
-                               whit_error *err)
+                               float *absmax, float *offset, whit_error *err)
 {
+    (void)absmax;
+    (void)offset;
     const uint64_t groups = groups_of(p);
     for (size_t i = 0; i < p->cols && g_idx; i++) {
         g_idx[i] = wh_load32((const uint8_t *)image[G_IDX] + 4 * i);

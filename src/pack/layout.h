@@ -35,10 +35,10 @@ typedef struct wh_layout {
     whit_status (*rest)(const whit_packing *p, const whit_packing_rest *rest, void *const image[],
                         whit_error *err);
     whit_status (*unpack_rest)(const whit_packing *p, const void *const image[], uint32_t *g_idx,
-                               whit_error *err);
+                               float *absmax, float *offset, whit_error *err);
 } wh_layout;
 
-extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float, wh_gptq, wh_awq;
+extern const wh_layout wh_ct_packed, wh_ct_int, wh_ct_float, wh_gptq, wh_awq, wh_bnb4, wh_bnb8;
 
 #define WH_BIT(n) (1u << (n))
 #define WH_FLOATS (WH_BIT(WHIT_F32) | WH_BIT(WHIT_F16) | WH_BIT(WHIT_BF16))
@@ -61,6 +61,9 @@ void wh_put_scales_across(const wh_part *at, const float *scale, uint8_t *plane)
 void wh_get_scales_across(const wh_part *at, const uint8_t *plane, float *scale);
 /* awq.c: which of eight outputs stands in each place of a word. */
 extern const uint8_t wh_awq_order[8];
+/* bnb.c: codes of 4 bits, the first in the high half of an octet; the scale of a row of int8. */
+void wh_bnb_unpack(const uint8_t *octets, size_t count, uint8_t *codes);
+float wh_bnb_scale(float scb);
 /* Signed codes of eight bits: u - 128 and back. */
 void wh_flip_sign(const uint8_t *from, size_t n, uint8_t *to);
 

@@ -1,8 +1,8 @@
 /* src/pack/pack.c - the table of the layouts of checkpoints: which schemes and shapes each holds,
  * and the way to its functions.
  *
- * Not here: the layouts themselves (ctensors.c, gptq.c, awq.c); the native file (native.c); names and
- * configurations.
+ * Not here: the layouts themselves (ctensors.c, gptq.c, awq.c, bnb.c); the native file (native.c);
+ * names and configurations.
  *
  * SPDX-License-Identifier: MIT */
 #include "pack/layout.h"
@@ -20,6 +20,8 @@ static const struct {
     [WHIT_LAYOUT_GPTQ] = { "gptq", &wh_gptq },
     [WHIT_LAYOUT_GPTQ_V2] = { "gptq_v2", &wh_gptq },
     [WHIT_LAYOUT_AWQ] = { "awq", &wh_awq },
+    [WHIT_LAYOUT_BNB4] = { "bitsandbytes", &wh_bnb4 },
+    [WHIT_LAYOUT_BNB8] = { "bitsandbytes int8", &wh_bnb8 },
 };
 
 const char *whit_layout_name(whit_layout layout)
@@ -141,6 +143,11 @@ static whit_status locate(const whit_packing *p, uint64_t row, size_t rows, cons
     return WHIT_OK;
 }
 
+static int has_planes(const whit_packing *p, const void *codes, const void *scale, const void *zero)
+{
+    return codes && (scale || p->scheme.dq) && (zero || (!p->scheme.asym && !p->scheme.dq));
+}
+
 whit_status whit_pack_rows(const whit_packing *packing, uint64_t row, size_t rows,
                            const uint8_t *codes, const float *scale, const uint8_t *zero,
                            void *const image[], whit_error *err)
@@ -149,7 +156,7 @@ whit_status whit_pack_rows(const whit_packing *packing, uint64_t row, size_t row
     wh_part at;
     whit_status st = locate(packing, row, rows, &l, &at, err);
     if (st != WHIT_OK || rows == 0) return st;
-    if (!codes || !scale || !image || (packing->scheme.asym && !zero))
+    if (!has_planes(packing, codes, scale, zero) || !image)
         return wh_fail(err, WHIT_ERR_ARG, "whit_pack_rows: a matrix or plane missing");
     return l->pack(&at, codes, scale, zero, image, err);
 }
@@ -162,7 +169,7 @@ whit_status whit_unpack_rows(const whit_packing *packing, uint64_t row, size_t r
     wh_part at;
     whit_status st = locate(packing, row, rows, &l, &at, err);
     if (st != WHIT_OK || rows == 0) return st;
-    if (!codes || !scale || !image || (packing->scheme.asym && !zero))
+    if (!has_planes(packing, codes, scale, zero) || !image)
         return wh_fail(err, WHIT_ERR_ARG, "whit_unpack_rows: a matrix or plane missing");
     if (at.scales == 0) at.scales = 1; /* of the tensor: every part hands it out */
     return l->unpack(&at, image, codes, scale, zero, err);
@@ -190,12 +197,12 @@ whit_status whit_pack_rest(const whit_packing *packing, const whit_packing_rest 
 }
 
 whit_status whit_unpack_rest(const whit_packing *packing, const void *const image[],
-                             uint32_t *g_idx, whit_error *err)
+                             uint32_t *g_idx, float *absmax, float *offset, whit_error *err)
 {
     const wh_layout *l = NULL;
     whit_status st = find_layout(packing, image, &l, err);
     if (st != WHIT_OK || !l->unpack_rest) return st;
-    return l->unpack_rest(packing, image, g_idx, err);
+    return l->unpack_rest(packing, image, g_idx, absmax, offset, err);
 }
 
 /* ---- what layouts have in common ------------------------------------------------------------- */

@@ -11,6 +11,8 @@
 
 #include <math.h>
 
+#include <whit/scheme.h>
+
 void wh_nested_map(float map[256])
 {
     static const double power[7] = { 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0 };
@@ -29,6 +31,11 @@ void wh_nested_map(float map[256])
     }
     map[127] = 0.0f;
     map[255] = 1.0f;
+}
+
+void whit_scheme_scale_map(float map[256])
+{
+    wh_nested_map(map);
 }
 
 static uint8_t nearest(const float map[256], float v)
