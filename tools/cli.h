@@ -92,8 +92,9 @@ struct cli_options {
     int nonfinite; /* number of the word, which is the value of whit_nonfinite             */
     int fake_quant;
     int requantize;
-    int format; /* number of the word, which is the value of whit_format                */
-    int search; /* number of the word: 1 best, 2 reference; 0: not given               */
+    int format;       /* number of the word, which is the value of whit_format                */
+    int gptq_version; /* number of the word, which is the version                            */
+    int search;       /* number of the word: 1 best, 2 reference; 0: not given               */
     const char *calibration;
     int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;

@@ -18,8 +18,12 @@
 const cli_option cli_option_table[] = {
     { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_WRITERS | CLI_PLAN,
       "where to write" },
-    { "format", 0, OPTION_WORD, "native|gguf", FIELD(format), 0, PLANNERS,
-      "of the output (default: gguf for a name in .gguf)" },
+    { "format", 0, OPTION_WORD, "native|gguf|compressed-tensors|gptq|awq|bitsandbytes",
+      FIELD(format), 0, PLANNERS,
+      "of the output (default: gguf for a name in .gguf, else\n"
+      "native)" },
+    { "gptq-version", 0, OPTION_WORD, "1|2", FIELD(gptq_version), 0, PLANNERS,
+      "of --format gptq (default: 2 where there are zero points)" },
     { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
       "what the matrices become (default: int4-g128); GGUF: a\n"
       "type, or a mix of types (default: q4_k_m)" },

@@ -24,6 +24,7 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     options->fake_quant = opt->fake_quant;
     options->requantize = opt->requantize;
     options->format = (whit_format)opt->format;
+    options->gptq_version = (unsigned)opt->gptq_version;
     options->search = opt->search == 2 ? WHIT_SEARCH_REFERENCE : WHIT_SEARCH_BEST;
     options->calibration = opt->calibration;
     cli_job_options(&options->job, opt, progress);

@@ -43,7 +43,11 @@ WHIT_API void whit_job_options_init(whit_job_options *options);
 typedef enum whit_format {
     WHIT_FORMAT_AUTO = 0, /* by the name of the output: .gguf is GGUF, all else native      */
     WHIT_FORMAT_NATIVE,   /* safetensors: a name in .safetensors, or a folder               */
-    WHIT_FORMAT_GGUF      /* a name in .gguf                                                */
+    WHIT_FORMAT_GGUF,     /* a name in .gguf                                                */
+    WHIT_FORMAT_CT,       /* compressed-tensors: a model folder, as are the following       */
+    WHIT_FORMAT_GPTQ,
+    WHIT_FORMAT_AWQ,
+    WHIT_FORMAT_BNB /* bitsandbytes                                                   */
 } whit_format;
 
 typedef struct whit_quantize_options {
@@ -66,6 +70,8 @@ typedef struct whit_quantize_options {
     int fake_quant; /* 1: write the decoded values under the names, shapes and types of the
                        source instead of codes                                           */
     whit_format format;
+    unsigned gptq_version;   /* of WHIT_FORMAT_GPTQ: 1 or 2; 0: 2 for schemes with zero points,
+                                else 1                                                       */
     whit_search search;      /* of GGUF's block types                                        */
     const char *calibration; /* path of an importance matrix for the encoders of GGUF's block types;
                                 NULL: none                                                   */

@@ -72,12 +72,13 @@ static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
     int failed = tensors.failed || recipe.failed || notes.failed || options.failed;
     whit_status st = failed ? no_memory(err) : WHIT_OK;
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "format", "pt", err);
-    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.format", "1", err);
+    const int native = !p->fake && !p->checkpoint;
+    if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.format", "1", err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, file, "whit.options", options.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);
-    if (st == WHIT_OK && !p->fake) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
+    if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
     wh_buf_free(&tensors);
     wh_buf_free(&recipe);
     wh_buf_free(&notes);

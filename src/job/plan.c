@@ -13,6 +13,7 @@
 
 #include <whit/pack.h>
 #include "base/mem.h"
+#include "job/checkpoint.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
 #include "job/shards.h"
@@ -73,7 +74,9 @@ static whit_status choose(whit_plan *p, size_t i, whit_error *err)
     whit_status st = p->gguf ? WHIT_OK : wh_stored_decodes(p->source, i, err);
     if (st == WHIT_OK) st = wh_rules_choose(p->rules, &t, &c, err);
     if (st == WHIT_OK)
-        st = p->gguf ? wh_gguf_settle(p, i, &c, err) : wh_stored_settle(p, s, &c, err);
+        st = p->gguf         ? wh_gguf_settle(p, i, &c, err)
+             : p->checkpoint ? wh_checkpoint_settle(p, i, &c, err)
+                             : wh_stored_settle(p, s, &c, err);
     if (st != WHIT_OK) return st;
     whit_dtype type = s->tensor.dtype;
     if (p->fake && c.scheme.kind != WHIT_KEEP &&
@@ -131,6 +134,7 @@ static whit_status place(whit_plan *p, size_t i, whit_error *err)
     e->bytes_out = 0;
     if (p->gguf && e->scheme.kind == WHIT_GGUF) return wh_gguf_place(p, i, file, err);
     if (p->gguf && wh_gguf_drops(p, i)) return WHIT_OK;
+    if (wh_checkpoint_packing(p, i)) return wh_checkpoint_place(p, i, file, err);
     unsigned n = p->fake ? 0
                          : whit_native_planes(&e->scheme, e->source->rows, e->source->cols, planes,
                                               &overflow);
@@ -166,6 +170,11 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
         uint64_t group = e->scheme.group ? e->scheme.group : 1;
         uint64_t high = e->scheme.block_rows ? e->scheme.block_rows : 1;
         if (p->gguf) group = wh_gguf_unit(p, i);
+        if (wh_checkpoint_packing(p, i)) { /* whole rows, as whole words want them */
+            const uint64_t unit = whit_packing_unit(wh_checkpoint_packing(p, i));
+            group = e->source->cols;
+            high = high % unit == 0 ? high : unit % high == 0 ? unit : high * unit;
+        }
         p->tiles.tiling[i] = e->scheme.kind == WHIT_KEEP
                                  ? wh_tiling_make(1, e->bytes_out, 1)
                                  : wh_tiling_blocks(e->source->rows, e->source->cols, group, high);
@@ -177,7 +186,9 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
 uint64_t wh_plan_worker_bytes(const whit_plan *p)
 {
     const uint64_t largest = wh_numbering_largest(&p->tiles);
-    return wh_worker_bytes(largest) + wh_writer_bytes(largest);
+    /* a packed tensor is held whole: each worker may be on another one */
+    const uint64_t image = p->checkpoint ? wh_checkpoint_largest(p) : 0;
+    return wh_worker_bytes(largest) + wh_writer_bytes(largest) + image;
 }
 
 static whit_status add_up(whit_plan *p, whit_error *err)
@@ -250,9 +261,14 @@ static whit_status read_rules(whit_plan *p, const whit_quantize_options *o, cons
         st = wh_target_init(&p->target, output, wh_gguf_guess(o->format, output, standard),
                             p->source, &p->warnings, err);
     const int gguf = p->target.format == WHIT_FORMAT_GGUF;
-    if (!standard) standard = gguf ? "q4_k_m" : "int4-g128";
+    const int checkpoint = wh_checkpoint_format(p->target.format);
+    if (!standard)
+        standard = gguf         ? "q4_k_m"
+                   : checkpoint ? wh_checkpoint_standard(p->target.format)
+                                : "int4-g128";
     if (st == WHIT_OK && !gguf) st = wh_gguf_refuse_options(o, standard, err);
     if (st == WHIT_OK && gguf) st = wh_gguf_open(p, o, standard, err);
+    if (st == WHIT_OK && checkpoint) st = wh_checkpoint_open(p, o, err);
     if (st == WHIT_OK)
         st = wh_rules_make(&p->rules, standard, o->embeddings, o->head, o->rules, o->rules_count,
                            err);
@@ -283,11 +299,13 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (!p->entry || !p->spot) return no_memory(err);
     st = read_rules(p, o, output, err);
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = choose(p, i, err);
+    if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
     if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = p->gguf ? wh_gguf_describe(p, err) : wh_plan_describe(p, err);
+    if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_describe(p, err);
     if (st == WHIT_OK) st = wh_layout_finish(&p->target.layout, err);
     if (st == WHIT_OK) st = number_tiles(p, err);
     if (st == WHIT_OK) st = add_up(p, err);
@@ -303,7 +321,7 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
         options->job.struct_size != sizeof options->job ||
         (unsigned)options->clip > WHIT_CLIP_PERCENTILE ||
         (unsigned)options->nonfinite > WHIT_NONFINITE_CLAMP ||
-        (unsigned)options->format > WHIT_FORMAT_GGUF ||
+        (unsigned)options->format > WHIT_FORMAT_BNB || options->gptq_version > 2 ||
         (unsigned)options->search > WHIT_SEARCH_REFERENCE)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_make: options missing or of another version");
     if (options->clip == WHIT_CLIP_PERCENTILE &&
@@ -334,6 +352,7 @@ void whit_plan_free(whit_plan *plan)
     if (!plan) return;
     wh_rules_free(plan->rules);
     wh_gguf_close(plan->gguf);
+    wh_checkpoint_close(plan->checkpoint);
     wh_target_free(&plan->target);
     wh_numbering_free(&plan->tiles);
     wh_lines_free(&plan->warnings);

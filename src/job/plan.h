@@ -22,12 +22,13 @@ struct whit_plan {
     size_t again, decoded; /* quantized tensors that are quantized again, or only decoded */
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
-    wh_spot (*spot)[WHIT_MAX_PLANES]; /* [count]: where the planes go */
+    wh_spot (*spot)[WHIT_MAX_PACKED]; /* [count]: where the planes go */
     uint32_t *file_of;                /* [count]: output files; NULL: as the target has them */
     size_t *order;                    /* [count]: in which they are placed; NULL: as they are */
     size_t count;
-    struct wh_gguf_out *gguf; /* NULL: the output is no GGUF file */
-    wh_numbering tiles;       /* of the main pass: elements, or octets of a tensor that is copied */
+    struct wh_gguf_out *gguf;         /* NULL: the output is no GGUF file */
+    struct wh_checkpoint *checkpoint; /* NULL: it is no checkpoint of another program */
+    wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */
     wh_target target;
     wh_lines warnings;
     whit_plan_totals totals;

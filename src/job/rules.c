@@ -100,6 +100,14 @@ static name_class class_of(const char *name)
     return NAME_OTHER;
 }
 
+wh_name_sort wh_rules_name_sort(const char *name)
+{
+    const name_class class = class_of(name);
+    return class == NAME_EMBEDDING ? WH_NAME_EMBEDDING
+           : class == NAME_HEAD    ? WH_NAME_HEAD
+                                   : WH_NAME_OTHER;
+}
+
 /* Why no scheme but keep can hold this type. */
 static const char *type_reason(whit_dtype dtype)
 {

@@ -34,6 +34,10 @@ void wh_rules_take(wh_rules *rules, wh_recipe *recipe);
 whit_status wh_rules_choose(wh_rules *rules, const whit_tensor *tensor, wh_choice *out,
                             whit_error *err);
 
+/* What a name says about a tensor, by its last part before ".weight". */
+typedef enum wh_name_sort { WH_NAME_OTHER, WH_NAME_EMBEDDING, WH_NAME_HEAD } wh_name_sort;
+wh_name_sort wh_rules_name_sort(const char *name);
+
 /* Who has a say about a tensor, in the order in which they are asked. */
 typedef enum wh_voter {
     WH_VOTE_EXCEPTION, /* built in: not quantized by default */

@@ -14,10 +14,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/checkpoint.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
 #include "job/report.h"
 #include "job/work.h"
+#include "job/work_packed.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
@@ -54,6 +56,11 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     sum->groups_zeroed += s->groups_zeroed;
     sum->nonfinite += s->nonfinite;
     if (s->max_abs_err > sum->max_abs_err) sum->max_abs_err = s->max_abs_err;
+    const uint64_t last = r->work.plan->tiles.first[i + 1] - 1;
+    if (tile == last && wh_checkpoint_packing(r->work.plan, i)) {
+        whit_status written = wh_work_packed_finish(&r->work, i, err);
+        if (written != WHIT_OK) return wh_writer_fail(r->work.writer, tile, written, err);
+    }
     uint64_t n = wh_numbering_share(&r->work.plan->tiles, i, tile, e->bytes_in);
     r->unflushed += n;
     if (r->unflushed >= FLUSH_EVERY) {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/checkpoint.h"
 
 unsigned wh_span_passes(const wh_quantizer *q)
 {
@@ -24,7 +25,10 @@ whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2,
                              .clip = plan->clip,
                              .percentile = plan->percentile,
                              .nonfinite = plan->nonfinite,
-                             .scale2 = scale2 };
+                             .scale2 = scale2,
+                             .positive_scale = plan->checkpoint != NULL };
+    const whit_packing *packing = wh_checkpoint_packing(plan, index);
+    spec.positive_zero = packing && packing->layout == WHIT_LAYOUT_GPTQ;
     return wh_quantizer_init(q, &spec, err);
 }
 

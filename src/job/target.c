@@ -38,6 +38,7 @@ static const char *const companions[] = {
     "processor_config.json",
 };
 #define COMPANIONS (sizeof companions / sizeof companions[0])
+#define OWN_FILES 4 /* room for what wh_target_put adds */
 
 static whit_status no_memory(whit_error *err)
 {
@@ -89,7 +90,7 @@ static whit_status note_config(const char *path, wh_lines *warnings, whit_error 
 static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *warnings,
                                whit_error *err)
 {
-    t->copies = wh_calloc(COMPANIONS, sizeof *t->copies);
+    t->copies = wh_calloc(COMPANIONS + OWN_FILES, sizeof *t->copies);
     if (!t->copies) return no_memory(err);
     if (!t->folder || !whit_file_is_folder(file)) return WHIT_OK;
     whit_status st = WHIT_OK;
@@ -101,7 +102,7 @@ static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *wa
             whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
             char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
             if (name)
-                t->copies[t->copies_count++] = name;
+                t->copies[t->copies_count++].name = name;
             else if (found == WHIT_OK || found == WHIT_ERR_NOMEM)
                 st = no_memory(err);
             else
@@ -113,6 +114,31 @@ static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *wa
         free(safe);
     }
     return st;
+}
+
+whit_status wh_target_put(wh_target *t, const char *name, const char *text, size_t len,
+                          whit_error *err)
+{
+    size_t k = 0;
+    while (k < t->copies_count && strcmp(t->copies[k].name, name) != 0) k++;
+    if (k == COMPANIONS + OWN_FILES) return wh_fail(err, WHIT_ERR_ARG, "too many small files");
+    wh_copy *c = &t->copies[k];
+    char *own = wh_strndup(text, len);
+    if (own && !c->name) c->name = wh_strndup(name, strlen(name));
+    if (!own || !c->name) {
+        free(own);
+        return no_memory(err);
+    }
+    free(c->text);
+    c->text = own;
+    c->len = len;
+    t->copies_count += k == t->copies_count;
+    return WHIT_OK;
+}
+
+static int is_model_folder(whit_format format)
+{
+    return format != WHIT_FORMAT_NATIVE && format != WHIT_FORMAT_GGUF;
 }
 
 static whit_status init_layout(wh_target *t, size_t files, whit_error *err)
@@ -154,7 +180,10 @@ static whit_status choose_format(wh_target *t, const char *output, whit_format f
     const int gguf = output && ends_with(output, ".gguf");
     const int safetensors = output && ends_with(output, ".safetensors");
     t->format = format != WHIT_FORMAT_AUTO ? format : gguf ? WHIT_FORMAT_GGUF : WHIT_FORMAT_NATIVE;
-    t->folder = t->format == WHIT_FORMAT_NATIVE && !safetensors;
+    t->folder = t->format != WHIT_FORMAT_GGUF && !safetensors;
+    if (safetensors && is_model_folder(t->format))
+        return wh_fail(err, WHIT_ERR_ARG, "%s: a checkpoint of this format is a folder",
+                       wh_short(name, output));
     if (t->format == WHIT_FORMAT_GGUF ? !output || gguf : !gguf) return WHIT_OK;
     if (gguf)
         return wh_fail(err, WHIT_ERR_ARG,
@@ -218,7 +247,10 @@ whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
 void wh_target_free(wh_target *t)
 {
     free_files(t);
-    for (size_t i = 0; i < t->copies_count; i++) free(t->copies[i]);
+    for (size_t i = 0; i < t->copies_count; i++) {
+        free(t->copies[i].name);
+        free(t->copies[i].text);
+    }
     free(t->copies);
     free(t->path);
     memset(t, 0, sizeof *t);
@@ -250,7 +282,7 @@ static whit_status list_names(const wh_target *t, const char ***out, size_t *cou
     size_t n = 0;
     const char **names = wh_calloc(t->copies_count + t->layout.count + 1, sizeof *names);
     if (!names) return no_memory(err);
-    for (size_t i = 0; i < t->copies_count; i++) names[n++] = t->copies[i];
+    for (size_t i = 0; i < t->copies_count; i++) names[n++] = t->copies[i].name;
     for (size_t i = 0; i < t->layout.count; i++) names[place_of(t, i)] = t->names[i];
     n += t->layout.count;
     if (t->has_index) names[n++] = INDEX_NAME;
@@ -291,7 +323,7 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file, input_
         ok = add_input(l, whit_file_is_folder(file) ? wh_path_join(folder, INDEX_NAME)
                                                     : wh_strndup(folder, strlen(folder)));
     for (size_t k = 0; k < t->copies_count && ok; k++)
-        ok = add_input(l, wh_path_join(folder, t->copies[k]));
+        ok = t->copies[k].text || add_input(l, wh_path_join(folder, t->copies[k].name));
     return ok ? WHIT_OK : no_memory(err);
 }
 
@@ -334,10 +366,12 @@ static whit_status write_text(const wh_outset *set, size_t k, uint64_t offset, c
 static whit_status write_copy(const wh_target *t, const whit_source *source, const wh_outset *set,
                               size_t k, whit_error *err)
 {
+    const wh_copy *copy = &t->copies[k];
     char *path = NULL, *text = NULL;
     size_t len = 0;
+    if (copy->text) return write_text(set, k, 0, copy->text, copy->len, err);
     whit_status st =
-        wh_file_inside(whit_file_path(whit_source_file(source)), t->copies[k], &path, err);
+        wh_file_inside(whit_file_path(whit_source_file(source)), copy->name, &path, err);
     if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
     if (st == WHIT_OK) st = write_text(set, k, 0, text, len, err);
     free(text);

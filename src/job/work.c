@@ -14,9 +14,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "io/io.h"
+#include "job/checkpoint.h"
 #include "job/gguf_out.h"
 #include "job/report.h"
 #include "job/work_blocks.h"
+#include "job/work_packed.h"
 #include "quant/nested.h"
 
 /* At once: little things, and what is not in the worker's buffers for output. */
@@ -282,6 +284,8 @@ static whit_status encode_tile(const wh_work *r, unsigned worker, size_t i, cons
     }
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     if (r->plan->fake) return write_fake(r, i, rect, q, &t, w, err);
+    if (wh_checkpoint_packing(r->plan, i))
+        return r->images ? wh_work_pack(r, i, rect, w, err) : WHIT_OK;
     st = write_codes(r, i, rect, w, err);
     if (st != WHIT_OK) return st;
     size_t high = t.block_rows ? t.block_rows : 1;
@@ -341,7 +345,9 @@ whit_status wh_work_open(wh_work *w, const whit_plan *plan, whit_error *err)
     w->fixed = wh_calloc(plan->count, sizeof *w->fixed);
     w->scale2 = wh_calloc(plan->count, sizeof *w->scale2);
     w->nested = wh_calloc(plan->count, sizeof *w->nested);
-    return w->workers && w->writer && w->coder && w->fixed && w->scale2 && w->nested
+    if (plan->checkpoint) w->images = wh_images_make(plan);
+    const int imaged = !plan->checkpoint || w->images;
+    return w->workers && w->writer && w->coder && w->fixed && w->scale2 && w->nested && imaged
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          w->threads);
@@ -357,4 +363,5 @@ void wh_work_close(wh_work *w)
     free(w->scale2);
     wh_workers_free(w->workers, w->threads);
     wh_writer_free(w->writer);
+    wh_images_free(w->images);
 }

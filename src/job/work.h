@@ -22,9 +22,10 @@ typedef struct wh_work {
     wh_worker *workers; /* [threads] */
     wh_coder *coder;    /* [threads] */
     unsigned threads;
-    wh_fixed **fixed;  /* [count]: scales of entries that span tiles, else NULL */
-    float *scale2;     /* [count]: of nvfp4 */
-    wh_nested *nested; /* [count]: of dq */
+    wh_fixed **fixed;         /* [count]: scales of entries that span tiles, else NULL */
+    float *scale2;            /* [count]: of nvfp4 */
+    wh_nested *nested;        /* [count]: of dq */
+    struct wh_images *images; /* of checkpoints of other programs; else NULL */
     wh_outset *set;
     wh_writer *writer; /* NULL, as set is: a trial, which writes nothing */
 } wh_work;
