@@ -16,5 +16,6 @@
 #include <whit/job.h>
 #include <whit/kernel.h>
 #include <whit/bench.h>
+#include <whit/tokenizer.h>
 
 #endif

@@ -1,9 +1,4 @@
 /* src/model/text_index.c - a hash table of borrowed texts, open addressing, at most half full.
- *
- * The key of the hash is the address of the table's first memory: a vocabulary of a stranger cannot
- * choose texts that fall on one slot, and nothing that is written depends on the order of slots.
- *
- * Source of the mixing: multiply two words to 128 bits and fold, as in wyhash (Wang Yi).
  * SPDX-License-Identifier: MIT */
 #include "model/text_index.h"
 
@@ -12,20 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
-
-/* The halves of a 128-bit product, folded; without a type of 128 bits. */
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-#ifdef __SIZEOF_INT128__
-    __extension__ typedef unsigned __int128 wide;
-    wide p = (wide)a * b;
-    return (uint64_t)p ^ (uint64_t)(p >> 64);
-#else
-    uint64_t al = a & 0xffffffff, ah = a >> 32, bl = b & 0xffffffff, bh = b >> 32;
-    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (mid & 0xffffffff);
-    return (a * b) ^ (ah * bh + (mid >> 32) + (mid2 >> 32));
-#endif
-}
+#include "model/hash.h"
 
 /* The first n octets, n < 8, as a number; their count is hashed apart. */
 static uint64_t load_part(const unsigned char *p, size_t n)
@@ -40,8 +22,8 @@ static uint64_t hash(const char *text, size_t len, uint64_t key)
     const unsigned char *p = (const unsigned char *)text;
     uint64_t h = key ^ (len * 0x9e3779b97f4a7c15u);
     for (; len >= 8; len -= 8, p += 8)
-        h = fold(h ^ wh_load64(p) ^ 0xa0761d6478bd642fu, key ^ 0xe7037ed1a0b428dbu);
-    return fold(h ^ load_part(p, len) ^ 0x8ebc6af09c88c6e3u, key ^ 0x589965cc75374cc3u);
+        h = wh_fold(h ^ wh_load64(p) ^ 0xa0761d6478bd642fu, key ^ 0xe7037ed1a0b428dbu);
+    return wh_fold(h ^ load_part(p, len) ^ 0x8ebc6af09c88c6e3u, key ^ 0x589965cc75374cc3u);
 }
 
 /* The slot that holds the text, or the free one where it belongs. cap > count. */
@@ -64,7 +46,7 @@ int wh_text_index_reserve(wh_text_index *x, size_t more)
     while (big.cap / 2 < x->count + more) big.cap *= 2;
     big.slot = wh_calloc(big.cap, sizeof *big.slot);
     if (!big.slot) return 0;
-    big.key = (uint64_t)(uintptr_t)big.slot * 0x9e3779b97f4a7c15u;
+    big.key = wh_hash_key(big.slot);
     for (size_t i = 0; i < x->cap; i++) {
         const wh_text_slot *s = &x->slot[i];
         if (s->text) big.slot[slot_of(&big, s->text, s->len)] = *s;

@@ -136,7 +136,7 @@ typedef struct wh_vocab {
  * chat_template.jinja, where they are. WHIT_ERR_FORMAT: neither of the two is there. */
 whit_status wh_vocab_read_folder(wh_vocab **out, const char *folder, whit_error *err);
 
-/* 1 if the folder has a tokenizer.json or tokenizer.model. */
+/* What wh_vocab_read_folder would read: 1 tokenizer.json, 2 tokenizer.model, 0 nothing. */
 int wh_vocab_in_folder(const char *folder);
 
 /* One file by itself, tokenizer.json or tokenizer.model. */

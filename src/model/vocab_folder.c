@@ -138,7 +138,7 @@ int wh_vocab_in_folder(const char *folder)
     int there = 0;
     for (size_t i = 0; i < 2 && !there; i++) {
         char *path = wh_path_join(folder, names[i]);
-        there = path && wh_file_exists(path);
+        if (path && wh_file_exists(path)) there = (int)i + 1;
         free(path);
     }
     return there;
