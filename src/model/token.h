@@ -96,26 +96,24 @@ size_t wh_split_next(wh_split *s);
 /* ---- token_added.c --------------------------------------------------------------------------- */
 
 typedef struct wh_match {
-    size_t begin, end;
+    size_t begin, end; /* with the white space that it swallows */
+    size_t resume;     /* where to look for the next one: that white space may match again */
     uint32_t id;
 } wh_match;
 
 /* Put the text of the added token of that index, unless the text is there. 0: no memory. */
 int wh_tree_put(wh_tree *tree, const char *text, size_t len, uint32_t added);
 void wh_tree_free(wh_tree *tree);
-/* The first added token in text[from ..) that counts. plain: special ones do not. 0: none. */
+/* The first added token from m->resume on that counts; it swallows no white space before m->end.
+ * plain: special ones do not count. 0: none. */
 int wh_tree_find(const whit_tokenizer *t, const wh_tree *tree, const char *text, size_t len,
-                 size_t from, int plain, wh_match *match);
+                 int plain, wh_match *m);
 
 /* ---- token_text.c ---------------------------------------------------------------------------- */
 
 /* The spaces of a text of SPM, or the one before a text of byte-level: append it to b. at_start:
  * the text is at the start of the input. */
 void wh_text_put_spaces(const wh_vocab *v, wh_buf *b, const char *text, size_t len, int at_start);
-
-/* 1 where the spaces are the normalizer's business, before added tokens of normalised text are
- * looked for; 0: the pre-tokenizer's, behind them. */
-int wh_text_is_normalizer(const wh_vocab *v);
 
 /* ---- token_encode.c -------------------------------------------------------------------------- */
 

@@ -2,7 +2,8 @@
  * longest.
  *
  * lstrip and rstrip swallow the white space on that side; single_word wants no word character next
- * to it. A match that does not count is passed over whole.
+ * to it. A match that does not count is passed over whole. The next one is looked for behind the
+ * text of a match itself, so that white space which rstrip swallowed can be one, too.
  *
  * Source: huggingface/tokenizers, tokenizer/added_vocabulary.rs.
  * SPDX-License-Identifier: MIT */
@@ -92,17 +93,25 @@ static int stands_alone(const char *text, size_t len, size_t begin, size_t end)
     return end == len || !is_word(wh_utf8_read(text + end, &n));
 }
 
-/* The white space around a match that belongs to it; not before `from`. */
-static void strip(const wh_added *a, const char *text, size_t len, size_t from, wh_match *m)
+/* White space that a match swallows. A space that stands for U+2581 is none. */
+static int is_space(const char *p, int marked, size_t *n)
+{
+    const uint32_t c = wh_utf8_read(p, n);
+    return wh_unicode_kind_of(c) == WH_UNICODE_SPACE && !(marked && c == ' ');
+}
+
+/* The white space around a match that belongs to it; not before `floor`. */
+static void strip(const wh_added *a, const char *text, size_t len, size_t floor, int marked,
+                  wh_match *m)
 {
     size_t n;
-    while (a->lstrip && m->begin > from) {
+    while (a->lstrip && m->begin > floor) {
         const size_t at = back(text, m->begin);
-        if (wh_unicode_kind_of(wh_utf8_read(text + at, &n)) != WH_UNICODE_SPACE) break;
+        if (!is_space(text + at, marked, &n)) break;
         m->begin = at;
     }
     while (a->rstrip && m->end < len) {
-        if (wh_unicode_kind_of(wh_utf8_read(text + m->end, &n)) != WH_UNICODE_SPACE) break;
+        if (!is_space(text + m->end, marked, &n)) break;
         m->end += n;
     }
 }
@@ -118,23 +127,26 @@ static size_t next_start(const wh_tree *tree, const unsigned char *text, size_t 
 }
 
 int wh_tree_find(const whit_tokenizer *t, const wh_tree *tree, const char *text, size_t len,
-                 size_t from, int plain, wh_match *match)
+                 int plain, wh_match *m)
 {
     const unsigned char *p = (const unsigned char *)text;
+    const size_t floor = m->end;
+    const int marked = tree == &t->normal && t->vocab->marks_first;
     size_t n = 0;
     if (tree->nodes == 0) return 0;
-    for (size_t at = next_start(tree, p, len, from); at < len; at = next_start(tree, p, len, at)) {
+    for (size_t at = next_start(tree, p, len, m->resume); at < len;
+         at = next_start(tree, p, len, at)) {
         const uint32_t which = longest(tree, p, len, at, &n);
         if (which == WH_ID_NONE) {
             at++;
             continue;
         }
         const wh_added *a = &t->vocab->added[which];
-        *match = (wh_match){ at, at + n, a->id };
+        *m = (wh_match){ at, at + n, at + n, a->id };
         at += n;
         if (plain && a->special) continue;
-        if (a->single_word && !stands_alone(text, len, match->begin, match->end)) continue;
-        strip(a, text, len, from, match);
+        if (a->single_word && !stands_alone(text, len, m->begin, m->end)) continue;
+        strip(a, text, len, floor, marked, m);
         return 1;
     }
     return 0;

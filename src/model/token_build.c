@@ -180,7 +180,7 @@ static int put_normal(whit_tokenizer *t, const wh_added *a, uint32_t which)
         wh_nfc_put(&nfc, a->text, a->len);
     else
         wh_buf_put(&nfc, a->text, a->len);
-    if (wh_text_is_normalizer(v))
+    if (v->marks_first)
         wh_text_put_spaces(v, &text, nfc.data, nfc.len, 1);
     else
         wh_buf_put(&text, nfc.data, nfc.len);

@@ -1,7 +1,7 @@
 /* src/model/token_decode.c - ids to text: what the tokens stand for, one behind the other.
  *
  * The space that goes before a text is dropped again: where the vocabulary puts one, a space at the
- * very start.
+ * very start; of one that removes extra white space, the same of each token before the first text.
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@ whit_status whit_detokenize_next(const whit_tokenizer *tokenizer, whit_text_stre
     const wh_piece *p = &tokenizer->piece[id];
     if ((p->special && !(stream->flags & WHIT_DETOKENIZE_SPECIAL)) || p->len == 0) return WHIT_OK;
     const int drop = !stream->begun && tokenizer->vocab->strip_space && p->text[0] == ' ';
-    stream->begun = 1;
     *text = p->text + drop;
     *len = p->len - (size_t)drop;
+    if (*len > 0 || tokenizer->vocab->remove_extra_whitespaces <= 0) stream->begun = 1;
     return WHIT_OK;
 }
 

@@ -136,12 +136,12 @@ static whit_status put_words(coder *c, const char *text, size_t len)
 
 /* ---- stretches between added tokens ---------------------------------------------------------- */
 
-/* The spaces, where they are not the normalizer's, then the words. */
+/* The spaces, where they are not done yet, then the words. */
 static whit_status put_plain(coder *c, const char *text, size_t len, int at_start)
 {
     const wh_vocab *v = c->t->vocab;
     wh_buf *b = &c->work.text;
-    if (wh_text_is_normalizer(v)) return put_words(c, text, len);
+    if (v->marks_first) return put_words(c, text, len);
     if (v->kind == WH_VOCAB_BPE && !v->prefix_space) return put_words(c, text, len);
     b->len = 0;
     wh_text_put_spaces(v, b, text, len, at_start);
@@ -156,9 +156,9 @@ static whit_status put_around(coder *c, const wh_tree *tree, put_fn *put, const 
 {
     const int plain = (c->flags & WHIT_TOKENIZE_PLAIN) != 0;
     whit_status st = WHIT_OK;
-    wh_match m;
+    wh_match m = { .end = 0 };
     size_t at = 0;
-    while (st == WHIT_OK && wh_tree_find(c->t, tree, text, len, at, plain, &m)) {
+    while (st == WHIT_OK && wh_tree_find(c->t, tree, text, len, plain, &m)) {
         if (m.begin > at) st = put(c, text + at, m.begin - at, at_start && at == 0);
         if (st == WHIT_OK && !put_id(c->ids, m.id)) st = no_memory(c);
         at = m.end;
@@ -167,7 +167,7 @@ static whit_status put_around(coder *c, const wh_tree *tree, put_fn *put, const 
     return st;
 }
 
-/* NFC and the normalizer's spaces, then added tokens of normalised text. */
+/* NFC and the spaces, where they come first, then added tokens of normalised text. */
 static whit_status put_normalised(coder *c, const char *text, size_t len, int at_start)
 {
     const wh_vocab *v = c->t->vocab;
@@ -179,7 +179,7 @@ static whit_status put_normalised(coder *c, const char *text, size_t len, int at
         text = nfc->data;
         len = nfc->len;
     }
-    if (wh_text_is_normalizer(v)) {
+    if (v->marks_first) {
         wh_buf *b = &c->work.text;
         b->len = 0;
         wh_text_put_spaces(v, b, text, len, at_start);

@@ -35,7 +35,7 @@ static void put_marks_as_spaces(wh_buf *b, const char *text, size_t len)
     }
 }
 
-/* Without the spaces at both ends, and one for each run of them. */
+/* One space for each run of them, none at the ends. */
 static void put_trimmed(wh_buf *b, const char *text, size_t len)
 {
     int first = 1;
@@ -72,14 +72,9 @@ static int wants_space(const wh_vocab *v, const char *text, size_t len, int at_s
     return 0;
 }
 
-int wh_text_is_normalizer(const wh_vocab *v)
-{
-    return v->kind == WH_VOCAB_SPM &&
-           (v->prefix == WH_PREFIX_PREPEND || v->prefix == WH_PREFIX_NEVER);
-}
-
 void wh_text_put_spaces(const wh_vocab *v, wh_buf *b, const char *text, size_t len, int at_start)
 {
+    const size_t before = b->len;
     const int trim = v->kind == WH_VOCAB_SPM && v->remove_extra_whitespaces > 0;
     while (trim && len > 0 && text[0] == ' ') {
         text++;
@@ -93,4 +88,5 @@ void wh_text_put_spaces(const wh_vocab *v, wh_buf *b, const char *text, size_t l
         put_marks_as_spaces(b, text, len);
     else
         wh_buf_put(b, text, len);
+    while (trim && b->len > before && b->data[b->len - 1] == ' ') b->len--; /* once U+2581 */
 }

@@ -108,6 +108,8 @@ typedef struct wh_vocab {
     unsigned char fuse_unk;      /* neighbours without a token become one unk                   */
     unsigned char plain_spaces;  /* llama2.c: U+2581 in a text is no space                      */
     unsigned char strip_space;   /* decoding drops a space at the start                         */
+    unsigned char marks_first;   /* SPM: spaces are marked before, not behind, the search for added
+                                    tokens of normalised text                                    */
 
     int64_t special[WH_SPECIAL_COUNT]; /* ids; -1: none */
     uint32_t *before, *after;          /* ids around a text, as the post-processor adds them */

@@ -162,7 +162,8 @@ static whit_status read_spm(wh_vocab_maker *m, const whit_file *file, whit_error
     if (v->add_bos < 0) v->add_bos = 1;
     if (v->add_space_prefix < 0) v->add_space_prefix = 1;
     v->prefix = v->add_space_prefix ? WH_PREFIX_PREPEND : WH_PREFIX_NEVER;
-    v->strip_space = v->add_space_prefix != 0;
+    v->strip_space = v->add_space_prefix != 0 || v->remove_extra_whitespaces > 0;
+    v->marks_first = 1;
     return st;
 }
 

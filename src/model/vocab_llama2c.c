@@ -81,7 +81,7 @@ static whit_status finish(wh_vocab_maker *m, whit_error *err)
     wh_vocab *v = m->v;
     v->pre = "default";
     v->prefix = WH_PREFIX_PREPEND;
-    v->plain_spaces = v->strip_space = v->fuse_unk = 1;
+    v->plain_spaces = v->strip_space = v->marks_first = v->fuse_unk = 1;
     v->add_bos = v->add_space_prefix = 1;
     v->add_eos = v->remove_extra_whitespaces = 0;
     if (v->count < FIRST_OCTET)

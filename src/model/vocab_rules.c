@@ -181,14 +181,16 @@ static whit_status judge_marks(const judge *g, const wh_parts *parts, whit_error
     wh_vocab *v = g->m->v;
     wh_space_before prefix = WH_PREFIX_NEVER;
     v->kind = WH_VOCAB_SPM;
+    v->marks_first = 1;
     if (parts->count == 0) return WHIT_OK;
     if (parts->count > 1) return not_known(g, &parts->part[1], err);
     if (!is(parts->part, "Metaspace")) return not_known(g, parts->part, err);
     whit_status st = judge_metaspace(g, parts->part, &prefix, err);
     if (st == WHIT_OK && on_by_default(parts->part, WH_M_SPLIT))
         st = refuse(g, parts->part, "splits at spaces (split is not false)", err);
-    /* Behind a Prepend each text begins with the mark already. */
-    if (v->prefix == WH_PREFIX_NEVER) v->prefix = prefix;
+    if (v->prefix == WH_PREFIX_PREPEND) return st; /* then each text begins with the mark already */
+    v->prefix = prefix;
+    v->marks_first = g->mark && prefix == WH_PREFIX_NEVER;
     return st;
 }
 

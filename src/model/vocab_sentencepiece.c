@@ -105,7 +105,8 @@ static whit_status judge(wh_vocab_maker *m, const spec *s, whit_error *err)
     v->pre = "default";
     v->fuse_unk = 1;
     v->prefix = s->dummy_prefix ? WH_PREFIX_PREPEND : WH_PREFIX_NEVER;
-    v->strip_space = s->dummy_prefix != 0;
+    v->strip_space = s->dummy_prefix || s->remove_extra;
+    v->marks_first = 1;
     v->add_space_prefix = s->dummy_prefix != 0;
     v->remove_extra_whitespaces = s->remove_extra != 0;
     for (int i = 0; i < 4; i++)
