@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "io/io.h"
@@ -25,9 +26,14 @@ static whit_status read_gguf(whit_tokenizer *t, const char *path, whit_error *er
     return st;
 }
 
-/* A file goes by how it begins. tokenizer.bin begins with the length of its longest token, in four
- * octets of which the upper two are 0; a tokenizer.model with its first piece, which is not empty.
- */
+/* tokenizer.bin begins with the length of its longest token, a score, the length of the first. */
+static int is_llama2c(const char head[HEAD], uint64_t bytes)
+{
+    const uint32_t longest = wh_load32(head), first = wh_load32(head + 8);
+    return bytes >= 12 && longest < 65536 && first <= longest;
+}
+
+/* A file goes by how it begins; a tokenizer.model with its first piece, which is not empty. */
 static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *err)
 {
     char head[HEAD] = { 0 }, label[WH_SHORT];
@@ -44,7 +50,7 @@ static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *er
         t->info.source = "tokenizer.json";
         return wh_vocab_read_json(&t->vocab, path, err);
     }
-    if (bytes > 4 && head[2] == 0 && head[3] == 0) {
+    if (is_llama2c(head, bytes)) {
         t->info.source = "llama2.c";
         return wh_vocab_read_llama2c(&t->vocab, path, 0, err);
     }
