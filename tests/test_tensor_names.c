@@ -118,14 +118,17 @@ static void test_gguf_names(void)
         "attn_q.weight",
     };
     uint32_t layer = 7;
-    char name[WH_GGUF_NAME];
+    char name[WH_ROLE_NAME];
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         CHECK(wh_role_of_gguf(none[i], &layer) == WH_ROLE_NONE && layer == 0, "'%s'", none[i]);
     CHECK(wh_role_of_gguf("rope_freqs.weight", &layer) == WH_ROLE_ROPE_FREQS, "no name elsewhere");
     for (wh_role r = WH_ROLE_TOKEN_EMBD; r < WH_ROLES; r++) {
         uint32_t want = r < WH_ROLE_LAYER ? 0 : 4095;
-        wh_role_gguf_name(r, want, name);
+        wh_role_name(r, want, 1, name);
         CHECK(wh_role_of_gguf(name, &layer) == r && layer == want, "%s", name);
+        if (r == WH_ROLE_ROPE_FREQS) continue;
+        wh_role_name(r, want, 0, name);
+        CHECK(wh_role_of_hf(name, &layer) == r && layer == want, "%s", name);
     }
 }
 

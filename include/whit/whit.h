@@ -15,6 +15,7 @@
 #include <whit/calib.h>
 #include <whit/job.h>
 #include <whit/kernel.h>
+#include <whit/model.h>
 #include <whit/bench.h>
 #include <whit/tokenizer.h>
 

@@ -117,7 +117,7 @@ static int by_place(const void *a, const void *b)
 static whit_status check_complete(const wh_model_config *c, const placed *p, size_t count,
                                   whit_error *err)
 {
-    char name[WH_GGUF_NAME];
+    char name[WH_ROLE_NAME];
     size_t at = 0;
     for (uint32_t layer = 0; layer < c->layers; layer++)
         for (wh_role role = WH_ROLE_LAYER; role < WH_ROLES; role++) {
@@ -125,16 +125,15 @@ static whit_status check_complete(const wh_model_config *c, const placed *p, siz
             while (at < count && p[at].place < place) at++;
             if (at < count && p[at].place == place) continue;
             if (!wh_role_expected(c, role)) continue;
-            return wh_fail(err, WHIT_ERR_FORMAT, "%s is missing (as GGUF calls it)",
-                           wh_role_gguf_name(role, layer, name));
+            return wh_fail(err, WHIT_ERR_FORMAT, "%s: is missing",
+                           wh_role_name(role, layer, 0, name));
         }
     for (wh_role role = WH_ROLE_NONE; role < WH_ROLE_LAYER; role++) {
         int found = !wh_role_expected(c, role) || role == WH_ROLE_ROPE_FREQS ||
                     role == WH_ROLE_OUTPUT || role == WH_ROLE_NONE;
         for (size_t i = 0; i < count && !found; i++) found = p[i].place == place_in_file(role, 0);
         if (!found)
-            return wh_fail(err, WHIT_ERR_FORMAT, "%s is missing (as GGUF calls it)",
-                           wh_role_gguf_name(role, 0, name));
+            return wh_fail(err, WHIT_ERR_FORMAT, "%s: is missing", wh_role_name(role, 0, 0, name));
     }
     return WHIT_OK;
 }

@@ -19,7 +19,7 @@
 /* What becomes of one tensor of the source. */
 typedef struct wh_gguf_tensor {
     const char *name;        /* in the output; NULL: it is left out                             */
-    char own[WH_GGUF_NAME];  /* what name points to, where it is not the source's               */
+    char own[WH_ROLE_NAME];  /* what name points to, where it is not the source's               */
     const char *dropped;     /* static text: why it is left out                                 */
     uint32_t heads;          /* rows go to GGUF's order in so many heads; 0: they stay          */
     int vector;              /* F32 in any file                                                 */

@@ -14,8 +14,9 @@
 #include "model/config_raw.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
+
+#include "model/elementary.h"
 
 #define MOST_DIM ((uint64_t)1 << 20)
 #define MOST_FFN ((uint64_t)1 << 22)
@@ -223,10 +224,9 @@ static void warn(wh_model_config *c, const char *text)
 
 /* ---- rope ------------------------------------------------------------------------------------ */
 
-/* 0.1 m ln(factor) + 1 */
-static double yarn_magnitude(double factor, double m)
+double wh_yarn_magnitude(double factor, double m)
 {
-    return 0.1 * m * log(factor) + 1.0;
+    return 0.1 * m * wh_log(factor) + 1.0;
 }
 
 static void take_yarn(taking *t, wh_rope *p)
@@ -241,9 +241,9 @@ static void take_yarn(taking *t, wh_rope *p)
     flag(t, WH_KEY_TRUNCATE, &truncate);
     real(t, WH_KEY_MSCALE, 0, 100, &mscale);
     real(t, WH_KEY_MSCALE_ALL, 0, 100, &all);
-    own = p->magnitude = yarn_magnitude(p->factor, 1);
+    own = p->magnitude = wh_yarn_magnitude(p->factor, 1);
     if (mscale > 0 && all > 0)
-        p->magnitude = yarn_magnitude(p->factor, mscale) / yarn_magnitude(p->factor, all);
+        p->magnitude = wh_yarn_magnitude(p->factor, mscale) / wh_yarn_magnitude(p->factor, all);
     if (t->r->gguf) { /* a multiple of its own; in config.json instead of it */
         double times = 1;
         real(t, WH_KEY_ATTENTION_FACTOR, 1e-3, 1e3, &times);
@@ -446,18 +446,18 @@ whit_status wh_config_build(wh_model_config *c, const wh_raw_config *r, whit_err
     return t.st;
 }
 
-void wh_rope_divisors(const wh_model_config *c, float *out)
+float wh_rope_divisor(const wh_model_config *c, uint32_t i)
 {
     const wh_rope *p = &c->rope;
     const double turn = 6.283185307179586476925287, original = p->original;
-    for (uint32_t i = 0; i < c->head_dim / 2; i++) {
-        double wave = turn * pow(p->theta, 2.0 * i / c->head_dim), d = 1;
-        if (wave > original / p->low)
-            d = p->factor;
-        else if (wave >= original / p->high) {
-            double s = (original / wave - p->low) / (p->high - p->low);
-            d = 1.0 / ((1.0 - s) / p->factor + s);
-        }
-        out[i] = (float)d;
-    }
+    const double wave = turn * wh_pow(p->theta, 2.0 * i / c->head_dim);
+    if (wave < original / p->high) return 1.0f;
+    if (wave > original / p->low) return (float)p->factor;
+    const double s = (original / wave - p->low) / (p->high - p->low);
+    return (float)(1.0 / ((1.0 - s) / p->factor + s));
+}
+
+void wh_rope_divisors(const wh_model_config *c, float *out)
+{
+    for (uint32_t i = 0; i < c->head_dim / 2; i++) out[i] = wh_rope_divisor(c, i);
 }

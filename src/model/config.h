@@ -18,7 +18,7 @@ typedef enum wh_arch { WH_ARCH_LLAMA, WH_ARCH_QWEN2, WH_ARCH_QWEN3 } wh_arch;
 typedef enum wh_rope_kind {
     WH_ROPE_PLAIN,
     WH_ROPE_LINEAR,  /* position / factor                                                */
-    WH_ROPE_LLAMA3,  /* frequencies divided by wh_rope_divisors                          */
+    WH_ROPE_LLAMA3,  /* frequencies divided by wh_rope_divisor                           */
     WH_ROPE_YARN,    /* a ramp between both, and longer vectors                          */
     WH_ROPE_DYNAMIC, /* plain up to `original` positions; beyond, the base grows (NTK)   */
     WH_ROPE_TENSOR   /* GGUF: frequencies divided by the tensor rope_freqs.weight        */
@@ -84,8 +84,12 @@ whit_status wh_config_read_gguf(wh_model_config *c, const whit_file *file, whit_
 /* Of an open file: its metadata where it is GGUF, else config.json of its folder. */
 whit_status wh_config_of_file(wh_model_config *c, const whit_file *file, whit_error *err);
 
-/* Llama 3: what each frequency is divided by, [head_dim / 2]; it is what rope_freqs.weight holds.
+/* Llama 3: what frequency i is divided by, i < head_dim / 2; rope_freqs.weight holds them all.
  * rope.kind must be WH_ROPE_LLAMA3. */
+float wh_rope_divisor(const wh_model_config *c, uint32_t i);
 void wh_rope_divisors(const wh_model_config *c, float *out);
+
+/* What yarn makes vectors longer by: 0.1 m ln(factor) + 1. */
+double wh_yarn_magnitude(double factor, double m);
 
 #endif

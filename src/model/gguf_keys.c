@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: MIT */
 #include "model/gguf_keys.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,12 +35,6 @@ static void put_text(wh_gguf_kvs *k, const char *key, const char *text)
     wh_gguf_put_string(k, key, text, strlen(text));
 }
 
-/* What yarn multiplies cos and sin by unless told otherwise. */
-static double own_magnitude(const wh_rope *p)
-{
-    return 0.1 * log(p->factor) + 1.0;
-}
-
 static void put_scaling(wh_gguf_kvs *k, const wh_model_config *c)
 {
     const wh_rope *p = &c->rope;
@@ -52,7 +45,7 @@ static void put_scaling(wh_gguf_kvs *k, const wh_model_config *c)
     if (p->kind == WH_ROPE_LINEAR) return;
     put_u32(k, c, "rope.scaling.original_context_length", p->original);
     if (p->yarn_attention)
-        put_f32(k, c, "rope.scaling.attn_factor", p->magnitude / own_magnitude(p));
+        put_f32(k, c, "rope.scaling.attn_factor", p->magnitude / wh_yarn_magnitude(p->factor, 1));
     if (p->fast != 32) put_f32(k, c, "rope.scaling.yarn_beta_fast", p->fast);
     if (p->slow != 1) put_f32(k, c, "rope.scaling.yarn_beta_slow", p->slow);
 }

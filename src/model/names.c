@@ -90,12 +90,14 @@ wh_role wh_role_of_gguf(const char *name, uint32_t *layer)
     return role_of(name, 1, "blk.", layer);
 }
 
-const char *wh_role_gguf_name(wh_role role, uint32_t layer, char buf[WH_GGUF_NAME])
+const char *wh_role_name(wh_role role, uint32_t layer, int gguf, char buf[WH_ROLE_NAME])
 {
-    if (role < WH_ROLE_LAYER)
-        snprintf(buf, WH_GGUF_NAME, "%s", names[role].gguf ? names[role].gguf : "");
+    const char *own = gguf ? names[role].gguf : names[role].hf;
+    if (!own) own = "";
+    if (role >= WH_ROLE_LAYER)
+        snprintf(buf, WH_ROLE_NAME, "%s.%" PRIu32 ".%s", gguf ? "blk" : "model.layers", layer, own);
     else
-        snprintf(buf, WH_GGUF_NAME, "blk.%" PRIu32 ".%s", layer, names[role].gguf);
+        snprintf(buf, WH_ROLE_NAME, "%s%s", gguf || role == WH_ROLE_OUTPUT ? "" : "model.", own);
     return buf;
 }
 
@@ -218,7 +220,7 @@ whit_status wh_name_fate(const wh_model_config *c, const char *hf_name, wh_gguf_
     out->role = role;
     out->vector = wh_role_is_vector(role);
     out->permuted_heads = permuted_heads(c, role);
-    wh_role_gguf_name(role, out->layer, out->name);
+    wh_role_name(role, out->layer, 1, out->name);
     return WHIT_OK;
 }
 

@@ -37,14 +37,14 @@ typedef enum wh_role {
 } wh_role;
 #define WH_ROLE_LAYER WH_ROLE_ATTN_NORM /* the first that is in each layer */
 
-#define WH_GGUF_NAME 64 /* room for the longest name of GGUF */
+#define WH_ROLE_NAME 64 /* room for the longest name */
 
 /* What becomes of a tensor of a model folder on its way to GGUF. */
 typedef struct wh_gguf_fate {
     wh_role role; /* WH_ROLE_NONE: dropped */
     uint32_t layer;
     const char *dropped;     /* static text: why it is left out; NULL: it is written */
-    char name[WH_GGUF_NAME]; /* in GGUF */
+    char name[WH_ROLE_NAME]; /* in GGUF */
     int vector;              /* 1: one-dimensional, and F32 in GGUF */
     uint32_t permuted_heads; /* rows are put into GGUF's order, in so many heads; 0: left alone */
 } wh_gguf_fate;
@@ -62,8 +62,8 @@ whit_status wh_name_fate(const wh_model_config *c, const char *hf_name, wh_gguf_
 wh_role wh_role_of_hf(const char *name, uint32_t *layer);
 wh_role wh_role_of_gguf(const char *name, uint32_t *layer);
 
-/* The name in GGUF. Returns buf. */
-const char *wh_role_gguf_name(wh_role role, uint32_t layer, char buf[WH_GGUF_NAME]);
+/* The name in GGUF, or in a model folder (of a role that has one there). Returns buf. */
+const char *wh_role_name(wh_role role, uint32_t layer, int gguf, char buf[WH_ROLE_NAME]);
 
 /* 1 if a model of this configuration must have it. WH_ROLE_ROPE_FREQS: it depends on the file. */
 int wh_role_expected(const wh_model_config *c, wh_role role);

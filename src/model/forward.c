@@ -1,0 +1,178 @@
+/* src/model/forward.c - tokens through the layers: residual stream in, logits out.
+ *
+ *   h = embeddings;  for each layer:  h += out(attention(norm(h)));  h += down(silu(gate) * up),
+ *   both of norm(h);  logits = head(norm(h))
+ *
+ * Every step handles a token by itself, but for attention; threads share tokens out, so nothing
+ * depends on how many there are.
+ * Source: Touvron et al. 2023 (arXiv:2302.13971); huggingface/transformers,
+ * src/transformers/models/{llama,qwen2,qwen3}/modeling_*.py.
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "model/ops.h"
+#include "model/rope.h"
+#include "model/runner.h"
+
+/* Below so many values they are sooner done than handed out. */
+#define WORTH_THREADS 16384
+
+/* ---- work on tokens ---------------------------------------------------------------------------
+ */
+
+typedef struct tokens {
+    whit_session *s;
+    const wh_layer *layer;
+    uint32_t index; /* of the layer */
+    size_t position, count;
+    const float *weight; /* of a norm */
+    void (*work)(const struct tokens *t, size_t begin, size_t end);
+} tokens;
+
+static void part(void *ctx, unsigned t, unsigned threads)
+{
+    const tokens *job = ctx;
+    size_t begin, end;
+    wh_pool_split(job->count, 1, t, threads, &begin, &end);
+    if (begin < end) job->work(job, begin, end);
+}
+
+/* values: how many there are for each token. */
+static void share(tokens *job, size_t values, void (*work)(const tokens *, size_t, size_t))
+{
+    whit_context *c = job->s->model->context;
+    job->work = work;
+    if (job->count == 1 || job->count * values < WORTH_THREADS) {
+        work(job, 0, job->count);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    wh_pool_run(c->pool, part, job);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void norm_tokens(const tokens *t, size_t begin, size_t end)
+{
+    const wh_model_config *c = &t->s->model->config;
+    for (size_t i = begin; i < end; i++)
+        wh_rms_norm(t->s->stream + i * c->dim, t->weight, c->eps, c->dim,
+                    t->s->normed + i * c->dim);
+}
+
+static void gate_tokens(const tokens *t, size_t begin, size_t end)
+{
+    const size_t n = t->s->model->config.ffn;
+    wh_silu_times(t->s->gate + begin * n, t->s->up + begin * n, (end - begin) * n);
+}
+
+/* What attention or the feed-forward part gives is in `normed`. */
+static void add_tokens(const tokens *t, size_t begin, size_t end)
+{
+    const size_t n = t->s->model->config.dim;
+    wh_add(t->s->stream + begin * n, t->s->normed + begin * n, (end - begin) * n);
+}
+
+/* Norms of q and k, rope, and into the cache. */
+static void place_tokens(const tokens *t, size_t begin, size_t end)
+{
+    const whit_session *s = t->s;
+    const wh_model_config *c = &s->model->config;
+    const uint32_t dim = c->head_dim;
+    for (size_t i = begin; i < end; i++) {
+        const float *cs = s->cosine + i * (dim / 2), *sn = s->sine + i * (dim / 2);
+        for (uint32_t h = 0; h < c->heads; h++) {
+            float *q = s->query + (i * c->heads + h) * dim;
+            if (t->layer->q_norm) wh_rms_norm(q, t->layer->q_norm, c->eps, dim, q);
+            wh_rope_turn(c, cs, sn, q, s->turned + (i * c->heads + h) * dim);
+        }
+        for (uint32_t h = 0; h < c->kv_heads; h++) {
+            float *k = s->key + (i * c->kv_heads + h) * dim;
+            /* the place of a query that is not needed any more: heads >= kv_heads */
+            float *turned = s->query + (i * c->heads + h) * dim;
+            if (t->layer->k_norm) wh_rms_norm(k, t->layer->k_norm, c->eps, dim, k);
+            wh_rope_turn(c, cs, sn, k, turned);
+            wh_cache_put_key(c, wh_cache_keys(&s->cache, c, t->index, h), t->position + i, turned);
+            wh_cache_put_value(&s->cache, c, wh_cache_values(&s->cache, c, t->index, h),
+                               t->position + i, s->value + (i * c->kv_heads + h) * dim);
+        }
+    }
+}
+
+/* ---- layers -----------------------------------------------------------------------------------
+ */
+
+/* y [count][rows] = x [count][cols] W^T + bias */
+static whit_status product(const whit_session *s, const wh_linear *l, size_t position,
+                           const float *x, size_t count, float *y, whit_error *err)
+{
+    const whit_weight_info *info = &l->told.info;
+    if (s->watch) {
+        const whit_linear_input input = { l->index, x, count, (size_t)info->cols, position };
+        s->watch(s->watch_ctx, &input);
+    }
+    whit_status st = whit_matmul(s->model->context, l->weight, l->told.acts, x, count, y, err);
+    for (size_t t = 0; t < count && l->bias && st == WHIT_OK; t++)
+        wh_add(y + t * info->rows, l->bias, (size_t)info->rows);
+    return st;
+}
+
+static whit_status attention_part(tokens *t, whit_error *err)
+{
+    whit_session *s = t->s;
+    const wh_linear *l = t->layer->linear;
+    const wh_model_config *c = &s->model->config;
+    t->weight = t->layer->attn_norm;
+    share(t, c->dim, norm_tokens);
+    whit_status st = product(s, &l[WH_LINEAR_Q], t->position, s->normed, t->count, s->query, err);
+    if (st == WHIT_OK)
+        st = product(s, &l[WH_LINEAR_K], t->position, s->normed, t->count, s->key, err);
+    if (st == WHIT_OK)
+        st = product(s, &l[WH_LINEAR_V], t->position, s->normed, t->count, s->value, err);
+    if (st != WHIT_OK) return st;
+    share(t, (size_t)c->heads * c->head_dim, place_tokens);
+    wh_attention(s, t->index, t->position, t->count);
+    st = product(s, &l[WH_LINEAR_OUT], t->position, s->mixed, t->count, s->normed, err);
+    if (st == WHIT_OK) share(t, c->dim, add_tokens);
+    return st;
+}
+
+static whit_status feed_forward_part(tokens *t, whit_error *err)
+{
+    whit_session *s = t->s;
+    const wh_linear *l = t->layer->linear;
+    const wh_model_config *c = &s->model->config;
+    t->weight = t->layer->ffn_norm;
+    share(t, c->dim, norm_tokens);
+    whit_status st = product(s, &l[WH_LINEAR_GATE], t->position, s->normed, t->count, s->gate, err);
+    if (st == WHIT_OK)
+        st = product(s, &l[WH_LINEAR_UP], t->position, s->normed, t->count, s->up, err);
+    if (st != WHIT_OK) return st;
+    share(t, c->ffn, gate_tokens);
+    st = product(s, &l[WH_LINEAR_DOWN], t->position, s->gate, t->count, s->normed, err);
+    if (st == WHIT_OK) share(t, c->dim, add_tokens);
+    return st;
+}
+
+whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, size_t count,
+                       size_t wanted, float *logits, whit_error *err)
+{
+    const whit_model *m = s->model;
+    const size_t dim = m->config.dim;
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < count && st == WHIT_OK; i++)
+        st = whit_source_read_f32(m->source, m->embeddings, ids[i], 1, 0, dim, s->stream + i * dim,
+                                  err);
+    wh_rope_tables(&m->config, m->frequencies, position, count, s->cosine, s->sine);
+    tokens t = { .s = s, .position = position, .count = count };
+    for (uint32_t l = 0; l < m->config.layers && st == WHIT_OK; l++) {
+        t.layer = &m->layer[l];
+        t.index = l;
+        st = attention_part(&t, err);
+        if (st == WHIT_OK) st = feed_forward_part(&t, err);
+    }
+    if (st != WHIT_OK || wanted == 0) return st;
+    t.weight = m->output_norm;
+    share(&t, dim, norm_tokens);
+    return product(s, &m->head, position + count - wanted, s->normed + (count - wanted) * dim,
+                   wanted, logits, err);
+}

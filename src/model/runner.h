@@ -1,0 +1,115 @@
+/* src/model/runner.h - between the files of the runner: a model in memory, a text in memory.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_MODEL_RUNNER_H
+#define WH_MODEL_RUNNER_H
+
+#include <whit/model.h>
+#include "kernels/context.h"
+#include "model/config.h"
+#include "model/names.h"
+
+/* A matrix with its bias, ready to multiply. */
+typedef struct wh_linear {
+    whit_weight *weight;
+    float *bias; /* NULL: none */
+    whit_model_linear told;
+    size_t index;
+} wh_linear;
+
+enum {
+    WH_LINEAR_Q,
+    WH_LINEAR_K,
+    WH_LINEAR_V,
+    WH_LINEAR_OUT,
+    WH_LINEAR_GATE,
+    WH_LINEAR_UP,
+    WH_LINEAR_DOWN,
+    WH_LINEARS
+};
+
+typedef struct wh_layer {
+    wh_linear linear[WH_LINEARS];
+    float *attn_norm, *ffn_norm;
+    float *q_norm, *k_norm; /* NULL: none */
+} wh_layer;
+
+struct whit_model {
+    whit_source *source;
+    whit_context *context;
+    wh_model_config config;
+    whit_acts acts;
+    size_t embeddings; /* index into the source: rows are read as they are needed */
+    wh_layer *layer;   /* [config.layers] */
+    wh_linear head;
+    float *output_norm;
+    double *frequencies; /* of rope, [head_dim / 2] */
+    char *path;
+    whit_model_info info;
+};
+
+/* weights.c: everything behind source and config. */
+whit_status wh_model_load(whit_model *m, whit_error *err);
+void wh_model_unload(whit_model *m);
+
+/* ---- keys and values of a text ----------------------------------------------------------------
+ */
+
+/*
+ * Both lie as the kernels have float weights (kernels/kernels.h), so that attention is a product
+ * like any other: keys as rows of a weight whose inputs are the dimensions of a head, values as
+ * columns of one whose inputs are the positions.
+ *
+ *   keys    [layer][kv head][panel of 16 positions][dimension][16 positions]
+ *   values  [layer][kv head][panel of 16 dimensions][position][16 dimensions]
+ */
+typedef struct wh_cache {
+    float *keys, *values;
+    size_t keys_bytes, values_bytes;
+    size_t positions; /* a multiple of 16 */
+} wh_cache;
+
+/* cache.c. Errors: WHIT_ERR_NOMEM. */
+whit_status wh_cache_open(wh_cache *cache, const wh_model_config *c, size_t positions,
+                          whit_error *err);
+void wh_cache_close(wh_cache *cache);
+float *wh_cache_keys(const wh_cache *cache, const wh_model_config *c, uint32_t layer,
+                     uint32_t kv_head);
+float *wh_cache_values(const wh_cache *cache, const wh_model_config *c, uint32_t layer,
+                       uint32_t kv_head);
+/* Enter one head of one position. */
+void wh_cache_put_key(const wh_model_config *c, float *keys, size_t position, const float *key);
+void wh_cache_put_value(const wh_cache *cache, const wh_model_config *c, float *values,
+                        size_t position, const float *value);
+
+/* ---- a text -----------------------------------------------------------------------------------
+ */
+
+#define WH_CHUNK 256 /* tokens that pass through the layers together, at most */
+
+struct whit_session {
+    whit_model *model;
+    wh_cache cache;
+    size_t positions, position;
+    size_t chunk;
+    /* [chunk][..]: residual stream, what goes into linears, what comes out */
+    float *stream, *normed, *query, *turned, *key, *value, *mixed, *gate, *up;
+    float *cosine, *sine; /* [chunk][head_dim / 2] */
+    char *desks;          /* of attention, one a thread */
+    size_t desk_bytes;
+    void *pages; /* what all these lie in */
+    size_t pages_bytes;
+    whit_input_fn *watch;
+    void *watch_ctx;
+};
+
+/* forward.c: tokens [position, position + count) of one chunk; ids are checked. logits: of the last
+ * `wanted` of them. */
+whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, size_t count,
+                       size_t wanted, float *logits, whit_error *err);
+
+/* attention.c: octets of a thread's desk. */
+size_t wh_attention_desk(const whit_model *m, size_t positions);
+/* mixed [count][heads * head_dim] from turned, whose positions are in the cache. */
+void wh_attention(whit_session *s, uint32_t layer, size_t position, size_t count);
+
+#endif
