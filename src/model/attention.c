@@ -13,7 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/ops.h"
 #include "model/runner.h"
 
 /* Below so many multiplications it is sooner done than handed out. */
@@ -132,41 +131,20 @@ static void score(const call *c, const strip *p, const desk *d)
     }
 }
 
-/* Which of the 16 positions of panel i of the strip a query sees. */
-typedef struct sight {
-    size_t begin, end; /* positions, of the query */
-} sight;
-
-static void lanes_of(const strip *p, const sight *v, size_t i, size_t *begin, size_t *end)
-{
-    const size_t at = p->begin + i * WH_PANEL;
-    *begin = v->begin > at ? v->begin - at : 0;
-    *end = v->end <= at ? 0 : v->end - at < WH_PANEL ? v->end - at : WH_PANEL;
-    if (*begin > *end) *begin = *end;
-}
-
 /* What query q gives each position, to `seen`; the sum of it. */
 static double weigh(const call *c, const strip *p, const desk *d, size_t q)
 {
     const size_t position = c->position + (p->first + q) / c->rep;
-    const sight v = { window_begin(c, position), position + 1 };
-    const size_t panels = (p->end - p->begin + WH_PANEL - 1) / WH_PANEL;
-    float most = -INFINITY;
-    double sums[WH_PANEL] = { 0 };
-    size_t begin, end;
-    for (size_t i = 0; i < panels; i++) {
-        lanes_of(p, &v, i, &begin, &end);
-        const float here = wh_max(d->scores + (i * p->queries + q) * WH_PANEL, begin, end);
-        most = here > most ? here : most;
-    }
-    for (size_t i = 0; i < panels; i++) {
-        float *line = d->scores + (i * p->queries + q) * WH_PANEL;
-        lanes_of(p, &v, i, &begin, &end);
-        wh_exp_less(line, most, begin, end, sums);
+    const wh_score_row row = { .first = d->scores + q * WH_PANEL,
+                               .stride = p->queries * WH_PANEL,
+                               .panels = (p->end - p->begin + WH_PANEL - 1) / WH_PANEL,
+                               .begin = window_begin(c, position) - p->begin,
+                               .end = position + 1 - p->begin };
+    const double sum = c->s->model->ops->exponentials(&row);
+    for (size_t i = 0; i < row.panels; i++)
         for (size_t k = 0; k < WH_PANEL; k++)
-            d->seen[(i * WH_PANEL + k) * p->queries + q] = line[k];
-    }
-    return wh_sum16(sums);
+            d->seen[(i * WH_PANEL + k) * p->queries + q] = row.first[i * row.stride + k];
+    return sum;
 }
 
 /* mixed = sum of seen * values, by the total. */

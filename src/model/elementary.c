@@ -7,6 +7,8 @@
 #include "model/elementary.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #define LN2_HIGH 0x1.62e42fee00000p-1 /* 32 bits */
 #define LN2_LOW 0x1.a39ef35793c76p-33

@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "model/ops.h"
 #include "model/rope.h"
 #include "model/runner.h"
 
@@ -55,14 +54,14 @@ static void norm_tokens(const tokens *t, size_t begin, size_t end)
 {
     const wh_model_config *c = &t->s->model->config;
     for (size_t i = begin; i < end; i++)
-        wh_rms_norm(t->s->stream + i * c->dim, t->weight, c->eps, c->dim,
-                    t->s->normed + i * c->dim);
+        t->s->model->ops->rms_norm(t->s->stream + i * c->dim, t->weight, c->eps, c->dim,
+                                   t->s->normed + i * c->dim);
 }
 
 static void gate_tokens(const tokens *t, size_t begin, size_t end)
 {
     const size_t n = t->s->model->config.ffn;
-    wh_silu_times(t->s->gate + begin * n, t->s->up + begin * n, (end - begin) * n);
+    t->s->model->ops->silu_times(t->s->gate + begin * n, t->s->up + begin * n, (end - begin) * n);
 }
 
 /* What attention or the feed-forward part gives is in `normed`. */
@@ -82,14 +81,14 @@ static void place_tokens(const tokens *t, size_t begin, size_t end)
         const float *cs = s->cosine + i * (dim / 2), *sn = s->sine + i * (dim / 2);
         for (uint32_t h = 0; h < c->heads; h++) {
             float *q = s->query + (i * c->heads + h) * dim;
-            if (t->layer->q_norm) wh_rms_norm(q, t->layer->q_norm, c->eps, dim, q);
+            if (t->layer->q_norm) t->s->model->ops->rms_norm(q, t->layer->q_norm, c->eps, dim, q);
             wh_rope_turn(c, cs, sn, q, s->turned + (i * c->heads + h) * dim);
         }
         for (uint32_t h = 0; h < c->kv_heads; h++) {
             float *k = s->key + (i * c->kv_heads + h) * dim;
             /* the place of a query that is not needed any more: heads >= kv_heads */
             float *turned = s->query + (i * c->heads + h) * dim;
-            if (t->layer->k_norm) wh_rms_norm(k, t->layer->k_norm, c->eps, dim, k);
+            if (t->layer->k_norm) t->s->model->ops->rms_norm(k, t->layer->k_norm, c->eps, dim, k);
             wh_rope_turn(c, cs, sn, k, turned);
             wh_cache_put_key(c, wh_cache_keys(&s->cache, c, t->index, h), t->position + i, turned);
             wh_cache_put_value(&s->cache, c, wh_cache_values(&s->cache, c, t->index, h),

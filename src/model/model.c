@@ -65,6 +65,7 @@ whit_status whit_model_open(whit_model **out, const char *path, const whit_model
     whit_model *m = wh_calloc(1, sizeof *m);
     if (!m) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");
     m->acts = o.acts;
+    m->ops = wh_ops_select();
     m->path = wh_strndup(path, strlen(path));
     whit_status st =
         m->path ? open_all(m, &o, err) : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");

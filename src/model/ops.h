@@ -1,4 +1,9 @@
-/* src/model/ops.h - what a model does between its products, token by token.
+/* src/model/ops.h - what a model does between its products, as a table of variants by instruction
+ * set.
+ *
+ * Every variant gives the scalar one's bits: sums over values go to 16 lanes by index, in double,
+ * which are then added as a tree (8+8, 4+4, 2+2, 1+1); all else is one value at a time, each step
+ * rounded, nothing fused, exp included (ops_loops.h).
  * SPDX-License-Identifier: MIT */
 #ifndef WH_MODEL_OPS_H
 #define WH_MODEL_OPS_H
@@ -6,21 +11,33 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* out = x / sqrt(mean(x^2) + eps) * weight, n values. out may be x. */
-void wh_rms_norm(const float *x, const float *weight, double eps, size_t n, float *out);
+#define WH_OPS_LANES 16
+
+/* A row of scores: panels of 16, the next one `stride` floats on, of which those from begin to end
+ * (not included) count. begin < end <= 16 * panels. */
+typedef struct wh_score_row {
+    float *first;
+    size_t stride, panels, begin, end;
+} wh_score_row;
+
+typedef struct wh_ops {
+    const char *isa;
+    uint32_t needs; /* WH_ISA_* */
+    /* out = x / sqrt(mean(x^2) + eps) * weight, n values. out may be x. */
+    void (*rms_norm)(const float *x, const float *weight, double eps, size_t n, float *out);
+    /* gate = gate / (1 + e^-gate) * up */
+    void (*silu_times)(float *gate, const float *up, size_t n);
+    /* score = e^(score - largest), 0 for those that do not count; returns the sum. NaN is no
+     * largest, and stays NaN. */
+    double (*exponentials)(const wh_score_row *row);
+} wh_ops;
+
+const wh_ops *wh_ops_select(void);
+const wh_ops *const *wh_ops_variants(size_t *count); /* [0] is the reference */
+
+extern const wh_ops wh_ops_scalar, wh_ops_avx2, wh_ops_avx512, wh_ops_neon;
 
 /* x += y */
 void wh_add(float *x, const float *y, size_t n);
-
-/* gate = gate / (1 + e^-gate) * up */
-void wh_silu_times(float *gate, const float *up, size_t n);
-
-/* Scores of 16 positions, of which [begin, end) count. The largest; NaN counts as nothing. */
-float wh_max(const float line[16], size_t begin, size_t end);
-/* line = e^(line - max), 0 for those that do not count; sums += line, lane by lane. */
-void wh_exp_less(float line[16], float max, size_t begin, size_t end, double sums[16]);
-
-/* Those sums together, in a fixed order. */
-double wh_sum16(const double sums[16]);
 
 #endif

@@ -7,6 +7,7 @@
 #include "kernels/context.h"
 #include "model/config.h"
 #include "model/names.h"
+#include "model/ops.h"
 
 /* A matrix with its bias, ready to multiply. */
 typedef struct wh_linear {
@@ -37,6 +38,7 @@ struct whit_model {
     whit_source *source;
     whit_context *context;
     wh_model_config config;
+    const wh_ops *ops;
     whit_acts acts;
     size_t embeddings; /* index into the source: rows are read as they are needed */
     wh_layer *layer;   /* [config.layers] */
