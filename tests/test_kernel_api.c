@@ -154,7 +154,7 @@ static void test_load(whit_context *context)
         { "scalar", WHIT_ERR_ARG, "two dimensions" },
         { "empty", WHIT_ERR_ARG, "rows and columns" },
         { "integers", WHIT_ERR_UNSUPPORTED, "I32" },
-        { "doubles", WHIT_ERR_UNSUPPORTED, "F64" },
+        { "doubles", WHIT_OK, "" },
     };
     static const char header[] =
         "{\"matrix\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
@@ -163,7 +163,7 @@ static void test_load(whit_context *context)
         "\"empty\":{\"dtype\":\"F32\",\"shape\":[0,4],\"data_offsets\":[36,36]},"
         "\"integers\":{\"dtype\":\"I32\",\"shape\":[2,2],\"data_offsets\":[36,52]},"
         "\"doubles\":{\"dtype\":\"F64\",\"shape\":[1,2],\"data_offsets\":[52,68]}}";
-    static const unsigned char data[68] = { 0 };
+    static const unsigned char data[68] = { [58] = 0xf0, [59] = 0x3f, [66] = 0xf8, [67] = 0x3f };
     scratch s;
     char path[SCRATCH_PATH];
     whit_source *source = NULL;
@@ -179,6 +179,16 @@ static void test_load(whit_context *context)
         refused(whit_weight_load(&w, context, source, index, &err), cases[i].want, &err,
                 cases[i].words);
         CHECK((w != NULL) == (cases[i].want == WHIT_OK), "%s", cases[i].name);
+        if (w && strcmp(cases[i].name, "doubles") == 0) {
+            const float x[2] = { 3, 5 };
+            float y = 0;
+            whit_weight_info info;
+            whit_weight_describe(w, &info);
+            CHECK(info.decoded && info.scheme.kind == WHIT_KEEP && strcmp(info.form, "f32") == 0,
+                  "doubles as %s", info.form);
+            CHECK(whit_matmul(context, w, WHIT_ACTS_F32, x, 1, &y, &err) == WHIT_OK && y == 10.5f,
+                  "%s: %g", err.msg, (double)y);
+        }
         whit_weight_free(w);
     }
     refused(whit_weight_load(&w, context, source, 6, &err), WHIT_ERR_ARG, &err, "no such tensor");

@@ -79,7 +79,8 @@ WHIT_API whit_status whit_weight_from_floats(whit_weight **out, whit_context *co
                                              const void *data, whit_error *err);
 
 /* Prepare a tensor of a model, read in pieces; needs two dimensions or more (the last is cols).
- * Errors: also WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_UNSUPPORTED (integers, float64). */
+ * Doubles and floats of 8 bits without scales are held as float32 too (decoded; scheme keep).
+ * Errors: also WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_UNSUPPORTED (integers). */
 WHIT_API whit_status whit_weight_load(whit_weight **out, whit_context *context,
                                       const whit_source *source, size_t index, whit_error *err);
 

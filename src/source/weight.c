@@ -224,10 +224,11 @@ static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape,
         shape->scale_f16 = t->scheme.scale_type == WHIT_F16 && !t->scheme.dq;
         return WHIT_OK;
     }
-    if (!plain_kind(t->stored, &shape->scheme.kind))
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight", name,
-                       whit_tensor_type(&t->tensor));
-    return WHIT_OK;
+    if (plain_kind(t->stored, &shape->scheme.kind)) return WHIT_OK;
+    shape->scheme.kind = WHIT_KEEP; /* held decoded */
+    if (whit_dtype_is_float(t->stored)) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight", name,
+                   whit_tensor_type(&t->tensor));
 }
 
 whit_status whit_weight_load(whit_weight **out, whit_context *context, const whit_source *source,
