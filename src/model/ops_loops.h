@@ -48,8 +48,8 @@ static inline double d_sum(d16 d)
     return s[0];
 }
 
-/* e^x, from -87 to 88; what is outside counts as the end. NaN stays NaN. Within 1 unit in the last
- * place. x = n ln 2 + r, then the Taylor series. */
+/* e^x, from -87 to 88; what is outside counts as the end. NaN stays NaN. Within 1.1 units in the
+ * last place. x = n ln 2 + r, then the Taylor series. */
 static inline v16 v_exp(v16 x)
 {
     static const float series[] = { 1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f,

@@ -71,6 +71,14 @@ static whit_status check_shape(const whit_model *m, const whit_source_tensor *t,
                    name, t->rows, t->cols, rows, cols);
 }
 
+static whit_status check_type(const whit_source_tensor *t, whit_error *err)
+{
+    char name[WH_SHORT];
+    if (whit_scheme_is_quantized(&t->scheme) || whit_dtype_is_float(t->stored)) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight",
+                   wh_short(name, t->tensor.name), whit_tensor_type(&t->tensor));
+}
+
 static whit_status place_tensors(const whit_model *m, places *p, whit_error *err)
 {
     char name[WH_SHORT];
@@ -81,6 +89,7 @@ static whit_status place_tensors(const whit_model *m, places *p, whit_error *err
         whit_status st = role_of(m, t->tensor.name, &role, &layer, err);
         if (st == WHIT_OK && role == WH_ROLE_NONE) continue;
         if (st == WHIT_OK) st = check_shape(m, t, role, err);
+        if (st == WHIT_OK) st = check_type(t, err);
         if (st != WHIT_OK) return st;
         size_t *at = place_of(p, role, layer);
         if (*at != WHIT_NOT_FOUND)
