@@ -226,10 +226,11 @@ void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress
 /* ---- the commands ---------------------------------------------------------------------------- */
 
 int cli_quantize(const cli_options *opt);
-/* One input: that of opt, which has no other. results: NULL, or open already for all inputs. */
+/* whit_plan_make, and what the options say beside it. */
 whit_status cli_plan_make(whit_plan **plan, const whit_source *source,
                           const whit_quantize_options *options, const cli_options *opt,
                           const char *output, whit_error *err);
+/* One input: that of opt, which has no other. results: NULL, or open already for all inputs. */
 whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_error *err);
 /* The options of quantize and plan, with progress as their whit_progress_fn. */
 void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,

@@ -16,7 +16,7 @@
 
 /* clang-format off */
 const cli_option cli_option_table[] = {
-    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_WRITERS | CLI_PLAN,
+    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_WRITERS,
       "where to write" },
     { "format", 0, OPTION_WORD, "native|gguf|compressed-tensors|gptq|awq|bitsandbytes",
       FIELD(format), 0, PLANNERS,
@@ -24,6 +24,10 @@ const cli_option cli_option_table[] = {
       "native)" },
     { "gptq-version", 0, OPTION_WORD, "1|2", FIELD(gptq_version), 0, PLANNERS,
       "of --format gptq (default: 2 where there are zero points)" },
+    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_PLAN,
+      "where quantize would write" },
+    { "format", 0, OPTION_WORD, "native|gguf", FIELD(format), 0, PLANNERS,
+      "of the output (default: gguf for a name in .gguf)" },
     { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
       "what the matrices become (default: int4-g128); GGUF: a\n"
       "type, or a mix of types (default: q4_k_m)" },
@@ -71,9 +75,11 @@ const cli_option cli_option_table[] = {
     { "shape", 0, OPTION_SHAPE, "R,C", FIELD(shape), 0, CLI_JOBS,
       "the input is a raw array of this shape: row-major, little-\n"
       "endian, nothing else in the file" },
-    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_JOBS,
-      "its type; dequantize, without --shape: type of decoded\n"
-      "tensors (default: f32)" },
+    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_JOBS & ~CLI_DEQUANTIZE,
+      "its type (default: f32)" },
+    { "dtype", 0, OPTION_WORD, "f32|f16|bf16", FIELD(dtype), 0, CLI_DEQUANTIZE,
+      "its type; without --shape: that of decoded tensors\n"
+      "(default: f32)" },
     { "tensors", 0, OPTION_FLAG, NULL, FIELD(tensors), 1, CLI_INSPECT,
       "list every tensor" },
     { "check", 0, OPTION_FLAG, NULL, FIELD(check), 1, CLI_INSPECT,
@@ -133,8 +139,10 @@ const cli_option cli_option_table[] = {
       "JSON on stdout instead of the table, or in FILE beside it" },
     { "quiet", 'q', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_QUIET, CLI_WORK,
       "errors only: no table, warnings or progress bar" },
-    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_WORK,
-      "every tensor in the table; on stderr what the work uses" },
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
+      PLANNERS | CLI_INSPECT, "every tensor in the table; on stderr what the work uses" },
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
+      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH, "on stderr what the work uses" },
     { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
       "on stderr; auto: a bar where that is a terminal" },
     { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,

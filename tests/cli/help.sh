@@ -38,6 +38,14 @@ done
 run 0 help quantize
 out_has '--rule GLOB=SCHEME' '--dry-run' 'int4-g128' '-f, --force' '--json[=FILE]' '--clip minmax|mse|percentile:P'
 
+# What an option means for one command is not said of another.
+run 0 help dequantize
+out_has 'that of decoded tensors'
+run 0 help inspect
+check 'inspect decodes nothing' test -z "$(grep 'decoded tensors' "$out")"
+run 0 help compare
+check 'compare has no table of every tensor' test -z "$(grep 'every tensor' "$out")"
+
 run 0 help plan
 out_has '--sweep' '--csv FILE' '--svg FILE' 'about a million weights'
 
