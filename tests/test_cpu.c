@@ -79,6 +79,26 @@ static void test_rows(void)
     }
 }
 
+/* A level that is missing is answered with the highest that is there. */
+static void test_proposal(void)
+{
+    static const struct {
+        uint32_t cpu;
+        const char *cap, *proposed;
+    } cases[] = {
+        { ICE, "amx", "try: avx512vnni" }, { ADL, "avx512", "try: avxvnni" },
+        { ARM, "avx2", "try: i8mm" },      { AMX, "amx", "try: scalar" },
+        { 0, "neon", "try: scalar" },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uint32_t allowed;
+        whit_error err = { WHIT_OK, "" };
+        wh_cpu_allowed(cases[i].cpu, cases[i].cap, &allowed, &err);
+        const char *end = strstr(err.msg, "try: ");
+        CHECK(end && strcmp(end, cases[i].proposed) == 0, "%s: %s", cases[i].cap, err.msg);
+    }
+}
+
 static void test_all_masks(void)
 {
     for (uint32_t m = 0; m < 256; m++) {
@@ -137,6 +157,7 @@ static void test_isa(void)
 int main(void)
 {
     test_rows();
+    test_proposal();
     test_all_masks();
     test_this_machine();
     test_isa();

@@ -45,7 +45,7 @@ static whit_status find_tensor(const cli_options *opt, const whit_plan *plan, si
     char file[CLI_SHORT], name[CLI_SHORT];
     *index = opt->explain ? whit_plan_find(plan, opt->explain) : WHIT_NOT_FOUND;
     if (!opt->explain || *index != WHIT_NOT_FOUND) return WHIT_OK;
-    return cli_fail(err, WHIT_ERR_ARG, "%s: no tensor '%s'; try: whit inspect --tensors",
+    return cli_fail(err, WHIT_ERR_ARG, "%s: no tensor '%s'; try: whit inspect IN --tensors",
                     cli_short(file, sizeof file, opt->operands[0]),
                     cli_short(name, sizeof name, opt->explain));
 }

@@ -54,6 +54,15 @@ static const struct {
     { "i8mm", NEED_I8MM, NEED_I8MM },
 };
 
+/* The last level that these bits make up. */
+static const char *highest(uint32_t cpu)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < sizeof levels / sizeof levels[0]; i++)
+        if (!(levels[i].needs & ~cpu)) best = i;
+    return levels[best].name;
+}
+
 whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whit_error *err)
 {
     size_t i = 0, n = sizeof levels / sizeof levels[0];
@@ -67,8 +76,8 @@ whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whi
                        "amx, neon, dotprod or i8mm",
                        wh_short(shown, cap));
     if (levels[i].needs & ~cpu)
-        return wh_fail(err, WHIT_ERR_ARG, "WHIT_ISA=%s: this CPU or system lacks it; try: scalar",
-                       cap);
+        return wh_fail(err, WHIT_ERR_ARG, "WHIT_ISA=%s: this CPU or system lacks it; try: %s", cap,
+                       highest(cpu));
     *allowed = cpu & levels[i].upto;
     return WHIT_OK;
 }

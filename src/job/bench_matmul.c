@@ -123,7 +123,9 @@ static whit_status finish(whit_bench *b, const setting *s, whit_error *err)
                      "cold weights come round after %" PRIu64
                      " MiB, not 1 GiB: caches may have kept some; try: %s",
                      b->machine.rotation_bytes >> 20,
-                     s->copies < WH_BENCH_ROTATION ? "more --max-memory" : "larger shapes");
+                     s->copies < WH_BENCH_ROTATION ? "more --max-memory"
+                     : b->o.model                  ? "a larger model"
+                                                   : "larger shapes");
     if (!b->o.model) compare_rows(b);
     return wh_bench_step(b, "done", (double)b->meter.total / 1000, err);
 }
@@ -158,6 +160,16 @@ static whit_status prepare(whit_bench *b, setting *s, const wh_item *item, size_
     return WHIT_OK;
 }
 
+static whit_status check_type(const whit_scheme *type, whit_error *err)
+{
+    char name[WHIT_SCHEME_TEXT];
+    if (type->kind != WHIT_GGUF) return WHIT_OK;
+    whit_scheme_print(type, name);
+    return wh_fail(err, WHIT_ERR_ARG,
+                   "'%s' is a type of GGUF, which no product takes; try: bench quantize --type %s",
+                   name, name);
+}
+
 /* Every type with every shape, or the matrices of the model: sets of *per_set items. */
 static whit_status make_items(whit_bench *b, wh_item **out, size_t *count, size_t *per_set,
                               whit_error *err)
@@ -172,6 +184,7 @@ static whit_status make_items(whit_bench *b, wh_item **out, size_t *count, size_
         return st;
     }
     whit_status st = wh_list_types(b->o.types ? b->o.types : standard, &types, &n, err);
+    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = check_type(&types[i], err);
     if (st == WHIT_OK)
         st = wh_list_shapes(b->o.shapes ? b->o.shapes : "4096x4096", &shapes, &m, err);
     wh_item *item = st == WHIT_OK ? wh_calloc(n * m, sizeof *item) : NULL;

@@ -138,6 +138,17 @@ static whit_status match_one(compare_job *j, size_t a, size_t b, whit_error *err
     return WHIT_OK;
 }
 
+static whit_status nothing_common(const compare_job *j, whit_error *err)
+{
+    char a[WH_SHORT], b[WH_SHORT];
+    const int one_gguf = (strncmp(whit_source_format(j->a), "GGUF", 4) == 0) !=
+                         (strncmp(whit_source_format(j->b), "GGUF", 4) == 0);
+    wh_short(a, whit_file_path(whit_source_file(j->a)));
+    wh_short(b, whit_file_path(whit_source_file(j->b)));
+    return wh_fail(err, WHIT_ERR_FORMAT, "%s: no tensor has the name of one in %s%s", b, a,
+                   one_gguf ? ", since GGUF has names of its own; try: both as GGUF" : "");
+}
+
 static whit_status match(compare_job *j, whit_comparison *c, int strict, whit_error *err)
 {
     whit_status st = WHIT_OK;
@@ -158,8 +169,7 @@ static whit_status match(compare_job *j, whit_comparison *c, int strict, whit_er
     }
     j->tiles.count = j->count;
     wh_numbering_finish(&j->tiles);
-    if (st == WHIT_OK && j->count == 0)
-        st = wh_fail(err, WHIT_ERR_FORMAT, "the two models have no tensor in common");
+    if (st == WHIT_OK && j->count == 0) st = nothing_common(j, err);
     return st;
 }
 

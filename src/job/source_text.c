@@ -52,7 +52,7 @@ static void put_meta(wh_page *p, const char *key, const char *value)
     whit_error line;
     snprintf(shown, sizeof shown, "%s", value);
     for (char *c = shown; *c; c++)
-        if (*c == '\n') *c = ';'; /* the recipe has lines */
+        if (*c == '\n') *c = c[1] ? ';' : 0; /* the recipe has lines */
     wh_fail(&line, WHIT_OK, "%.60s = %s%s", key, shown, strlen(value) >= sizeof shown ? ".." : "");
     wh_buf_putf(&p->text, "  %s\n", line.msg);
 }

@@ -125,6 +125,7 @@ refused 2 "'quantise' is no bench; try: matmul, quantize or memory" bench quanti
 refused 2 'unexpected argument' bench matmul memory
 refused 2 "'int9'" bench --type int9
 refused 2 "'keep' is no type of weights" bench --type keep
+refused 2 'try: bench quantize --type q4_k' bench --type int4,q4_k
 refused 2 "'4x' is no shape" bench --shape 4x
 refused 2 "'0' is no number of tokens" bench --tokens 0
 refused 2 "--acts takes f32|q8, not 'q4'" bench --acts q4

@@ -27,7 +27,8 @@ for input in out out/model.safetensors; do
     out_line 'tensors 47, 260 032 weights, 214 384 bytes, 6.596 bpw' \
         ' F16 12 tensors 33 472 weights 66 944 bytes 16.000 bpw' \
         ' int8-channel 5 tensors 55 040 weights 56 320 bytes 8.186 bpw' \
-        ' int4-g64 30 tensors 171 520 weights 91 120 bytes 4.250 bpw' ' whit.format = 1'
+        ' int4-g64 30 tensors 171 520 weights 91 120 bytes 4.250 bpw' ' whit.format = 1' \
+        ' whit.recipe = * int4-g64;*.down_proj int8-channel'
     out_has 'format    whit native, 1 file, '
     run 0 inspect $input --tensors
     out_line 'model.layers.0.mlp.gate_proj.weight F16 172x64 int4-g64 4.250 5848' \

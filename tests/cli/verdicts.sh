@@ -23,7 +23,9 @@ only empty text.safetensors x.gguf short.safetensors
 # Other shapes cannot be compared.
 zeros z.safetensors 4
 run 0 quantize z.safetensors -o zq.safetensors -q
-refused 4 '' compare "$model" zq.safetensors
+refused 4 'zq.safetensors: no tensor has the name of one in' compare "$model" zq.safetensors
+refused 4 'GGUF has names of its own; try: both as GGUF' \
+    compare "$model" "$tests/data/malformed/gguf/good.gguf"
 run 0 inspect zq.safetensors --check -q
 
 # However bad, without a bar it is only told.
