@@ -106,6 +106,14 @@ static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row
     wh_buf_puts(b, "}");
 }
 
+/* How blocks of GGUF are looked for, and of how many tensors the errors are weighed. */
+static void put_search(wh_buf *b, const whit_plan *plan)
+{
+    if (!plan->gguf) return;
+    put_text(b, "search", plan->search == WHIT_SEARCH_BEST ? "best" : "reference");
+    put_u64(b, "tensors_weighed", wh_gguf_weighed(plan));
+}
+
 /* Both are the object of `quantize`; a dry run has no results and says so. */
 static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report)
 {
@@ -115,7 +123,8 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_buf_puts(b, report ? "false" : "true");
     put_text(b, "input", whit_file_path(whit_source_file(plan->source)));
     put_text(b, "output", plan->target.path);
-    put_text(b, "format", plan->fake ? "safetensors" : "native");
+    put_text(b, "format", plan->fake ? "safetensors" : plan->gguf ? "gguf" : "native");
+    put_search(b, plan);
     put_key(b, "tensors");
     wh_buf_puts(b, "[");
     for (size_t i = 0; i < plan->count; i++) {
