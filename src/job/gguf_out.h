@@ -73,8 +73,8 @@ whit_status wh_gguf_settle(whit_plan *plan, size_t i, wh_choice *choice, whit_er
 /* How many tensors have their errors weighed by importance. */
 uint64_t wh_gguf_weighed(const whit_plan *plan);
 
-/* Columns that belong together when a row is cut into tiles. */
-uint64_t wh_gguf_unit(const whit_plan *plan, size_t i);
+/* The matrix that is cut into tiles, and how many of its columns belong together. */
+void wh_gguf_tiles(const whit_plan *plan, size_t i, uint64_t *rows, uint64_t *cols, uint64_t *unit);
 
 /* ---- gguf_describe.c: places and metadata ---------------------------------------------------- */
 

@@ -128,13 +128,12 @@ static whit_status settle_blocks(whit_plan *p, size_t i, wh_choice *choice, whit
     if (!whit_block_describe(wanted)->encodes) return refuse(&choice->scheme, err);
     whit_status st = wh_stored_decodes(p->source, i, err);
     if (st != WHIT_OK) return st;
-    const whit_block block =
-        s->cols == t->cols ? wh_block_fallback(wanted, t->cols) : WHIT_BLOCK_NONE;
+    const whit_block block = wh_block_fallback(wanted, t->cols);
     p->again += (size_t)whit_scheme_is_quantized(&s->scheme);
     choice->scheme = block_scheme(block);
     if (block != wanted) {
         choice->fallback = 1;
-        choice->reason = s->cols == t->cols ? not_whole(wanted) : "its rows are more than a matrix";
+        choice->reason = not_whole(wanted);
     }
     if (block != WHIT_BLOCK_NONE) return find_importance(p, t, block, err);
     choice->scheme = (whit_scheme){ .kind = WHIT_TO_F16, .scale_type = WHIT_F32 };
@@ -193,11 +192,17 @@ uint64_t wh_gguf_weighed(const whit_plan *p)
     return n;
 }
 
-uint64_t wh_gguf_unit(const whit_plan *p, size_t i)
+void wh_gguf_tiles(const whit_plan *p, size_t i, uint64_t *rows, uint64_t *cols, uint64_t *unit)
 {
     const whit_plan_entry *e = &p->entry[i];
     const wh_gguf_tensor *t = &p->gguf->tensor[i];
-    if (e->scheme.kind != WHIT_GGUF) return t->heads && e->source->rows == 1 ? e->source->cols : 1;
-    if (t->importance && weighs_by_row(e->scheme.block)) return t->cols;
-    return whit_block_describe(e->scheme.block)->weights;
+    if (e->scheme.kind != WHIT_GGUF) {
+        *unit = t->heads && e->source->rows == 1 ? e->source->cols : 1;
+        return;
+    }
+    *rows = t->rows;
+    *cols = t->cols;
+    *unit = t->importance && weighs_by_row(e->scheme.block)
+                ? t->cols
+                : whit_block_describe(e->scheme.block)->weights;
 }

@@ -167,17 +167,17 @@ static whit_status number_tiles(whit_plan *p, whit_error *err)
     if (!wh_numbering_init(&p->tiles, p->count)) return no_memory(err);
     for (size_t i = 0; i < p->count; i++) {
         const whit_plan_entry *e = &p->entry[i];
-        uint64_t group = e->scheme.group ? e->scheme.group : 1;
-        uint64_t high = e->scheme.block_rows ? e->scheme.block_rows : 1;
-        if (p->gguf) group = wh_gguf_unit(p, i);
+        uint64_t group = e->scheme.group ? e->scheme.group : 1, rows = e->source->rows;
+        uint64_t high = e->scheme.block_rows ? e->scheme.block_rows : 1, cols = e->source->cols;
+        if (p->gguf) wh_gguf_tiles(p, i, &rows, &cols, &group);
         if (wh_checkpoint_packing(p, i)) { /* whole rows, as whole words want them */
             const uint64_t unit = whit_packing_unit(wh_checkpoint_packing(p, i));
-            group = e->source->cols;
+            group = cols;
             high = high % unit == 0 ? high : unit % high == 0 ? unit : high * unit;
         }
         p->tiles.tiling[i] = e->scheme.kind == WHIT_KEEP
                                  ? wh_tiling_make(1, e->bytes_out, 1)
-                                 : wh_tiling_blocks(e->source->rows, e->source->cols, group, high);
+                                 : wh_tiling_blocks(rows, cols, group, high);
     }
     wh_numbering_finish(&p->tiles);
     return WHIT_OK;

@@ -60,18 +60,28 @@ static whit_status read_permuted(const wh_work *r, size_t i, const wh_rect *rect
     return st;
 }
 
+/* Rows of GGUF's matrix that are one row of the source's: a convolution's, a stack's. */
+static uint64_t rows_in_row(const wh_work *r, size_t i)
+{
+    const whit_plan_entry *e = &r->plan->entry[i];
+    return e->scheme.kind == WHIT_GGUF ? e->source->cols / r->plan->gguf->tensor[i].cols : 1;
+}
+
 whit_status wh_work_read(const wh_work *r, size_t i, const wh_rect *rect, wh_worker *w,
                          whit_error *err)
 {
     const whit_source *source = r->plan->source;
     const uint32_t heads = r->plan->gguf ? r->plan->gguf->tensor[i].heads : 0;
+    const uint64_t cols = r->plan->entry[i].source->cols, many = rows_in_row(r, i);
     whit_status st = WHIT_OK;
     if (heads) return read_permuted(r, i, rect, heads, w, err);
-    if (rect->cols == r->plan->entry[i].source->cols) /* whole rows lie together */
+    if (rect->cols == cols) /* whole rows lie together */
         return whit_source_read_f32(source, i, rect->r0, rect->rows, 0, rect->cols, w->w, err);
-    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
-        st = whit_source_read_f32(source, i, rect->r0 + k, 1, rect->c0, rect->cols,
-                                  w->w + k * rect->cols, err);
+    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++) {
+        const uint64_t row = rect->r0 + k;
+        st = whit_source_read_f32(source, i, row / many, 1, row % many * (cols / many) + rect->c0,
+                                  rect->cols, w->w + k * rect->cols, err);
+    }
     return st;
 }
 
