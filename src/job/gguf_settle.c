@@ -116,8 +116,16 @@ static whit_status find_importance(whit_plan *p, wh_gguf_tensor *t, whit_block b
 
 static const char *not_whole(whit_block wanted)
 {
-    return whit_block_describe(wanted)->weights == 256 ? "its columns are no multiple of 256"
-                                                       : "its columns are no multiple of 32";
+    switch (whit_block_describe(wanted)->weights) {
+    case 32:
+        return "its columns are no multiple of 32";
+    case 64:
+        return "its columns are no multiple of 64";
+    case 128:
+        return "its columns are no multiple of 128";
+    default:
+        return "its columns are no multiple of 256";
+    }
 }
 
 static whit_status settle_blocks(whit_plan *p, size_t i, wh_choice *choice, whit_error *err)
@@ -129,12 +137,17 @@ static whit_status settle_blocks(whit_plan *p, size_t i, wh_choice *choice, whit
     whit_status st = wh_stored_decodes(p->source, i, err);
     if (st != WHIT_OK) return st;
     const whit_block block = wh_block_fallback(wanted, t->cols);
-    p->again += (size_t)whit_scheme_is_quantized(&s->scheme);
-    choice->scheme = block_scheme(block);
     if (block != wanted) {
         choice->fallback = 1;
         choice->reason = not_whole(wanted);
     }
+    if (s->stored == WHIT_BLOCKS && s->tensor.block == block) { /* nothing is lost twice */
+        choice->scheme = (whit_scheme){ .kind = WHIT_KEEP, .scale_type = WHIT_F32 };
+        if (!choice->reason) choice->reason = "of that type";
+        return WHIT_OK;
+    }
+    p->again += (size_t)whit_scheme_is_quantized(&s->scheme);
+    choice->scheme = block_scheme(block);
     if (block != WHIT_BLOCK_NONE) return find_importance(p, t, block, err);
     choice->scheme = (whit_scheme){ .kind = WHIT_TO_F16, .scale_type = WHIT_F32 };
     return WHIT_OK;
