@@ -130,11 +130,12 @@ static whit_status pack(whit_plan *p, size_t i, wh_choice *choice, whit_error *e
                              .rows = s->rows,
                              .cols = s->cols,
                              .dtype = s->tensor.dtype };
+    if (choice->scheme.a8 && p->target.format != WHIT_FORMAT_CT)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "%s: this format has no word for activations of 8 bits; try: --format "
+                       "compressed-tensors",
+                       wh_short(name, s->tensor.name));
     whit_status st = whit_packing_planes(&packing, planes, &count, err);
-    if (st == WHIT_OK && choice->scheme.a8 && p->target.format != WHIT_FORMAT_CT)
-        st = wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                     "this format holds no word about activations; try: --format "
-                     "compressed-tensors");
     if (st == WHIT_ERR_UNSUPPORTED && is_shape(&packing)) {
         choice->scheme = (whit_scheme){ .kind = WHIT_KEEP, .scale_type = WHIT_F32 };
         choice->reason = "its shape does not fit the format";

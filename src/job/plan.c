@@ -266,6 +266,8 @@ static whit_status read_rules(whit_plan *p, const whit_quantize_options *o, cons
         standard = gguf         ? "q4_k_m"
                    : checkpoint ? wh_checkpoint_standard(p->target.format)
                                 : "int4-g128";
+    if (st == WHIT_OK && o->gptq_version && p->target.format != WHIT_FORMAT_GPTQ)
+        st = wh_fail(err, WHIT_ERR_ARG, "--gptq-version is about --format gptq");
     if (st == WHIT_OK && !gguf) st = wh_gguf_refuse_options(o, standard, err);
     if (st == WHIT_OK && gguf) st = wh_gguf_open(p, o, standard, err);
     if (st == WHIT_OK && checkpoint) st = wh_checkpoint_open(p, o, err);
