@@ -282,7 +282,7 @@ static whit_status write_config(whit_plan *p, const wh_buf *object, whit_error *
         wh_json_free(&j);
     }
     if (st == WHIT_OK && out.failed) st = no_memory(err);
-    if (st == WHIT_OK) st = wh_target_put(&p->target, CONFIG, out.data, out.len, err);
+    if (st == WHIT_OK) st = wh_companions_put(&p->target.copies, CONFIG, out.data, out.len, err);
     wh_buf_free(&out);
     free(text);
     free(path);
@@ -311,7 +311,8 @@ whit_status wh_checkpoint_describe(whit_plan *p, whit_error *err)
         put_compressed(&object, p);
     }
     whit_status st = object.failed || own.failed ? no_memory(err) : write_config(p, &object, err);
-    if (st == WHIT_OK && own_name) st = wh_target_put(&p->target, own_name, own.data, own.len, err);
+    if (st == WHIT_OK && own_name)
+        st = wh_companions_put(&p->target.copies, own_name, own.data, own.len, err);
     wh_buf_free(&object);
     wh_buf_free(&own);
     return st;

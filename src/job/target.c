@@ -13,32 +13,10 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 
 #define INDEX_NAME "model.safetensors.index.json"
 #define SINGLE_NAME "model.safetensors"
-#define COPY_LIMIT                                                                                 \
-    ((uint64_t)1 << 30) /* a tokenizer is megabytes; what is larger is no such file */
-
-/* What makes a folder loadable next to its weights. */
-static const char *const companions[] = {
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-};
-#define COMPANIONS (sizeof companions / sizeof companions[0])
-#define OWN_FILES 4 /* room for what wh_target_put adds */
 
 static whit_status no_memory(whit_error *err)
 {
@@ -49,91 +27,6 @@ static int ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
     return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* What config.json says that is worth a word; it is copied as it is. */
-static whit_status note_config(const char *path, wh_lines *warnings, whit_error *err)
-{
-    char *text = NULL, name[WH_SHORT];
-    size_t len = 0, depth = 0;
-    int gpt2 = 0, quantized = 0;
-    wh_json j;
-    whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
-    if (st != WHIT_OK) return st; /* nor could it be copied */
-    wh_json_init(&j, text, len);
-    wh_json_token tok = wh_json_next(&j);
-    int object = tok == WH_JSON_OBJECT;
-    while (tok != WH_JSON_ERROR && tok != WH_JSON_END) {
-        depth += tok == WH_JSON_OBJECT || tok == WH_JSON_ARRAY;
-        depth -= tok == WH_JSON_OBJECT_END || tok == WH_JSON_ARRAY_END;
-        int type = depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "model_type") == 0;
-        quantized |= depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "quantization_config") == 0;
-        tok = wh_json_next(&j);
-        gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
-    }
-    wh_short(name, path);
-    if (j.nomem)
-        st = no_memory(err);
-    else if (!object || tok == WH_JSON_ERROR)
-        wh_lines_add(warnings, "%s: not a JSON object; copied as it is", name);
-    else if (gpt2)
-        wh_lines_add(warnings,
-                     "%s: GPT-2 stores weights inputs x outputs, so their rows here are inputs",
-                     name);
-    if (quantized)
-        wh_lines_add(warnings, "%s: names a quantization_config already; copied as it is", name);
-    wh_json_free(&j);
-    free(text);
-    return st;
-}
-
-static whit_status find_copies(wh_target *t, const whit_file *file, wh_lines *warnings,
-                               whit_error *err)
-{
-    t->copies = wh_calloc(COMPANIONS + OWN_FILES, sizeof *t->copies);
-    if (!t->copies) return no_memory(err);
-    if (!t->folder || !whit_file_is_folder(file)) return WHIT_OK;
-    whit_status st = WHIT_OK;
-    for (size_t i = 0; i < COMPANIONS && st == WHIT_OK; i++) {
-        char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
-        whit_error why;
-        if (!path) return no_memory(err);
-        if (wh_file_exists(path)) {
-            whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
-            char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
-            if (name)
-                t->copies[t->copies_count++].name = name;
-            else if (found == WHIT_OK || found == WHIT_ERR_NOMEM)
-                st = no_memory(err);
-            else
-                wh_lines_add(warnings, "%s; not copied", why.msg);
-        }
-        if (st == WHIT_OK && safe && strcmp(companions[i], "config.json") == 0)
-            st = note_config(safe, warnings, err);
-        free(path);
-        free(safe);
-    }
-    return st;
-}
-
-whit_status wh_target_put(wh_target *t, const char *name, const char *text, size_t len,
-                          whit_error *err)
-{
-    size_t k = 0;
-    while (k < t->copies_count && strcmp(t->copies[k].name, name) != 0) k++;
-    if (k == COMPANIONS + OWN_FILES) return wh_fail(err, WHIT_ERR_ARG, "too many small files");
-    wh_copy *c = &t->copies[k];
-    char *own = wh_strndup(text, len);
-    if (own && !c->name) c->name = wh_strndup(name, strlen(name));
-    if (!own || !c->name) {
-        free(own);
-        return no_memory(err);
-    }
-    free(c->text);
-    c->text = own;
-    c->len = len;
-    t->copies_count += k == t->copies_count;
-    return WHIT_OK;
 }
 
 static int is_model_folder(whit_format format)
@@ -202,7 +95,7 @@ whit_status wh_target_init(wh_target *t, const char *output, whit_format format,
     if (output && !(t->path = wh_strndup(output, strlen(output)))) return no_memory(err);
     t->has_index = t->folder && whit_file_has_index(file);
     st = name_files(t, file, err);
-    if (st == WHIT_OK) st = find_copies(t, file, warnings, err);
+    if (st == WHIT_OK) st = wh_companions_find(&t->copies, t->folder ? file : NULL, warnings, err);
     return st;
 }
 
@@ -247,11 +140,7 @@ whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
 void wh_target_free(wh_target *t)
 {
     free_files(t);
-    for (size_t i = 0; i < t->copies_count; i++) {
-        free(t->copies[i].name);
-        free(t->copies[i].text);
-    }
-    free(t->copies);
+    wh_companions_free(&t->copies);
     free(t->path);
     memset(t, 0, sizeof *t);
 }
@@ -273,16 +162,16 @@ wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t by
 static size_t place_of(const wh_target *t, size_t file)
 {
     const size_t n = t->layout.count;
-    return t->copies_count + (t->format == WHIT_FORMAT_GGUF ? (file + n - 1) % n : file);
+    return t->copies.count + (t->format == WHIT_FORMAT_GGUF ? (file + n - 1) % n : file);
 }
 
 /* Names in the order of appearing: copies, weights, index. */
 static whit_status list_names(const wh_target *t, const char ***out, size_t *count, whit_error *err)
 {
     size_t n = 0;
-    const char **names = wh_calloc(t->copies_count + t->layout.count + 1, sizeof *names);
+    const char **names = wh_calloc(t->copies.count + t->layout.count + 1, sizeof *names);
     if (!names) return no_memory(err);
-    for (size_t i = 0; i < t->copies_count; i++) names[n++] = t->copies[i].name;
+    for (size_t i = 0; i < t->copies.count; i++) names[n++] = t->copies.file[i].name;
     for (size_t i = 0; i < t->layout.count; i++) names[place_of(t, i)] = t->names[i];
     n += t->layout.count;
     if (t->has_index) names[n++] = INDEX_NAME;
@@ -313,7 +202,7 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file, input_
                                whit_error *err)
 {
     size_t shards = whit_file_shards(file);
-    int ok = (l->path = wh_calloc(shards + t->copies_count + 1, sizeof *l->path)) != NULL;
+    int ok = (l->path = wh_calloc(shards + t->copies.count + 1, sizeof *l->path)) != NULL;
     for (size_t k = 0; k < shards && ok; k++) {
         const char *path = whit_file_shard_path(file, k);
         ok = add_input(l, wh_strndup(path, strlen(path)));
@@ -322,8 +211,8 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file, input_
     if (ok && whit_file_has_index(file))
         ok = add_input(l, whit_file_is_folder(file) ? wh_path_join(folder, INDEX_NAME)
                                                     : wh_strndup(folder, strlen(folder)));
-    for (size_t k = 0; k < t->copies_count && ok; k++)
-        ok = t->copies[k].text || add_input(l, wh_path_join(folder, t->copies[k].name));
+    for (size_t k = 0; k < t->copies.count && ok; k++)
+        ok = t->copies.file[k].text || add_input(l, wh_path_join(folder, t->copies.file[k].name));
     return ok ? WHIT_OK : no_memory(err);
 }
 
@@ -363,22 +252,6 @@ static whit_status write_text(const wh_outset *set, size_t k, uint64_t offset, c
     return wh_file_pwrite(wh_outset_fd(set, k), wh_outset_path(set, k), offset, data, len, err);
 }
 
-static whit_status write_copy(const wh_target *t, const whit_source *source, const wh_outset *set,
-                              size_t k, whit_error *err)
-{
-    const wh_copy *copy = &t->copies[k];
-    char *path = NULL, *text = NULL;
-    size_t len = 0;
-    if (copy->text) return write_text(set, k, 0, copy->text, copy->len, err);
-    whit_status st =
-        wh_file_inside(whit_file_path(whit_source_file(source)), copy->name, &path, err);
-    if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
-    if (st == WHIT_OK) st = write_text(set, k, 0, text, len, err);
-    free(text);
-    free(path);
-    return st;
-}
-
 /* The header, and what is behind the data. */
 static whit_status write_frame(const wh_target *t, const wh_outset *set, size_t f, whit_error *err)
 {
@@ -399,13 +272,14 @@ whit_status wh_target_finish(const wh_target *t, const whit_source *source, wh_o
 {
     whit_status st = WHIT_OK;
     wh_buf text = { 0 };
-    for (size_t k = 0; k < t->copies_count && st == WHIT_OK; k++)
-        st = write_copy(t, source, set, k, err);
+    for (size_t k = 0; k < t->copies.count && st == WHIT_OK; k++)
+        st = wh_companion_write(&t->copies.file[k], source, wh_outset_fd(set, k),
+                                wh_outset_path(set, k), err);
     for (size_t f = 0; f < t->layout.count && st == WHIT_OK; f++) st = write_frame(t, set, f, err);
     if (st == WHIT_OK && t->has_index) {
         st = wh_layout_index(&t->layout, &text, err);
         if (st == WHIT_OK)
-            st = write_text(set, t->copies_count + t->layout.count, 0, text.data, text.len, err);
+            st = write_text(set, t->copies.count + t->layout.count, 0, text.data, text.len, err);
         wh_buf_free(&text);
     }
     return st == WHIT_OK ? wh_outset_commit(set, err) : st;

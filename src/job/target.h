@@ -6,14 +6,8 @@
 #include <whit/job.h>
 #include "base/lines.h"
 #include "io/outset.h"
+#include "job/companions.h"
 #include "job/layout.h"
-
-/* A small file of the output: carried over from the source, or of its own text. */
-typedef struct wh_copy {
-    char *name;
-    char *text; /* NULL: as in the source */
-    size_t len;
-} wh_copy;
 
 typedef struct wh_target {
     char *path;         /* NULL: for a plan that is only looked at */
@@ -21,9 +15,8 @@ typedef struct wh_target {
     int folder;         /* 0: one file; of GGUF parts of it side by side, where it was split */
     int has_index;      /* shards under an index: as the source has them, unless they were split */
     wh_layout layout;
-    wh_copy *copies; /* config and tokenizer files */
-    size_t copies_count;
-    char **names; /* of layout.file[], which borrow them */
+    wh_companions copies; /* config and tokenizer files */
+    char **names;         /* of layout.file[], which borrow them */
 } wh_target;
 
 /* Decide the files from the output name and the source. Odd config files become warnings. Errors:
@@ -34,11 +27,6 @@ whit_status wh_target_init(wh_target *t, const char *output, whit_format format,
  * a single one. Errors: WHIT_ERR_ARG (the output is one file), WHIT_ERR_NOMEM. */
 whit_status wh_target_split(wh_target *t, size_t files, whit_error *err);
 void wh_target_free(wh_target *t);
-
-/* A small file of that name and text (copied), in place of one that would be carried over. Before
- * wh_target_open. Errors: WHIT_ERR_NOMEM. */
-whit_status wh_target_put(wh_target *t, const char *name, const char *text, size_t len,
-                          whit_error *err);
 
 /* The output file of a tensor in that shard of the source; not after wh_target_split. */
 size_t wh_target_file(const wh_target *t, uint32_t shard);

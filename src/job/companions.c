@@ -1,0 +1,150 @@
+/* src/job/companions.c - the small files beside the weights of a model folder: config, tokenizer.
+ *
+ * They are carried over unchanged, but for those that an output has a text of its own for. Where a
+ * link leads out of the folder they are not followed.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/companions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#define COPY_LIMIT                                                                                 \
+    ((uint64_t)1 << 30) /* a tokenizer is megabytes; what is larger is no such file */
+
+/* What makes a folder loadable next to its weights. */
+static const char *const companions[] = {
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+};
+#define COMPANIONS (sizeof companions / sizeof companions[0])
+#define OWN_FILES 4 /* room for what wh_companions_put adds */
+
+static whit_status no_memory(whit_error *err)
+{
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
+}
+
+/* What config.json says that is worth a word; it is copied as it is. */
+static whit_status note_config(const char *path, wh_lines *warnings, whit_error *err)
+{
+    char *text = NULL, name[WH_SHORT];
+    size_t len = 0, depth = 0;
+    int gpt2 = 0, quantized = 0;
+    wh_json j;
+    whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
+    if (st != WHIT_OK) return st; /* nor could it be copied */
+    wh_json_init(&j, text, len);
+    wh_json_token tok = wh_json_next(&j);
+    int object = tok == WH_JSON_OBJECT;
+    while (tok != WH_JSON_ERROR && tok != WH_JSON_END) {
+        depth += tok == WH_JSON_OBJECT || tok == WH_JSON_ARRAY;
+        depth -= tok == WH_JSON_OBJECT_END || tok == WH_JSON_ARRAY_END;
+        int type = depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "model_type") == 0;
+        quantized |= depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "quantization_config") == 0;
+        tok = wh_json_next(&j);
+        gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
+    }
+    wh_short(name, path);
+    if (j.nomem)
+        st = no_memory(err);
+    else if (!object || tok == WH_JSON_ERROR)
+        wh_lines_add(warnings, "%s: not a JSON object; copied as it is", name);
+    else if (gpt2)
+        wh_lines_add(warnings,
+                     "%s: GPT-2 stores weights inputs x outputs, so their rows here are inputs",
+                     name);
+    if (quantized)
+        wh_lines_add(warnings, "%s: names a quantization_config already; copied as it is", name);
+    wh_json_free(&j);
+    free(text);
+    return st;
+}
+
+whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,
+                               whit_error *err)
+{
+    c->file = wh_calloc(COMPANIONS + OWN_FILES, sizeof *c->file);
+    if (!c->file) return no_memory(err);
+    if (!file || !whit_file_is_folder(file)) return WHIT_OK;
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < COMPANIONS && st == WHIT_OK; i++) {
+        char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
+        whit_error why;
+        if (!path) return no_memory(err);
+        if (wh_file_exists(path)) {
+            whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
+            char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
+            if (name)
+                c->file[c->count++].name = name;
+            else if (found == WHIT_OK || found == WHIT_ERR_NOMEM)
+                st = no_memory(err);
+            else
+                wh_lines_add(warnings, "%s; not copied", why.msg);
+        }
+        if (st == WHIT_OK && safe && strcmp(companions[i], "config.json") == 0)
+            st = note_config(safe, warnings, err);
+        free(path);
+        free(safe);
+    }
+    return st;
+}
+
+whit_status wh_companions_put(wh_companions *c, const char *name, const char *text, size_t len,
+                              whit_error *err)
+{
+    size_t k = 0;
+    while (k < c->count && strcmp(c->file[k].name, name) != 0) k++;
+    if (k == COMPANIONS + OWN_FILES) return wh_fail(err, WHIT_ERR_ARG, "too many small files");
+    wh_companion *f = &c->file[k];
+    char *own = wh_strndup(text, len);
+    if (own && !f->name) f->name = wh_strndup(name, strlen(name));
+    if (!own || !f->name) {
+        free(own);
+        return no_memory(err);
+    }
+    free(f->text);
+    f->text = own;
+    f->len = len;
+    c->count += k == c->count;
+    return WHIT_OK;
+}
+
+whit_status wh_companion_write(const wh_companion *c, const whit_source *source, int fd,
+                               const char *name, whit_error *err)
+{
+    char *path = NULL, *text = NULL;
+    size_t len = 0;
+    if (c->text) return wh_file_pwrite(fd, name, 0, c->text, c->len, err);
+    whit_status st = wh_file_inside(whit_file_path(whit_source_file(source)), c->name, &path, err);
+    if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
+    if (st == WHIT_OK) st = wh_file_pwrite(fd, name, 0, text, len, err);
+    free(text);
+    free(path);
+    return st;
+}
+
+void wh_companions_free(wh_companions *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        free(c->file[i].name);
+        free(c->file[i].text);
+    }
+    free(c->file);
+    *c = (wh_companions){ 0 };
+}

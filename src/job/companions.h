@@ -1,0 +1,34 @@
+/* src/job/companions.h - the small files beside the weights of a model folder: config, tokenizer.
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_JOB_COMPANIONS_H
+#define WH_JOB_COMPANIONS_H
+
+#include <whit/source.h>
+#include "base/lines.h"
+
+/* Carried over from the source, or of its own text. */
+typedef struct wh_companion {
+    char *name;
+    char *text; /* NULL: as in the source */
+    size_t len;
+} wh_companion;
+
+typedef struct wh_companions {
+    wh_companion *file;
+    size_t count;
+} wh_companions; /* zero-initialise */
+
+/* Those that the folder of a source has; NULL: none. Odd config files become warnings. Errors:
+ * WHIT_ERR_IO, WHIT_ERR_NOMEM. */
+whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,
+                               whit_error *err);
+/* One of that name and text (copied), in place of one that would be carried over. Errors:
+ * WHIT_ERR_NOMEM. */
+whit_status wh_companions_put(wh_companions *c, const char *name, const char *text, size_t len,
+                              whit_error *err);
+/* To the file behind fd; name is what messages call it. */
+whit_status wh_companion_write(const wh_companion *c, const whit_source *source, int fd,
+                               const char *name, whit_error *err);
+void wh_companions_free(wh_companions *c);
+
+#endif
