@@ -1,14 +1,16 @@
 /* include/whit/source.h - a model as logical tensors: plain ones, and quantized ones that decode.
  *
  * Where whit/file.h lists what a container stores (T.q, T.scale, T.zero), a source lists T, with
- * the scheme, shape and type that it had, and reads its rows as float32.
+ * the scheme, shape and type that it had, and reads its rows as float32. So it does with the
+ * quantized checkpoints of other programs (whit/pack.h): P.weight_packed, P.weight_scale, .. are
+ * P.weight. Their configuration is looked for in the folder of the file.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SOURCE_H
 #define WHIT_SOURCE_H
 
 #include <whit/file.h>
-#include <whit/scheme.h>
+#include <whit/pack.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +29,16 @@ typedef struct whit_source_tensor {
                             WHIT_BLOCKS for blocks of GGUF                                */
     uint64_t rows, cols; /* the matrix                                                    */
     size_t planes[4];    /* indices into the whit_file: data or codes, scales, zero points (nvfp4:
-                            scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none     */
+                            scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none.
+                            Of other programs' checkpoints: codes, scales, zero points, the group
+                            of each column                                                */
+    /* Appended since: */
+    whit_layout layout; /* how the codes are laid out; WHIT_LAYOUT_NATIVE also where there are
+                           none, and for blocks of GGUF                                   */
+    int scattered;      /* 1: the scheme says what codes and scales there are, but which weights
+                           share a scale is not as it says (columns in groups out of order). The
+                           tensor decodes as any other; its codes cannot be used without it     */
+    size_t more[2];     /* planes that have no place above; WHIT_NOT_FOUND: none            */
 } whit_source_tensor;
 
 /* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are
@@ -39,7 +50,8 @@ WHIT_API whit_status whit_source_open_raw(whit_source **out, const char *path,
 WHIT_API void whit_source_close(whit_source *source); /* NULL is fine */
 
 WHIT_API const whit_file *whit_source_file(const whit_source *source);
-/* whit_file_format, or "whit native" where some tensor carries a scheme of ours. */
+/* whit_file_format, or "whit native" where some tensor carries a scheme of ours, or the name of the
+ * checkpoint that some tensor is of: "compressed-tensors". */
 WHIT_API const char *whit_source_format(const whit_source *source);
 WHIT_API size_t whit_source_count(const whit_source *source);
 WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);

@@ -19,11 +19,12 @@ static int is_integer_code(const whit_scheme *s)
     return s->kind == WHIT_INT;
 }
 
-static wh_form form_of(const whit_scheme *s, uint64_t cols)
+static wh_form form_of(const wh_weight_shape *shape)
 {
+    const whit_scheme *s = &shape->scheme;
     if (s->kind == WHIT_TO_F16) return WH_FORM_F16;
     if (s->kind == WHIT_TO_BF16) return WH_FORM_BF16;
-    if (!wh_weight_has_kernel(s, cols)) return WH_FORM_F32;
+    if (shape->decode || !wh_weight_has_kernel(s, shape->cols)) return WH_FORM_F32;
     if (!is_integer_code(s)) return WH_FORM_T4;
     return s->bits <= 4 ? WH_FORM_Q4 : WH_FORM_Q8;
 }
@@ -113,7 +114,7 @@ whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_wei
     w->rows = (size_t)shape->rows;
     w->cols = (size_t)shape->cols;
     w->panels = (w->rows + WH_PANEL - 1) / WH_PANEL;
-    w->form = form_of(&shape->scheme, shape->cols);
+    w->form = form_of(shape);
     w->decoded = w->form == WH_FORM_F32 && shape->scheme.kind != WHIT_TO_F32;
     if (w->form <= WH_FORM_T4) set_codes(w, shape);
     st = allocate(w, err);

@@ -10,6 +10,7 @@ typedef struct wh_weight_shape {
     uint64_t rows, cols;
     whit_scheme scheme; /* what it comes from; of plain floats WHIT_TO_F32, WHIT_TO_F16, .. */
     int scale_f16;      /* every scale is an F16 value */
+    int decode;         /* codes of no kernel's, whatever the scheme says: they are held decoded */
 } wh_weight_shape;
 
 /* 1 if a kernel multiplies codes of the scheme at this width; else they are held decoded. */

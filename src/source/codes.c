@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <whit/quant.h>
+#include "base/bytes.h"
 #include "source/reader.h"
 
 #define ALIGN 32 /* columns: pieces start at multiples */
@@ -22,7 +23,7 @@ static size_t at_most(uint64_t n, size_t most)
 /* Groups that `cols` columns may touch. */
 static size_t groups_of(const wh_reader *r, size_t cols)
 {
-    return at_most(r->groups, (size_t)(cols / r->group) + 2);
+    return r->scattered ? (size_t)r->groups : at_most(r->groups, (size_t)(cols / r->group) + 2);
 }
 
 /* How much of the span is a piece. */
@@ -47,11 +48,15 @@ static whit_status reader_init(wh_reader *r, const whit_file *file, const whit_s
     if (t->scheme.block_rows) r->high = t->scheme.block_rows;
     if (t->scheme.gran == WHIT_GRAN_TENSOR) r->high = t->rows;
     r->groups = (t->cols + r->group - 1) / r->group;
+    r->scattered = t->scattered;
     r->row_bytes = whit_file_tensor(file, t->planes[0])->bytes / t->rows;
     size_piece(r, s);
-    r->scale = malloc(r->cells * (sizeof *r->scale + 1) + r->rows * r->cols + WH_RAW);
+    const size_t order = r->scattered ? r->cols : 0;
+    r->scale = malloc(r->cells * (sizeof *r->scale + 1) + order * sizeof *r->order +
+                      r->rows * r->cols + WH_RAW);
     if (!r->scale) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode");
-    r->codes = (uint8_t *)(r->scale + r->cells);
+    r->order = (uint32_t *)(void *)(r->scale + r->cells);
+    r->codes = (uint8_t *)(r->order + order);
     r->zero = r->codes + r->rows * r->cols;
     r->raw = r->zero + r->cells;
     return r->ops->open ? r->ops->open(r) : WHIT_OK;
@@ -70,20 +75,55 @@ static void decode_row(const wh_reader *r, const uint8_t *codes, const float *sc
     }
 }
 
+/* The same where each column has a group of its own; the scales are those of all groups. */
+static void decode_scattered(const wh_reader *r, const uint8_t *codes, const float *scale,
+                             const uint8_t *zero, const uint32_t *order, size_t n, float *dst)
+{
+    const int centre = (int)whit_scheme_zero_code(&r->t->scheme), asym = r->t->scheme.asym;
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t g = order[i];
+        dst[i] = scale[g] * (float)((int)codes[i] - (asym ? zero[g] : centre));
+    }
+}
+
+/* Groups of the columns [c, c + n). They were proved when the file was opened; it may be another
+ * now. */
+static whit_status fetch_order(const wh_reader *r, uint64_t c, size_t n)
+{
+    const size_t step = WH_RAW / 4;
+    for (size_t done = 0, m; done < n; done += m) {
+        m = at_most(n - done, step);
+        whit_status st =
+            whit_file_read(r->file, r->t->planes[3], 4 * (c + done), 4 * m, r->raw, r->err);
+        if (st != WHIT_OK) return st;
+        for (size_t i = 0; i < m; i++) {
+            r->order[done + i] = wh_load32(r->raw + 4 * i);
+            if (r->order[done + i] >= r->groups)
+                return wh_fail(r->err, WHIT_ERR_FORMAT, "%.100s: the file has changed",
+                               r->t->tensor.name);
+        }
+    }
+    return WHIT_OK;
+}
+
 /* A piece: rows [r0, r0 + rows), whose columns [c0, c0 + cols) are at r->codes. Of them the
  * columns from c on are decoded. */
 static whit_status decode_piece(const wh_reader *r, const wh_span *p, uint64_t c, float *dst,
                                 size_t pitch)
 {
-    const uint64_t g = c / r->group, first = p->r0 / r->high;
+    const uint64_t g = r->scattered ? 0 : c / r->group, first = p->r0 / r->high;
     const size_t n = (size_t)(p->c0 + p->cols - c);
     const wh_span s = { first, (p->r0 + p->rows - 1) / r->high - first + 1, g,
-                        (c + n - 1) / r->group - g + 1 };
+                        r->scattered ? r->groups : (c + n - 1) / r->group - g + 1 };
     whit_status st = r->ops->scales(r, &s, r->scale, r->zero);
+    if (st == WHIT_OK && r->scattered) st = fetch_order(r, c, n);
     for (uint64_t i = 0; i < p->rows && st == WHIT_OK; i++) {
         const size_t at = (size_t)(((p->r0 + i) / r->high - first) * s.cols);
-        decode_row(r, r->codes + i * p->cols + (c - p->c0), r->scale + at, r->zero + at, c, n,
-                   dst + i * pitch);
+        const uint8_t *codes = r->codes + i * p->cols + (c - p->c0);
+        if (r->scattered)
+            decode_scattered(r, codes, r->scale + at, r->zero + at, r->order, n, dst + i * pitch);
+        else
+            decode_row(r, codes, r->scale + at, r->zero + at, c, n, dst + i * pitch);
     }
     return st;
 }

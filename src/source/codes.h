@@ -15,7 +15,8 @@ whit_status wh_codes_decode(const whit_file *file, const whit_source_tensor *t, 
                             float *dst, whit_error *err);
 
 /* Whole rows as codes [rows][cols], with their scales [rows][groups] (one a row for tensor and
- * channel) and zero points (NULL unless asym). Not for blocks. Errors as above. */
+ * channel) and zero points (NULL unless asym). Not for blocks, and not for scattered tensors.
+ * Errors as above. */
 whit_status wh_codes_rows(const whit_file *file, const whit_source_tensor *t, uint64_t row,
                           size_t rows, uint8_t *codes, float *scale, uint8_t *zero,
                           whit_error *err);

@@ -22,6 +22,28 @@ whit_status wh_fetch_floats(const wh_reader *r, size_t plane, whit_dtype type, u
     return WHIT_OK;
 }
 
+whit_status wh_fetch_scales(const wh_reader *r, const wh_span *s, float *scale)
+{
+    const int whole = s->cols == r->groups; /* rows of scales lie together */
+    const uint64_t runs = whole ? 1 : s->rows;
+    const size_t n = (size_t)(whole ? s->rows * s->cols : s->cols);
+    whit_status st = WHIT_OK;
+    for (uint64_t i = 0; i < runs && st == WHIT_OK; i++)
+        st = wh_fetch_floats(r, r->t->planes[1], r->t->scheme.scale_type,
+                             (s->r0 + i) * r->groups + s->c0, n, scale + i * n);
+    return st;
+}
+
+whit_status wh_fetch_runs(const wh_reader *r, size_t plane, uint64_t at, uint64_t pitch,
+                          size_t count, size_t len)
+{
+    whit_status st = WHIT_OK;
+    if (len == pitch) return whit_file_read(r->file, plane, at, count * len, r->raw, r->err);
+    for (size_t i = 0; i < count && st == WHIT_OK; i++)
+        st = whit_file_read(r->file, plane, at + i * pitch, len, r->raw + i * len, r->err);
+    return st;
+}
+
 whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes)
 {
     const unsigned bits = r->t->scheme.bits;

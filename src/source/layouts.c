@@ -5,6 +5,11 @@
 
 const wh_layout_ops *wh_layout_ops_of(const whit_source_tensor *t)
 {
-    (void)t;
-    return &wh_layout_native;
+    static const wh_layout_ops *const ops[WHIT_LAYOUT_COUNT] = {
+        [WHIT_LAYOUT_NATIVE] = &wh_layout_native,
+        [WHIT_LAYOUT_CT_PACKED] = &wh_layout_ct_packed,
+        [WHIT_LAYOUT_CT_INT] = &wh_layout_ct_int,
+        [WHIT_LAYOUT_CT_FLOAT] = &wh_layout_ct_float,
+    };
+    return ops[t->layout];
 }

@@ -36,11 +36,13 @@ struct wh_reader {
     uint64_t high;          /* rows that share scales: 1, those of a block, or all */
     float scale2, offset;   /* of the tensor: nvfp4, dq */
     float map[256];         /* what codes of scales stand for: dq */
+    int scattered;          /* the plane of groups of columns says which scale a column has */
     whit_error *err;
     /* for a piece: */
     size_t rows, cols, cells; /* at most so many of them; groups of all its rows */
     float *scale;             /* [cells] */
     uint8_t *codes, *zero;    /* [rows][cols], [cells] */
+    uint32_t *order;          /* [cols], where columns are scattered */
     uint8_t *raw;             /* [WH_RAW] */
 };
 
@@ -50,9 +52,16 @@ const wh_layout_ops *wh_layout_ops_of(const whit_source_tensor *t);
 /* fetch.c: count elements of `type` from number first on of a stored plane, as float32. */
 whit_status wh_fetch_floats(const wh_reader *r, size_t plane, whit_dtype type, uint64_t first,
                             size_t count, float *dst);
+/* Scales of the span in the order of the plane (planes[1], of the scheme's scale type). */
+whit_status wh_fetch_scales(const wh_reader *r, const wh_span *s, float *scale);
+/* count runs of `len` octets each, `pitch` apart, from octet `at` of a stored plane on, into
+ * r->raw; at most WH_RAW octets. */
+whit_status wh_fetch_runs(const wh_reader *r, size_t plane, uint64_t at, uint64_t pitch,
+                          size_t count, size_t len);
 /* The codes of rows that are dense bit strings of row_bytes each. */
 whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
 
-extern const wh_layout_ops wh_layout_native;
+extern const wh_layout_ops wh_layout_native, wh_layout_ct_packed, wh_layout_ct_int,
+    wh_layout_ct_float;
 
 #endif

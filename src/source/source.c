@@ -1,7 +1,7 @@
 /* src/source/source.c - a model as logical tensors: plain ones, and quantized ones that decode.
  *
- * Finding the quantized ones is native.c's; here they are listed with the others, in the order of
- * their data, and their rows are read. Decoding codes is codes.c's.
+ * Finding the quantized ones is native.c's and hf.c's; here they are listed with the others, in the
+ * order of their data, and their rows are read. Decoding codes is codes.c's.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/source.h>
@@ -13,13 +13,15 @@
 #include "base/mem.h"
 #include "base/names.h"
 #include "source/codes.h"
+#include "source/hf.h"
 #include "source/native.h"
 
 struct whit_source {
     whit_file *file;
     whit_source_tensor *tensor; /* [count] */
     size_t count, described, quantized;
-    char **names; /* [described]: malloc'd names of the tensors that native.c found */
+    const char *format; /* of the described ones */
+    char **names;       /* [described]: malloc'd names of the tensors that were found */
     wh_names index;
 };
 
@@ -38,7 +40,8 @@ static void add_plain(whit_source *s, size_t i)
     const whit_tensor *stored = whit_file_tensor(s->file, i);
     *t = (whit_source_tensor){ .tensor = *stored,
                                .stored = stored->dtype,
-                               .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
+                               .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND },
+                               .more = { WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
     whit_tensor_matrix(stored, &t->rows, &t->cols);
     if (stored->block == WHIT_BLOCK_NONE) return;
     t->scheme = (whit_scheme){ .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = stored->block };
@@ -53,13 +56,28 @@ static whit_status no_memory(const whit_source *s, whit_error *err)
                    wh_short(path, whit_file_path(s->file)), whit_file_count(s->file));
 }
 
-/* All logical tensors: those of native.c, then what is left, in the order of the data. */
+/* The quantized tensors: those of a native file, else those of another program's checkpoint. */
+static whit_status find_described(whit_source *s, unsigned char *claimed, whit_error *err)
+{
+    wh_hf_list other;
+    whit_status st = wh_native_read(s->file, &s->tensor, &s->described, claimed, err);
+    s->format = "whit native";
+    if (st != WHIT_OK || s->described > 0) return st;
+    free(s->tensor);
+    st = wh_hf_read(s->file, &other, claimed, err);
+    s->tensor = other.item;
+    s->described = other.count;
+    s->format = other.format;
+    return st;
+}
+
+/* All logical tensors: those that were found, then what is left, in the order of the data. */
 static whit_status list_tensors(whit_source *s, whit_error *err)
 {
     size_t stored = whit_file_count(s->file);
     unsigned char *claimed = wh_calloc(stored, 1);
     if (!claimed) return no_memory(s, err);
-    whit_status st = wh_native_read(s->file, &s->tensor, &s->described, claimed, err);
+    whit_status st = find_described(s, claimed, err);
     s->count = s->described;
     s->names = wh_calloc(s->described, sizeof *s->names);
     if (!s->names) {
@@ -146,7 +164,7 @@ const whit_file *whit_source_file(const whit_source *source)
 
 const char *whit_source_format(const whit_source *source)
 {
-    return source->described > 0 ? "whit native" : whit_file_format(source->file);
+    return source->described > 0 ? source->format : whit_file_format(source->file);
 }
 
 size_t whit_source_count(const whit_source *source)

@@ -109,7 +109,10 @@ whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
     if (scale_rows == 0 || scale_cols == 0)
         return wh_fail(err, WHIT_ERR_ARG,
                        "whit_weight_from_codes: the scheme has no granularity, or a group of 0");
-    const wh_weight_shape shape = { rows, cols, *scheme, all_f16(scale, scale_rows * scale_cols) };
+    const wh_weight_shape shape = { .rows = rows,
+                                    .cols = cols,
+                                    .scheme = *scheme,
+                                    .scale_f16 = all_f16(scale, scale_rows * scale_cols) };
     const arrays a = { codes, scheme->asym ? zero : NULL, scale };
     st = wh_weight_new(out, context, &shape, err);
     if (st != WHIT_OK) return st;
@@ -220,6 +223,7 @@ static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape,
     wh_short(name, t->tensor.name);
     if (t->tensor.rank < 2)
         return wh_fail(err, WHIT_ERR_ARG, "%s: a weight has two dimensions or more", name);
+    shape->decode = t->scattered;
     if (whit_scheme_is_quantized(&t->scheme)) {
         shape->scale_f16 = t->scheme.scale_type == WHIT_F16 && !t->scheme.dq;
         return WHIT_OK;

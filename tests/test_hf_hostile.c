@@ -1,0 +1,229 @@
+/* tests/test_hf_hostile.c - checkpoints that lie: shapes that do not fit together, groups that are
+ * none, configurations of something else. One line says which tensor and what is wrong.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "jobs.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+typedef struct stored {
+    const char *name, *dtype;
+    unsigned rank;
+    uint64_t shape[3];
+    int64_t ints[4];  /* the first elements of integers; the rest is 0 */
+    const char *text; /* or the octets */
+} stored;
+
+typedef struct hostile {
+    const char *what, *config;
+    stored part[7];    /* up to the first without a name */
+    const char *words; /* of the message; "": it is sound */
+} hostile;
+
+/* clang-format off */
+#define CT(format, weights) \
+    "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"" format "\"," \
+    "\"config_groups\":{\"group_0\":{\"targets\":[\"Linear\"],\"weights\":{" weights "}}}}}"
+#define W4 "\"num_bits\":4,\"type\":\"int\",\"symmetric\":true,\"strategy\":\"group\",\"group_size\":32"
+#define W4A "\"num_bits\":4,\"type\":\"int\",\"symmetric\":false,\"strategy\":\"group\",\"group_size\":32"
+#define W8 "\"num_bits\":8,\"type\":\"int\",\"symmetric\":true,\"strategy\":\"channel\",\"group_size\":null"
+#define GOOD CT("pack-quantized", W4)
+#define PACKED { "L.weight_packed", "I32", 2, { 8, 8 } }
+#define SCALE { "L.weight_scale", "F16", 2, { 8, 2 } }
+#define SHAPE { "L.weight_shape", "I64", 1, { 2 }, { 8, 64 } }
+#define ZERO { "L.weight_zero_point", "I32", 2, { 1, 2 } }
+#define INT8 { "L.weight", "I8", 2, { 8, 64 } }
+#define FP8 { "L.weight", "F8_E4M3", 2, { 8, 64 } }
+
+static const hostile ct[] = {
+    { "sound",                  GOOD, { PACKED, SCALE, SHAPE }, "" },
+    { "sound, asymmetric",      CT("pack-quantized", W4A), { PACKED, SCALE, SHAPE, ZERO }, "" },
+    { "sound, nothing said",    NULL, { PACKED, SCALE, SHAPE }, "" },
+    { "sound, no groups",       "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}", { PACKED, SCALE, SHAPE }, "" },
+    { "sound, of another model", "{\"model_type\":\"llama\"}", { PACKED, SCALE, SHAPE }, "" },
+    { "sound, older name",      "{\"compression_config\":{\"format\":\"pack-quantized\"}}", { PACKED, SCALE, SHAPE }, "" },
+    { "sound, I32 shape",       GOOD, { PACKED, SCALE, { "L.weight_shape", "I32", 1, { 2 }, { 8, 64 } } }, "" },
+    { "sound, one group",       CT("pack-quantized", "\"num_bits\":4,\"strategy\":\"group\",\"group_size\":64"), { PACKED, { "L.weight_scale", "F16", 2, { 8, 1 } }, SHAPE }, "" },
+    { "sound, parts of none",   GOOD, { { "M.weight_scale", "F16", 2, { 8, 2 } }, { "M.weight", "F16", 2, { 8, 64 } } }, "" },
+    { "sound, in order",        NULL, { { "L.weight_packed", "I32", 2, { 8, 1 } }, { "L.weight_scale", "F16", 2, { 8, 2 } }, { "L.weight_shape", "I64", 1, { 2 }, { 8, 4 } }, { "L.weight_g_idx", "I32", 1, { 4 }, { 0, 0, 1, 1 } } }, "" },
+    { "no scales",              GOOD, { PACKED, SHAPE }, "L.weight: its weight_scale is missing" },
+    { "no shape",               GOOD, { PACKED, SCALE }, "its weight_shape is missing" },
+    { "words of another type",  GOOD, { { "L.weight_packed", "U8", 2, { 8, 32 } }, SCALE, SHAPE }, "weight_packed is U8; only I32" },
+    { "words in a row",         GOOD, { { "L.weight_packed", "I32", 1, { 64 } }, SCALE, SHAPE }, "only I32 of two dimensions" },
+    { "words of other rows",    GOOD, { { "L.weight_packed", "I32", 2, { 7, 8 } }, SCALE, SHAPE }, "weight_packed is I32 [7, 8], not I32 [8, 8]" },
+    { "words of 3 bits",        GOOD, { { "L.weight_packed", "I32", 2, { 8, 6 } }, SCALE, SHAPE }, "neither 2, 4 nor 8 bits" },
+    { "words too many",         GOOD, { { "L.weight_packed", "I32", 2, { 8, 9 } }, SCALE, SHAPE }, "64 columns in 9 words" },
+    { "shape of 3",             GOOD, { PACKED, SCALE, { "L.weight_shape", "I64", 1, { 3 }, { 8, 64, 1 } } }, "weight_shape is I64 [3], not I64 [2]" },
+    { "shape of floats",        GOOD, { PACKED, SCALE, { "L.weight_shape", "F32", 1, { 2 } } }, "weight_shape is F32 [2]" },
+    { "shape of nothing",       GOOD, { PACKED, SCALE, { "L.weight_shape", "I64", 1, { 2 }, { 8, 0 } } }, "no number above 0" },
+    { "shape below 0",          GOOD, { PACKED, SCALE, { "L.weight_shape", "I64", 1, { 2 }, { 8, -64 } } }, "no number above 0" },
+    { "shape below 0, I32",     GOOD, { PACKED, SCALE, { "L.weight_shape", "I32", 1, { 2 }, { 8, -1 } } }, "no number above 0" },
+    { "shape too large",        GOOD, { PACKED, SCALE, { "L.weight_shape", "I64", 1, { 2 }, { 8, INT64_MAX } } }, "weight_scale is no [rows, groups]" },
+    { "shape of other rows",    GOOD, { PACKED, SCALE, { "L.weight_shape", "I64", 1, { 2 }, { 9, 64 } } }, "weight_scale is F16 [8, 2], not F16 [9, 2]" },
+    { "scales of integers",     GOOD, { PACKED, { "L.weight_scale", "I32", 2, { 8, 2 } }, SHAPE }, "weight_scale is no [rows, groups] of F32" },
+    { "scales in a row",        GOOD, { PACKED, { "L.weight_scale", "F16", 1, { 16 } }, SHAPE }, "weight_scale is no [rows, groups]" },
+    { "no groups",              GOOD, { PACKED, { "L.weight_scale", "F16", 2, { 8, 0 } }, SHAPE }, "weight_scale is no [rows, groups]" },
+    { "groups of 21.3",         GOOD, { PACKED, { "L.weight_scale", "F16", 2, { 8, 3 } }, SHAPE }, "groups divide the columns" },
+    { "groups of 1",            GOOD, { PACKED, { "L.weight_scale", "F16", 2, { 8, 64 } }, SHAPE }, "groups of 1 weights" },
+    { "more groups than columns", GOOD, { PACKED, { "L.weight_scale", "F16", 2, { 8, 128 } }, SHAPE }, "groups divide the columns" },
+    { "zero points unsaid",     GOOD, { PACKED, SCALE, SHAPE, ZERO }, "is int4-g32-asym, and the configuration has no group of such" },
+    { "zero points missing",    CT("pack-quantized", W4A), { PACKED, SCALE, SHAPE }, "is int4-g32, and the configuration has no" },
+    { "zero points in rows",    CT("pack-quantized", W4A), { PACKED, SCALE, SHAPE, { "L.weight_zero_point", "I32", 2, { 8, 2 } } }, "weight_zero_point is I32 [8, 2], not I32 [1, 2]" },
+    { "zero points I8",         CT("pack-quantized", W4A), { PACKED, SCALE, SHAPE, { "L.weight_zero_point", "I8", 2, { 8, 2 } } }, "weight_zero_point is I8" },
+    { "other bits said",        CT("pack-quantized", W8), { PACKED, SCALE, SHAPE }, "is int4-g32, and the configuration has no" },
+    { "another group said",     CT("pack-quantized", "\"num_bits\":4,\"strategy\":\"group\",\"group_size\":64"), { PACKED, SCALE, SHAPE }, "has no group of such" },
+    { "floats said",            CT("pack-quantized", "\"num_bits\":4,\"type\":\"float\",\"strategy\":\"group\",\"group_size\":32"), { PACKED, SCALE, SHAPE }, "has no group of such" },
+    { "order too short",        GOOD, { PACKED, SCALE, SHAPE, { "L.weight_g_idx", "I32", 1, { 63 } } }, "weight_g_idx is I32 [63], not I32 [64]" },
+    { "order beyond groups",    GOOD, { PACKED, SCALE, SHAPE, { "L.weight_g_idx", "I32", 1, { 64 }, { 0, 1, 2 } } }, "g_idx puts column 2 in group 2 of 2" },
+    { "order below 0",          GOOD, { PACKED, SCALE, SHAPE, { "L.weight_g_idx", "I32", 1, { 64 }, { 0, -1 } } }, "g_idx puts column 1 in group -1 of 2" },
+    { "plain beside it",        GOOD, { PACKED, SCALE, SHAPE, { "L.weight", "F16", 2, { 8, 64 } } }, "L.weight: stored both plain and quantized" },
+    { "format of 2:4",          CT("marlin-24", W4), { PACKED, SCALE, SHAPE }, "format marlin-24 is not read" },
+    { "format of nvfp4",        CT("nvfp4-pack-quantized", W4), { PACKED, SCALE, SHAPE }, "format nvfp4-pack-quantized is not read" },
+    { "sparse",                 "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"sparse-24-bitmask\"}}}", { PACKED, SCALE, SHAPE }, "sparsity format sparse-24-bitmask" },
+    { "not sparse",             "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"dense\"}}}", { PACKED, SCALE, SHAPE }, "" },
+    { "sound, int8",            CT("int-quantized", W8), { INT8, { "L.weight_scale", "F32", 2, { 8, 1 } } }, "" },
+    { "sound, int8, flat",      CT("int-quantized", W8), { INT8, { "L.weight_scale", "F32", 1, { 8 } } }, "" },
+    { "sound, fp8 of a tensor", NULL, { FP8, { "L.weight_scale", "BF16", 0 } }, "" },
+    { "sound, fp8 blocks",      NULL, { { "L.weight", "F8_E4M3", 2, { 129, 257 } }, { "L.weight_scale", "F32", 2, { 2, 3 } } }, "" },
+    { "int8, other rows",       CT("int-quantized", W8), { INT8, { "L.weight_scale", "F32", 2, { 9, 1 } } }, "weight_scale is F32 [9, 1], not F32 [8, 1]" },
+    { "int8, other rows, flat", CT("int-quantized", W8), { INT8, { "L.weight_scale", "F32", 1, { 9 } } }, "weight_scale is F32 [9], not F32 [8]" },
+    { "int8, scales of 3",      NULL, { INT8, { "L.weight_scale", "F32", 3, { 8, 1, 1 } } }, "weight_scale is F32 [8, 1, 1]" },
+    { "int8, scales F64",       NULL, { INT8, { "L.weight_scale", "F64", 2, { 8, 1 } } }, "neither F32, F16 nor BF16" },
+    { "int8, no group fits",    NULL, { INT8, { "L.weight_scale", "F32", 2, { 8, 5 } } }, "weight_scale is F32 [8, 5]" },
+    { "int8, zero points",      NULL, { INT8, { "L.weight_scale", "F32", 2, { 8, 1 } }, { "L.weight_zero_point", "I8", 2, { 8, 2 } } }, "weight_zero_point is I8 [8, 2], not I8 [8, 1]" },
+    { "int8, said to be int4",  GOOD, { INT8, { "L.weight_scale", "F32", 2, { 8, 1 } } }, "is int8-channel, and the configuration has no" },
+    { "fp8, no blocks fit",     NULL, { FP8, { "L.weight_scale", "F32", 2, { 2, 2 } } }, "weight_scale is F32 [2, 2], not F32 [1, 1]" },
+    { "fp8, other blocks said", CT("float-quantized", "\"num_bits\":8,\"type\":\"float\",\"strategy\":\"block\",\"block_structure\":[4,16]"), { FP8, { "L.weight_scale", "F32", 2, { 1, 1 } } }, "weight_scale is F32 [1, 1], not F32 [2, 4]" },
+    { "fp8, blocks as a text",  CT("float-quantized", "\"num_bits\":8,\"type\":\"float\",\"strategy\":\"block\",\"block_structure\":\"4x16\""), { FP8, { "L.weight_scale", "F32", 2, { 2, 4 } } }, "" },
+    { "another program's",      "{\"quantization_config\":{\"quant_method\":\"hqq\"}}", { PACKED, SCALE, SHAPE }, "config.json says quant_method hqq, which is not read" },
+    { "another program's, long", "{\"quantization_config\":{\"quant_method\":\"a name of more than forty octets, cut short somewhere\"}}", { PACKED, SCALE, SHAPE }, "which is not read" },
+};
+
+static const struct {
+    const char *config, *words;
+} configs[] = {
+    { "", "not valid JSON: text ends early" },
+    { "[]", "no JSON object" },
+    { "{\"quantization_config\":{}", "not valid JSON" },
+    { "{}{}", "not valid JSON: text after the value" },
+    { "{\"quantization_config\":7}", "quantization_config is no object" },
+    { "{\"quantization_config\":{\"quant_method\":7}}", "quant_method is no text" },
+    { "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"quant_method\":\"awq\"}}", "quant_method is there twice" },
+    { "{\"quantization_config\":{},\"quantization_config\":{}}", "quantization_config is there twice" },
+    { "{\"quantization_config\":{\"format\":[]}}", "format is no text" },
+    { "{\"quantization_config\":{\"config_groups\":[]}}", "config_groups is no object" },
+    { "{\"quantization_config\":{\"config_groups\":{\"a\":1}}}", "config_groups holds something else than objects" },
+    { "{\"quantization_config\":{\"config_groups\":{\"a\":{\"weights\":\"int4\"}}}}", "weights is no object" },
+    { CT("", "\"num_bits\":\"4\""), "num_bits is no whole number" },
+    { CT("", "\"num_bits\":4.0"), "num_bits is no whole number" },
+    { CT("", "\"num_bits\":4444444444"), "num_bits is no whole number" },
+    { CT("", "\"symmetric\":1"), "symmetric is no truth value" },
+    { CT("", "\"block_structure\":[128]"), "block_structure is no pair of numbers" },
+    { CT("", "\"block_structure\":[128,128,1]"), "block_structure is no pair of numbers" },
+    { CT("", "\"block_structure\":\"128\""), "block_structure is no pair of numbers" },
+    { CT("", "\"block_structure\":\"1x2x3\""), "block_structure is no pair of numbers" },
+    { "{\"quantization_config\":null}", "" },
+    { "{\"quantization_config\":{\"quant_method\":null,\"config_groups\":{\"a\":null,\"b\":{\"weights\":null,\"x\":[{}]}}}}", "" },
+};
+/* clang-format on */
+
+static void add_part(st_build *b, const stored *p)
+{
+    const whit_dtype type = whit_dtype_parse(p->dtype);
+    const size_t size = whit_dtype_bits(type) / 8;
+    size_t n = 1;
+    for (unsigned d = 0; d < p->rank; d++) n *= (size_t)p->shape[d];
+    unsigned char *data = calloc(n + 1, size);
+    if (!data) scratch_die(p->name);
+    for (size_t i = 0; i < 4 && i < n && type != WHIT_F16 && type != WHIT_F32; i++)
+        for (size_t k = 0; k < size; k++)
+            data[i * size + k] = (unsigned char)((uint64_t)p->ints[i] >> 8 * k);
+    if (p->text) memcpy(data, p->text, n * size);
+    st_add(b, p->name, p->dtype, p->rank, p->shape, data, n * size);
+    free(data);
+}
+
+/* All values can be read where it opens; else it is one line with those words. */
+static void check_folder(const scratch *s, const char *folder, const char *what, const char *words)
+{
+    char path[SCRATCH_PATH];
+    whit_source *src = (whit_source *)(uintptr_t)1;
+    whit_error err = { WHIT_OK, "" };
+    whit_status st = whit_source_open(&src, scratch_path(s, folder, path), &err);
+    CHECK((st == WHIT_OK) == !*words, "%s: %s", what, err.msg);
+    if (st != WHIT_OK) {
+        CHECK(st == WHIT_ERR_FORMAT || st == WHIT_ERR_UNSUPPORTED, "%s: status %d", what, (int)st);
+        CHECK(!src && err.code == st && job_one_line(&err) && strstr(err.msg, words), "%s: %s",
+              what, err.msg);
+        return;
+    }
+    for (size_t i = 0; i < whit_source_count(src); i++) {
+        const whit_source_tensor *t = whit_source_at(src, i);
+        if (whit_dtype_is_float(t->tensor.dtype)) free(job_values(src, t->tensor.name));
+    }
+    whit_source_close(src);
+}
+
+static void write_folder(const scratch *s, const char *folder, const char *config,
+                         const stored *part)
+{
+    st_build b = { 0 };
+    char name[64];
+    scratch_folder(s, folder);
+    for (size_t i = 0; i < 7 && part[i].name; i++) add_part(&b, &part[i]);
+    snprintf(name, sizeof name, "%s/model.safetensors", folder);
+    st_write(&b, s, name);
+    snprintf(name, sizeof name, "%s/config.json", folder);
+    if (config) scratch_text(s, name, config);
+}
+
+static void forget(const scratch *s, const char *folder)
+{
+    char path[SCRATCH_PATH];
+    scratch_remove_tree(scratch_path(s, folder, path));
+}
+
+static void test_table(const scratch *s, const hostile *h, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        write_folder(s, "hostile", h[i].config, h[i].part);
+        check_folder(s, "hostile", h[i].what, h[i].words);
+        forget(s, "hostile");
+    }
+}
+
+static void test_configs(const scratch *s)
+{
+    for (size_t i = 0; i < COUNT(configs); i++) {
+        write_folder(s, "hostile", configs[i].config, ct[0].part);
+        check_folder(s, "hostile", configs[i].config, configs[i].words);
+        forget(s, "hostile");
+        /* where nothing is quantized it does not count */
+        static const stored plain[7] = { { "L.weight", "F16", 2, { 8, 64 } } };
+        write_folder(s, "plain", configs[i].config, plain);
+        check_folder(s, "plain", configs[i].config, "");
+        forget(s, "plain");
+    }
+}
+
+/* The configuration is a link out of the folder. */
+static void test_link(const scratch *s)
+{
+    scratch_text(s, "elsewhere.json", GOOD);
+    write_folder(s, "hostile", NULL, ct[0].part);
+    scratch_link(s, "../elsewhere.json", "hostile/config.json");
+    check_folder(s, "hostile", "a link", "config.json: is a link that leads out of the folder");
+    forget(s, "hostile");
+}
+
+int main(void)
+{
+    scratch s;
+    scratch_make(&s);
+    test_table(&s, ct, COUNT(ct));
+    test_configs(&s);
+    test_link(&s);
+    scratch_remove(&s);
+    return check_result();
+}
