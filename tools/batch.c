@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define SAFETENSORS ".safetensors"
+#define GGUF ".gguf"
 #define INDEX ".safetensors.index.json"
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -47,12 +48,12 @@ static size_t stem_length(const char *name, size_t length)
     return dot > 1 && dot < length && name[dot - 1] == '.' ? dot - 1 : length;
 }
 
-/* DIR/NAME: a folder for a folder or an index of shards, else a file. "." and ".." are asked for
- * their names. NULL when there is no memory, or no such name. */
-static char *output_of(const char *dir, const char *input)
+/* DIR/NAME: a folder for a folder or an index of shards, else a file; of GGUF always a file. "."
+ * and ".." are asked for their names. NULL when there is no memory, or no such name. */
+static char *output_of(const char *dir, const char *input, int gguf)
 {
     size_t length, dir_length = strlen(dir);
-    const char *name = last_part(input, &length), *end = "";
+    const char *name = last_part(input, &length), *end = gguf ? GGUF : "";
     char *real = NULL, *path = NULL;
     if (is_folder(input)) {
         int odd = length == 0 || strncmp(name, "..", length) == 0;
@@ -62,7 +63,7 @@ static char *output_of(const char *dir, const char *input)
         length -= strlen(INDEX);
     } else {
         length = stem_length(name, length);
-        end = SAFETENSORS;
+        end = gguf ? GGUF : SAFETENSORS;
     }
     size_t size = dir_length + 1 + length + strlen(end) + 1;
     if (length > 0) path = malloc(size);
@@ -100,11 +101,12 @@ static whit_status name_outputs(const cli_options *opt, char **outputs, whit_err
 {
     char name[CLI_SHORT];
     if (!opt->output) return WHIT_OK;
-    if (ends_with(opt->output, strlen(opt->output), SAFETENSORS))
+    if (ends_with(opt->output, strlen(opt->output), SAFETENSORS) ||
+        ends_with(opt->output, strlen(opt->output), GGUF))
         return cli_fail(err, WHIT_ERR_ARG, "%s: several inputs need a folder; try: -o DIR/",
                         cli_short(name, sizeof name, opt->output));
     for (size_t i = 0; i < opt->operands_count; i++) {
-        outputs[i] = output_of(opt->output, opt->operands[i]);
+        outputs[i] = output_of(opt->output, opt->operands[i], opt->format == WHIT_FORMAT_GGUF);
         if (!outputs[i])
             return cli_fail(err, WHIT_ERR_ARG, "%s: has no name for its output; try: one by one",
                             cli_short(name, sizeof name, opt->operands[i]));
