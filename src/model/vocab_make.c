@@ -281,10 +281,10 @@ static const struct {
 } specials[WH_SPECIAL_COUNT] = {
     [WH_SPECIAL_BOS] = { "bos", KEY("bos"), { "<s>", "<|begin_of_text|>" } },
     [WH_SPECIAL_EOS] = { "eos", KEY("eos"), { "</s>", "<|end_of_text|>", "<|endoftext|>" } },
-    [WH_SPECIAL_UNK] = { "unk", KEY("unknown") },
-    [WH_SPECIAL_SEP] = { "sep", KEY("seperator") }, /* spelt so in the format */
-    [WH_SPECIAL_PAD] = { "pad", KEY("padding") },
-    [WH_SPECIAL_MASK] = { "mask", KEY("mask") },
+    [WH_SPECIAL_UNK] = { "unk", KEY("unknown"), { NULL } },
+    [WH_SPECIAL_SEP] = { "sep", KEY("seperator"), { NULL } }, /* spelt so in the format */
+    [WH_SPECIAL_PAD] = { "pad", KEY("padding"), { NULL } },
+    [WH_SPECIAL_MASK] = { "mask", KEY("mask"), { NULL } },
     [WH_SPECIAL_EOT] = { "eot", KEY("eot"), { "<|eot_id|>", "<|im_end|>" } },
     [WH_SPECIAL_EOM] = { "eom", KEY("eom"), { "<|eom_id|>" } },
     [WH_SPECIAL_FIM_PRE] = { "fim_pre", KEY("fim_pre"), { "<|fim_prefix|>", "<fim_prefix>" } },
