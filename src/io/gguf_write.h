@@ -11,6 +11,7 @@
 #include "io/entry.h"
 
 #define WH_GGUF_ALIGNMENT 32 /* of a file that does not say otherwise */
+#define WH_GGUF_ALIGNMENT_KEY "general.alignment"
 
 /* Keys with their values as they stand in a file; zero-initialise. */
 typedef struct wh_gguf_kvs {

@@ -1,8 +1,8 @@
 /* src/job/gguf_describe.c - places of the tensors in a GGUF file, and its metadata.
  *
- * Keys of a GGUF source are kept in their order, with new values where the types say otherwise;
- * those of the parts of a split file are made anew. Beside them stand whit.options, whit.recipe and
- * whit.notes, as in native files.
+ * Keys of a GGUF source are kept in their order, with new values where the types say otherwise; the
+ * alignment, which every part has to say, and the keys of the parts of a split file come after
+ * them. Beside them stand whit.options, whit.recipe and whit.notes, as in native files.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/gguf_out.h"
@@ -41,6 +41,16 @@ whit_status wh_gguf_place(whit_plan *p, size_t i, size_t file, whit_error *err)
     return wh_layout_add(&p->target.layout, file, &what, "", &p->spot[i][0], err);
 }
 
+uint64_t wh_gguf_rest_bytes(const whit_plan *p)
+{
+    return p->gguf->rope ? p->gguf->config.head_dim / 2 * sizeof(float) : 0;
+}
+
+uint32_t wh_gguf_alignment(const whit_plan *p)
+{
+    return p->gguf->alignment ? p->gguf->alignment : WH_GGUF_ALIGNMENT;
+}
+
 whit_status wh_gguf_place_rest(whit_plan *p, whit_error *err)
 {
     const uint64_t n = p->gguf->config.head_dim / 2;
@@ -48,7 +58,7 @@ whit_status wh_gguf_place_rest(whit_plan *p, whit_error *err)
                                 .dtype = WHIT_F32,
                                 .rank = 1,
                                 .shape = { n },
-                                .bytes = n * sizeof(float) };
+                                .bytes = wh_gguf_rest_bytes(p) };
     if (!p->gguf->rope) return WHIT_OK;
     return wh_layout_add(&p->target.layout, p->target.layout.count - 1, &rope, "",
                          &p->gguf->rope_spot, err);
@@ -112,11 +122,12 @@ static int starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* What this program says in its own words, in any output. */
-static int is_ours(const char *key)
+/* What is said anew about this output, or about its files one by one. */
+static int is_replaced(const whit_plan *p, const char *key)
 {
     return starts_with(key, "whit.") || starts_with(key, "split.") ||
-           starts_with(key, "quantize.imatrix.");
+           strcmp(key, WH_GGUF_ALIGNMENT_KEY) == 0 ||
+           (p->gguf->imatrix && starts_with(key, "quantize.imatrix."));
 }
 
 static void copy_keys(wh_gguf_kvs *k, const whit_plan *p)
@@ -125,7 +136,7 @@ static void copy_keys(wh_gguf_kvs *k, const whit_plan *p)
     int typed = 0, versioned = 0;
     for (size_t i = 0; i < whit_file_kv_count(file, 0); i++) {
         const whit_kv *kv = whit_file_kv(file, 0, i);
-        if (is_ours(kv->key)) continue;
+        if (is_replaced(p, kv->key)) continue;
         if (strcmp(kv->key, FILE_TYPE) == 0) {
             wh_gguf_put_u32(k, FILE_TYPE, file_type(p));
             typed = 1;
@@ -148,14 +159,17 @@ static uint64_t embedding_rows(const whit_plan *p)
     return 0;
 }
 
-static whit_status make_keys(wh_gguf_kvs *k, whit_plan *p, whit_error *err)
+static whit_status make_keys(wh_gguf_kvs *k, const whit_plan *p, whit_error *err)
 {
     const wh_gguf_out *g = p->gguf;
-    whit_status st = wh_gguf_put_model(k, &g->config, err);
+    const uint64_t rows = embedding_rows(p);
+    wh_model_config config = g->config;
+    config.vocab = (uint32_t)rows; /* whatever its configuration says */
+    whit_status st = wh_gguf_put_model(k, &config, err);
     if (st != WHIT_OK) return st;
     wh_gguf_put_u32(k, FILE_TYPE, file_type(p));
     if (has_blocks(p)) wh_gguf_put_u32(k, VERSION, 2);
-    return wh_gguf_put_vocab(k, &g->config, g->vocab, embedding_rows(p), err);
+    return wh_gguf_put_vocab(k, &config, g->vocab, rows, err);
 }
 
 /* The file's path would say where this was done: its content is what matters. */
@@ -167,6 +181,19 @@ static void put_calibration(wh_gguf_kvs *k, const whit_imatrix *imatrix)
     wh_gguf_put_u32(k, "quantize.imatrix.entries_count", (uint32_t)info->entries);
     if (info->chunks > 0 && info->chunks <= UINT32_MAX)
         wh_gguf_put_u32(k, "quantize.imatrix.chunks_count", (uint32_t)info->chunks);
+}
+
+whit_status wh_gguf_put_keys(const whit_plan *p, wh_gguf_kvs *k, whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    if (p->gguf->converts)
+        st = make_keys(k, p, err);
+    else
+        copy_keys(k, p);
+    if (st == WHIT_OK && p->gguf->imatrix) put_calibration(k, p->gguf->imatrix);
+    if (st == WHIT_OK && k->bytes.failed)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the metadata of the output");
+    return st;
 }
 
 static whit_status describe_ours(whit_plan *p, whit_error *err)
@@ -189,11 +216,17 @@ static whit_status describe_ours(whit_plan *p, whit_error *err)
     return st;
 }
 
-/* The parts of a split file say how many there are, and of how many tensors. */
-static void describe_parts(wh_layout *l)
+/* What each file says: its alignment, where the source says one, and of a part how many there are,
+ * and of how many tensors. */
+static void describe_files(const whit_plan *p, wh_layout *l)
 {
     size_t tensors = 0;
-    for (size_t f = 0; f < l->count; f++) tensors += l->file[f].count;
+    l->alignment = wh_gguf_alignment(p);
+    for (size_t f = 0; f < l->count; f++) {
+        tensors += l->file[f].count;
+        if (p->gguf->alignment)
+            wh_gguf_put_u32(&l->file[f].kvs, WH_GGUF_ALIGNMENT_KEY, l->alignment);
+    }
     for (size_t f = 0; f < l->count && l->count > 1; f++) {
         wh_gguf_put_u16(&l->file[f].kvs, "split.no", (uint16_t)f);
         wh_gguf_put_u16(&l->file[f].kvs, "split.count", (uint16_t)l->count);
@@ -205,21 +238,12 @@ whit_status wh_gguf_describe(whit_plan *p, whit_error *err)
 {
     wh_layout *l = &p->target.layout;
     const wh_gguf_out *g = p->gguf;
-    const whit_kv *kv =
-        g->converts ? NULL : whit_file_kv_find(whit_source_file(p->source), 0, "general.alignment");
-    whit_status st = WHIT_OK;
-    if (kv && kv->type == WHIT_KV_U32 && !kv->is_array)
-        l->alignment = *(const uint32_t *)kv->data; /* the reader has checked it */
-    if (g->converts)
-        st = make_keys(&l->file[0].kvs, p, err);
-    else
-        copy_keys(&l->file[0].kvs, p);
-    if (st == WHIT_OK && g->imatrix) put_calibration(&l->file[0].kvs, g->imatrix);
+    whit_status st = wh_gguf_put_keys(p, &l->file[0].kvs, err);
     if (g->without > 0)
         wh_lines_add(&p->warnings,
                      "the importance matrix says nothing about %" PRIu64
                      " tensors that become blocks: their errors are not weighed",
                      g->without);
-    describe_parts(l);
+    describe_files(p, l);
     return st == WHIT_OK ? describe_ours(p, err) : st;
 }

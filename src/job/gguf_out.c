@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "io/gguf.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -86,7 +87,7 @@ static whit_status name_tensor(const wh_model_config *c, const whit_tensor *t, w
     wh_role_shape(c, fate.role, &rows, &cols);
     /* a vocabulary may have padding rows that the configuration does not count, or the reverse */
     const int by_rows = fate.role != WH_ROLE_TOKEN_EMBD && fate.role != WH_ROLE_OUTPUT;
-    if (g->cols != cols || (by_rows && g->rows != rows) || t->rank > 2)
+    if (g->cols != cols || (by_rows ? g->rows != rows : g->rows > UINT32_MAX) || t->rank > 2)
         return wrong_shape(t, rows, cols, err);
     return WHIT_OK;
 }
@@ -138,6 +139,21 @@ static whit_status check_complete(const wh_model_config *c, const placed *p, siz
     return WHIT_OK;
 }
 
+/* Each token has a row in both. */
+static whit_status check_output(const whit_plan *p, const wh_gguf_out *g, whit_error *err)
+{
+    uint64_t rows[2] = { 0, 0 };
+    for (size_t i = 0; i < p->count; i++) {
+        const char *name = g->tensor[i].name;
+        if (name && strcmp(name, "token_embd.weight") == 0) rows[0] = g->tensor[i].rows;
+        if (name && strcmp(name, "output.weight") == 0) rows[1] = g->tensor[i].rows;
+    }
+    if (rows[1] == 0 || rows[1] == rows[0]) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_FORMAT,
+                   "lm_head.weight: has %" PRIu64 " rows, and embed_tokens.weight %" PRIu64,
+                   rows[1], rows[0]);
+}
+
 static whit_status name_all(whit_plan *p, wh_gguf_out *g, whit_error *err)
 {
     placed *order = wh_calloc(p->count, sizeof *order);
@@ -154,6 +170,7 @@ static whit_status name_all(whit_plan *p, wh_gguf_out *g, whit_error *err)
     if (st == WHIT_OK) {
         qsort(order, p->count, sizeof *order, by_place);
         st = check_complete(&g->config, order, p->count, err);
+        if (st == WHIT_OK) st = check_output(p, g, err);
     }
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) p->order[i] = order[i].index;
     free(order);
@@ -258,6 +275,10 @@ static whit_status check_options(const whit_quantize_options *o, whit_error *err
 
 static whit_status name_like_source(whit_plan *p, wh_gguf_out *g)
 {
+    uint64_t alignment;
+    const whit_kv *kv = whit_file_kv_find(whit_source_file(p->source), 0, WH_GGUF_ALIGNMENT_KEY);
+    if (kv && wh_gguf_kv_u64(kv, &alignment)) /* the reader has checked it */
+        g->alignment = (uint32_t)alignment;
     for (size_t i = 0; i < p->count; i++) {
         const whit_tensor *t = &whit_source_at(p->source, i)->tensor;
         g->tensor[i].name = t->name;

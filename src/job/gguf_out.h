@@ -39,6 +39,7 @@ typedef struct wh_gguf_out {
     wh_mix_survey *survey;
     whit_imatrix *imatrix; /* NULL: none */
     uint64_t without;      /* tensors that it has no entry for, though their type would use one */
+    uint32_t alignment;    /* that the source says; 0: it says none */
     float *rope;           /* [head_dim / 2]: divisors of rope_freqs.weight, or NULL */
     wh_spot rope_spot;
 } wh_gguf_out;
@@ -83,8 +84,13 @@ int wh_gguf_drops(const whit_plan *plan, size_t i);
 void wh_gguf_rename(const whit_plan *plan, size_t i, wh_out_entry *what);
 /* A tensor that becomes blocks, or stays so. */
 whit_status wh_gguf_place(whit_plan *plan, size_t i, size_t file, whit_error *err);
-/* Tensors that the source does not have. */
+/* Tensors that the source does not have; their bytes. */
 whit_status wh_gguf_place_rest(whit_plan *plan, whit_error *err);
+uint64_t wh_gguf_rest_bytes(const whit_plan *plan);
+uint32_t wh_gguf_alignment(const whit_plan *plan);
+/* The metadata of the model, which the first file has; the types must be chosen. Errors: as below.
+ */
+whit_status wh_gguf_put_keys(const whit_plan *plan, wh_gguf_kvs *k, whit_error *err);
 /* The metadata of all files. Errors: WHIT_ERR_NOMEM, WHIT_ERR_FORMAT, WHIT_ERR_UNSUPPORTED. */
 whit_status wh_gguf_describe(whit_plan *plan, whit_error *err);
 /* The data of those of wh_gguf_place_rest. */
