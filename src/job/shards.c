@@ -1,8 +1,9 @@
 /* src/job/shards.c - cutting an output into files of bounded size.
  *
- * Entries are taken in the order of the source, and a file is closed when the next one might not
- * fit. What a header will need is not known exactly before the files are, so it is bounded from
- * above, by one or two thousand bytes for each tensor: a file can end that much early, never late.
+ * Entries are taken in the order of the plan, and a file is closed when the next one might not fit.
+ * What a header will need is not known exactly before the files are, so it is bounded from above,
+ * in safetensors by one or two thousand bytes for each tensor: a file can end that much early,
+ * never late. The first file of GGUF has the metadata of the model, vocabulary included.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/shards.h"
@@ -12,9 +13,16 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/describe.h"
+#include "job/gguf_out.h"
 
 #define NUMBER_OCTETS 21 /* a uint64_t and a comma */
 #define MIB ((uint64_t)1 << 20)
+
+static whit_status no_memory(whit_error *err)
+{
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
+}
 
 /* Octets of the header that one entry costs: a member for each part, with type, shape and two
  * offsets, and one in whit.tensors, where as text inside a text it can double. */
@@ -50,6 +58,30 @@ static int header_rest(const whit_plan *plan, uint64_t *octets)
     return ok;
 }
 
+/* In GGUF: a name, four sides, type and offset, and the padding of its data. */
+static uint64_t gguf_share(const whit_plan *plan)
+{
+    return 8 + WH_ROLE_NAME + 4 + 4 * 8 + 4 + 8 + wh_gguf_alignment(plan);
+}
+
+/* Octets of any header of GGUF, and of the first one, with the metadata of the model. */
+static whit_status gguf_rest(const whit_plan *plan, uint64_t *first, uint64_t *other,
+                             whit_error *err)
+{
+    wh_gguf_kvs keys = { 0 };
+    wh_buf texts = { 0 };
+    whit_status st = wh_gguf_put_keys(plan, &keys, err);
+    wh_rules_recipe(plan->rules, &texts);
+    wh_plan_options(plan, &texts);
+    wh_plan_notes(&texts, &(whit_quant_stats){ 0 }, 0);
+    *other = 512 + wh_gguf_alignment(plan) + wh_gguf_rest_bytes(plan); /* keys of parts and ours */
+    *first = *other + keys.bytes.len + texts.len;
+    if (st == WHIT_OK && texts.failed) st = no_memory(err);
+    wh_buf_free(&texts);
+    wh_buf_free(&keys.bytes);
+    return st;
+}
+
 /* Sizes beyond all files stay there. */
 static uint64_t add(uint64_t a, uint64_t b)
 {
@@ -57,29 +89,47 @@ static uint64_t add(uint64_t a, uint64_t b)
     return wh_add_u64(a, b, &sum) ? sum : UINT64_MAX;
 }
 
-static whit_status no_memory(whit_error *err)
+/* What headers take besides their entries: the first one, the others. */
+static whit_status rests(const whit_plan *plan, uint64_t *first, uint64_t *other, whit_error *err)
 {
-    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
+    if (plan->gguf) return gguf_rest(plan, first, other, err);
+    if (!header_rest(plan, other)) return no_memory(err);
+    *first = *other;
+    return WHIT_OK;
+}
+
+/* What an entry takes, data and its share of the header. */
+static whit_status need_of(const whit_plan *plan, size_t i, uint64_t *octets, whit_error *err)
+{
+    uint64_t share = 0;
+    if (plan->gguf)
+        share = gguf_share(plan);
+    else if (!header_share(&plan->entry[i], &share))
+        return no_memory(err);
+    *octets = add(plan->entry[i].bytes_out, share);
+    return WHIT_OK;
 }
 
 whit_status wh_shards_cut(const whit_plan *plan, uint64_t limit, uint32_t *file, size_t *files,
                           whit_error *err)
 {
-    uint64_t rest, share, need, used = 0, total = 0;
+    uint64_t rest = 0, need = 0, used = 0, total = 0;
+    whit_status st = rests(plan, &used, &rest, err);
+    int empty = plan->gguf == NULL; /* GGUF: a file with the vocabulary alone will do */
     *files = 1;
-    if (!header_rest(plan, &rest)) return no_memory(err);
-    for (size_t i = 0; i < plan->count; i++) {
-        if (!header_share(&plan->entry[i], &share)) return no_memory(err);
-        need = add(plan->entry[i].bytes_out, share);
+    for (size_t k = 0; k < plan->count && st == WHIT_OK; k++) {
+        const size_t i = plan->order ? plan->order[k] : k;
+        st = need_of(plan, i, &need, err);
         total = add(total, need);
-        if (used > 0 && add(used, need) > limit) {
+        if (!empty && add(used, need) > limit) {
             ++*files;
-            used = 0;
+            used = rest;
         }
-        used = add(used ? used : rest, need);
+        used = add(used, need);
         file[i] = (uint32_t)(*files - 1);
+        empty = 0;
     }
-    if (*files <= WH_SHARDS_MOST) return WHIT_OK;
+    if (st != WHIT_OK || *files <= WH_SHARDS_MOST) return st;
     /* Any two neighbours together exceed the limit: this one gives WH_SHARDS_MOST - 1 at most. */
     uint64_t enough = add(rest, total / (WH_SHARDS_MOST / 2 - 1));
     return wh_fail(err, WHIT_ERR_ARG,
