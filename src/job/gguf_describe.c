@@ -127,7 +127,7 @@ static int is_replaced(const whit_plan *p, const char *key)
 {
     return starts_with(key, "whit.") || starts_with(key, "split.") ||
            strcmp(key, WH_GGUF_ALIGNMENT_KEY) == 0 ||
-           (p->gguf->imatrix && starts_with(key, "quantize.imatrix."));
+           (wh_gguf_weighed(p) > 0 && starts_with(key, "quantize.imatrix."));
 }
 
 static void copy_keys(wh_gguf_kvs *k, const whit_plan *p)
@@ -190,7 +190,7 @@ whit_status wh_gguf_put_keys(const whit_plan *p, wh_gguf_kvs *k, whit_error *err
         st = make_keys(k, p, err);
     else
         copy_keys(k, p);
-    if (st == WHIT_OK && p->gguf->imatrix) put_calibration(k, p->gguf->imatrix);
+    if (st == WHIT_OK && wh_gguf_weighed(p) > 0) put_calibration(k, p->gguf->imatrix);
     if (st == WHIT_OK && k->bytes.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the metadata of the output");
     return st;
@@ -234,16 +234,34 @@ static void describe_files(const whit_plan *p, wh_layout *l)
     }
 }
 
+/* A matrix of another model is no use, nor is any where no type has one. */
+static whit_status judge_calibration(whit_plan *p, whit_error *err)
+{
+    const wh_gguf_out *g = p->gguf;
+    char name[WH_SHORT];
+    if (!g->imatrix) return WHIT_OK;
+    wh_short(name, whit_imatrix_describe(g->imatrix)->path);
+    if (wh_gguf_weighed(p) == 0 && g->without > 0)
+        return wh_fail(err, WHIT_ERR_FORMAT,
+                       "%s: has no entry for any tensor that could use one; try: the importance "
+                       "matrix of this model",
+                       name);
+    if (wh_gguf_weighed(p) == 0)
+        wh_lines_add(&p->warnings, "%s: no tensor becomes a type that weighs errors; not used",
+                     name);
+    else if (g->without > 0)
+        wh_lines_add(&p->warnings,
+                     "%s: says nothing about tensors that become blocks, %" PRIu64
+                     " of them; their errors are not weighed",
+                     name, g->without);
+    return WHIT_OK;
+}
+
 whit_status wh_gguf_describe(whit_plan *p, whit_error *err)
 {
     wh_layout *l = &p->target.layout;
-    const wh_gguf_out *g = p->gguf;
     whit_status st = wh_gguf_put_keys(p, &l->file[0].kvs, err);
-    if (g->without > 0)
-        wh_lines_add(&p->warnings,
-                     "the importance matrix says nothing about %" PRIu64
-                     " tensors that become blocks: their errors are not weighed",
-                     g->without);
+    if (st == WHIT_OK) st = judge_calibration(p, err);
     describe_files(p, l);
     return st == WHIT_OK ? describe_ours(p, err) : st;
 }

@@ -38,7 +38,8 @@ typedef struct wh_gguf_out {
     const wh_mix *mix; /* NULL: schemes decide */
     wh_mix_survey *survey;
     whit_imatrix *imatrix; /* NULL: none */
-    uint64_t without;      /* tensors that it has no entry for, though their type would use one */
+    uint64_t without;      /* tensors of layers that it has no entry for, though their type would
+                              use one */
     uint32_t alignment;    /* that the source says; 0: it says none */
     float *rope;           /* [head_dim / 2]: divisors of rope_freqs.weight, or NULL */
     wh_spot rope_spot;

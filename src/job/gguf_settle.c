@@ -10,6 +10,7 @@
 #include "job/stored.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static whit_scheme block_scheme(whit_block block)
 {
@@ -103,6 +104,7 @@ static int weighs_by_row(whit_block block)
     return block == WHIT_Q4_0 || block == WHIT_Q4_1 || block == WHIT_Q5_0 || block == WHIT_Q5_1;
 }
 
+/* Nobody measures what the embeddings are looked up with; few measure the output. */
 static whit_status find_importance(whit_plan *p, wh_gguf_tensor *t, whit_block block,
                                    whit_error *err)
 {
@@ -110,7 +112,7 @@ static whit_status find_importance(whit_plan *p, wh_gguf_tensor *t, whit_block b
     if (!p->gguf->imatrix || !weighs(block)) return WHIT_OK;
     whit_status st =
         whit_imatrix_find(p->gguf->imatrix, t->name, t->cols, t->matrices, &t->importance, err);
-    p->gguf->without += st == WHIT_OK && !t->importance;
+    p->gguf->without += st == WHIT_OK && !t->importance && strncmp(t->name, "blk.", 4) == 0;
     return st;
 }
 
