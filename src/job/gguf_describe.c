@@ -234,18 +234,30 @@ static void describe_files(const whit_plan *p, wh_layout *l)
     }
 }
 
-/* A matrix of another model is no use, nor is any where no type has one. */
+/* Whether any tensor of the model, the embeddings aside, has an entry. */
+static int is_known(const wh_gguf_out *g, size_t count)
+{
+    const float *values = NULL;
+    for (size_t i = 0; i < count && !values; i++) {
+        const wh_gguf_tensor *t = &g->tensor[i];
+        if (t->name) whit_imatrix_find(g->imatrix, t->name, t->cols, t->matrices, &values, NULL);
+    }
+    return values != NULL;
+}
+
+/* A matrix of another model is refused, one that no type has a use for is said to be of none. */
 static whit_status judge_calibration(whit_plan *p, whit_error *err)
 {
     const wh_gguf_out *g = p->gguf;
     char name[WH_SHORT];
     if (!g->imatrix) return WHIT_OK;
     wh_short(name, whit_imatrix_describe(g->imatrix)->path);
-    if (wh_gguf_weighed(p) == 0 && g->without > 0)
-        return wh_fail(err, WHIT_ERR_FORMAT,
-                       "%s: has no entry for any tensor that could use one; try: the importance "
-                       "matrix of this model",
-                       name);
+    if (!is_known(g, p->count))
+        return wh_fail(
+            err, WHIT_ERR_FORMAT,
+            "%s: has an entry for no tensor of this model; try: the importance matrix of "
+            "this model",
+            name);
     if (wh_gguf_weighed(p) == 0)
         wh_lines_add(&p->warnings, "%s: no tensor becomes a type that weighs errors; not used",
                      name);
