@@ -100,6 +100,52 @@ static const hostile ct[] = {
     { "another program's, long", "{\"quantization_config\":{\"quant_method\":\"a name of more than forty octets, cut short somewhere\"}}", { PACKED, SCALE, SHAPE }, "which is not read" },
 };
 
+#define GPTQ(members) "{\"quantization_config\":{\"quant_method\":\"gptq\"," members "}}"
+#define B4 "\"bits\":4,\"group_size\":32,\"sym\":true"
+#define QWEIGHT { "L.qweight", "I32", 2, { 8, 16 } }
+#define QZEROS { "L.qzeros", "I32", 2, { 2, 2 } }
+#define SCALES { "L.scales", "F16", 2, { 2, 16 } }
+
+static const hostile gptq[] = {
+    { "sound",                  GPTQ(B4), { QWEIGHT, QZEROS, SCALES }, "" },
+    { "sound, scattered",       GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.g_idx", "I32", 1, { 64 }, { 1, 0, 1, 1 } } }, "" },
+    { "sound, nothing said",    NULL, { QWEIGHT, QZEROS, SCALES }, "" },
+    { "sound, 8 bits",          GPTQ("\"bits\":8,\"group_size\":-1"), { { "L.qweight", "I32", 2, { 16, 16 } }, { "L.qzeros", "I32", 2, { 1, 4 } }, { "L.scales", "F16", 2, { 1, 16 } } }, "" },
+    { "sound, one group of many", GPTQ("\"bits\":4,\"group_size\":128"), { QWEIGHT, { "L.qzeros", "I32", 2, { 1, 2 } }, { "L.scales", "F16", 2, { 1, 16 } } }, "" },
+    { "no scales",              GPTQ(B4), { QWEIGHT, QZEROS }, "L.weight: its scales is missing" },
+    { "no zero points",         GPTQ(B4), { QWEIGHT, SCALES }, "its qzeros is missing" },
+    { "codes U8",               GPTQ(B4), { { "L.qweight", "U8", 2, { 8, 16 } }, QZEROS, SCALES }, "qweight is U8 [8, 16], not I32 [8, 16]" },
+    { "codes in a row",         GPTQ(B4), { { "L.qweight", "I32", 1, { 128 } }, QZEROS, SCALES }, "has not two dimensions" },
+    { "no codes",               GPTQ(B4), { { "L.qweight", "I32", 2, { 0, 16 } }, QZEROS, SCALES }, "has not two dimensions" },
+    { "other outputs",          GPTQ(B4), { { "L.qweight", "I32", 2, { 8, 8 } }, QZEROS, SCALES }, "qweight is I32 [8, 8], not I32 [8, 16]" },
+    { "scales of integers",     GPTQ(B4), { QWEIGHT, QZEROS, { "L.scales", "I32", 2, { 2, 16 } } }, "scales is no [groups, outputs]" },
+    { "scales in a row",        GPTQ(B4), { QWEIGHT, QZEROS, { "L.scales", "F16", 1, { 32 } } }, "scales is no [groups, outputs]" },
+    { "no groups",              GPTQ(B4), { QWEIGHT, { "L.qzeros", "I32", 2, { 0, 2 } }, { "L.scales", "F16", 2, { 0, 16 } } }, "scales is no [groups, outputs]" },
+    { "zero points of 5 bits",  GPTQ(B4), { QWEIGHT, { "L.qzeros", "I32", 2, { 2, 3 } }, SCALES }, "16 outputs in 3 words of qzeros" },
+    { "zero points of others",  GPTQ(B4), { QWEIGHT, { "L.qzeros", "I32", 2, { 3, 2 } }, SCALES }, "qzeros is I32 [3, 2], not I32 [2, 2]" },
+    { "zero points I64",        GPTQ(B4), { QWEIGHT, { "L.qzeros", "I64", 2, { 2, 2 } }, SCALES }, "qzeros is I64 [2, 2]" },
+    { "other bits said",        GPTQ("\"bits\":8"), { QWEIGHT, QZEROS, SCALES }, "codes of 4 bits; the configuration says 8" },
+    { "other bits, dynamic",    GPTQ("\"bits\":8,\"dynamic\":{\"+:L\":{}}"), { QWEIGHT, QZEROS, SCALES }, "" },
+    { "other bits, dynamic of none", GPTQ("\"bits\":8,\"dynamic\":{}"), { QWEIGHT, QZEROS, SCALES }, "the configuration says 8" },
+    { "another group said",     GPTQ("\"bits\":4,\"group_size\":64"), { QWEIGHT, QZEROS, SCALES }, "2 groups in 64 columns; the configuration says group_size 64" },
+    { "one group said",         GPTQ("\"bits\":4,\"group_size\":-1"), { QWEIGHT, QZEROS, SCALES }, "group_size -1" },
+    { "an absurd group said",   GPTQ("\"bits\":4,\"group_size\":-7"), { QWEIGHT, QZEROS, SCALES }, "group_size -7" },
+    { "groups of 1",            GPTQ("\"bits\":4,\"group_size\":1"), { QWEIGHT, { "L.qzeros", "I32", 2, { 64, 2 } }, { "L.scales", "F16", 2, { 64, 16 } } }, "groups of 1 weights" },
+    { "groups of 21.3",         GPTQ("\"bits\":4"), { QWEIGHT, { "L.qzeros", "I32", 2, { 3, 2 } }, { "L.scales", "F16", 2, { 3, 16 } } }, "3 groups do not divide 64 columns" },
+    { "order too short",        GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.g_idx", "I32", 1, { 32 } } }, "g_idx is I32 [32], not I32 [64]" },
+    { "order of I64",           GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.g_idx", "I64", 1, { 64 } } }, "g_idx is I64 [64]" },
+    { "order beyond groups",    GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.g_idx", "I32", 1, { 64 }, { 0, 0, 0, 2 } } }, "g_idx puts column 3 in group 2 of 2" },
+    { "order below 0",          GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.g_idx", "I32", 1, { 64 }, { INT32_MIN } } }, "column 0 in group -2147483648 of 2" },
+    { "3 bits, cut",            NULL, { { "L.qweight", "I32", 2, { 4, 32 } }, { "L.qzeros", "I32", 2, { 1, 3 } }, { "L.scales", "F16", 2, { 1, 32 } } }, "4 words of qweight are no whole codes of 3 bits" },
+    { "plain beside it",        GPTQ(B4), { QWEIGHT, QZEROS, SCALES, { "L.weight", "F16", 2, { 16, 64 } } }, "stored both plain and quantized" },
+    { "Marlin",                 GPTQ(B4 ",\"checkpoint_format\":\"marlin\""), { QWEIGHT, QZEROS, SCALES }, "checkpoint_format marlin is not read" },
+    { "Marlin, older",          GPTQ(B4 ",\"is_marlin_format\":true"), { QWEIGHT, QZEROS, SCALES }, "checkpoint_format marlin is not read" },
+    { "BitBLAS",                GPTQ(B4 ",\"format\":\"bitblas\""), { QWEIGHT, QZEROS, SCALES }, "checkpoint_format bitblas is not read" },
+    { "words of 16 bits",       GPTQ(B4 ",\"pack_dtype\":\"int16\""), { QWEIGHT, QZEROS, SCALES }, "pack_dtype int16 is not read" },
+    { "said to be of another",  CT("", ""), { QWEIGHT, QZEROS, SCALES }, "config.json says compressed-tensors, but L.qweight is a tensor of gptq" },
+    { "another is said to be it", GPTQ(B4), { PACKED, SCALE, SHAPE }, "config.json says gptq, but L.weight_packed is a tensor of compressed-tensors" },
+};
+
 static const struct {
     const char *config, *words;
 } configs[] = {
@@ -123,6 +169,9 @@ static const struct {
     { CT("", "\"block_structure\":[128,128,1]"), "block_structure is no pair of numbers" },
     { CT("", "\"block_structure\":\"128\""), "block_structure is no pair of numbers" },
     { CT("", "\"block_structure\":\"1x2x3\""), "block_structure is no pair of numbers" },
+    { "{\"quantization_config\":{\"dynamic\":[]}}", "dynamic is no object" },
+    { "{\"quantization_config\":{\"is_marlin_format\":\"no\"}}", "is_marlin_format is no truth value" },
+    { "{\"quantization_config\":{\"bits\":true}}", "bits is no whole number" },
     { "{\"quantization_config\":null}", "" },
     { "{\"quantization_config\":{\"quant_method\":null,\"config_groups\":{\"a\":null,\"b\":{\"weights\":null,\"x\":[{}]}}}}", "" },
 };
@@ -222,6 +271,7 @@ int main(void)
     scratch s;
     scratch_make(&s);
     test_table(&s, ct, COUNT(ct));
+    test_table(&s, gptq, COUNT(gptq));
     test_configs(&s);
     test_link(&s);
     scratch_remove(&s);

@@ -30,9 +30,15 @@ static size_t groups_of(const wh_reader *r, size_t cols)
 static void size_piece(wh_reader *r, const wh_span *s)
 {
     const size_t most = r->ops->piece;
-    r->cols = at_most(s->c0 % ALIGN + s->cols, most);
+    const uint64_t width = s->c0 % ALIGN + s->cols;
+    if (r->ops->rows) {
+        r->rows = at_most(s->rows, r->ops->rows);
+        r->cols = at_most(width, most / r->rows / ALIGN * ALIGN);
+    } else {
+        r->cols = at_most(width, most);
+        r->rows = at_most(s->rows, most / r->cols);
+    }
     const size_t groups = groups_of(r, r->cols);
-    r->rows = at_most(s->rows, most / r->cols);
     if (r->rows > most / groups) r->rows = most / groups;
     if (r->rows == 0) r->rows = 1;
     r->cells = r->rows * groups;

@@ -5,6 +5,8 @@
 #include <whit/pack.h>
 
 #include "io/io.h"
+#include "pack/layout.h"
+#include "pack/streams.h"
 #include "quant/nested.h"
 #include "source/reader.h"
 
@@ -42,6 +44,49 @@ whit_status wh_fetch_runs(const wh_reader *r, size_t plane, uint64_t at, uint64_
     for (size_t i = 0; i < count && st == WHIT_OK; i++)
         st = whit_file_read(r->file, plane, at + i * pitch, len, r->raw + i * len, r->err);
     return st;
+}
+
+whit_status wh_fetch_across(const wh_reader *r, const wh_across *a, uint8_t *codes)
+{
+    const unsigned bits = r->t->scheme.bits, each = bits == 3 ? 32 : 32 / bits;
+    const uint64_t line = 4 * wh_words_of(r->t->rows, bits);
+    const size_t skip = (size_t)(a->row % each), words = (size_t)wh_words_of(skip + a->rows, bits);
+    const size_t most = WH_RAW / (4 * words);
+    for (size_t done = 0, n; done < a->lines; done += n) {
+        n = a->lines - done < most ? a->lines - done : most;
+        const wh_streams s = { .streams = n,
+                               .count = a->rows,
+                               .bits = bits,
+                               .add = a->add,
+                               .skip = skip,
+                               .code_step = a->step,
+                               .code_next = 1,
+                               .word_step = 1,
+                               .word_next = words,
+                               .order = a->order };
+        whit_status st = wh_fetch_runs(
+            r, a->plane, (a->line + done) * line + 4 * wh_words_of(a->row - skip, bits), line, n,
+            4 * words);
+        if (st != WHIT_OK) return st;
+        wh_streams_unpack(&s, r->raw, codes + done);
+    }
+    return WHIT_OK;
+}
+
+whit_status wh_fetch_scales_across(const wh_reader *r, const wh_span *s, float *scale)
+{
+    float column[512];
+    const size_t most = sizeof column / sizeof *column;
+    for (uint64_t g = 0; g < s->cols; g++)
+        for (uint64_t i = 0, n; i < s->rows; i += n) {
+            n = s->rows - i < most ? s->rows - i : most;
+            whit_status st =
+                wh_fetch_floats(r, r->t->planes[1], r->t->scheme.scale_type,
+                                (s->c0 + g) * r->t->rows + s->r0 + i, (size_t)n, column);
+            if (st != WHIT_OK) return st;
+            for (uint64_t k = 0; k < n; k++) scale[(i + k) * s->cols + g] = column[k];
+        }
+    return WHIT_OK;
 }
 
 whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes)
@@ -116,4 +161,6 @@ static whit_status native_open(wh_reader *r)
     return wh_fetch_floats(r, r->t->planes[3], WHIT_F32, 0, 1, &r->offset);
 }
 
-const wh_layout_ops wh_layout_native = { 32768, native_open, wh_fetch_rows, native_scales };
+const wh_layout_ops wh_layout_native = {
+    .piece = 32768, .open = native_open, .codes = wh_fetch_rows, .scales = native_scales
+};

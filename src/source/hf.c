@@ -4,8 +4,8 @@
  * configuration beside them says which format it is, and must agree with what is there. Without a
  * configuration every format is tried: names, shapes and types tell them apart.
  *
- * Not here: what each format's tensors are (hf_ctensors.c), what configurations look like
- * (hf_config.c).
+ * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c), what configurations look
+ * like (hf_config.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "source/hf.h"
@@ -20,7 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain };
+static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -128,6 +128,42 @@ whit_status wh_hf_groups(wh_hf *h, uint64_t cols, uint64_t group)
                             group);
     s->gran = WHIT_GRAN_GROUP;
     s->group = (uint32_t)group;
+    return WHIT_OK;
+}
+
+whit_status wh_hf_group_size(wh_hf *h, uint64_t cols, uint64_t groups)
+{
+    const int64_t said = h->config->group_size;
+    if (said == -1 && groups == 1) return wh_hf_groups(h, cols, cols);
+    if (said > 0 && groups == (cols - 1) / (uint64_t)said + 1)
+        return wh_hf_groups(h, cols, (uint64_t)said);
+    if (said != 0 && !h->config->dynamic)
+        return wh_hf_bad(h,
+                         "%" PRIu64 " groups in %" PRIu64 " columns; the configuration says "
+                         "group_size %" PRId64,
+                         groups, cols, said);
+    if (groups == 0 || cols % groups != 0)
+        return wh_hf_bad(h,
+                         "%" PRIu64 " groups do not divide %" PRIu64 " columns, and the "
+                         "configuration does not say how long they are",
+                         groups, cols);
+    return wh_hf_groups(h, cols, cols / groups);
+}
+
+whit_status wh_hf_symmetric(wh_hf *h, uint8_t stored, int *all)
+{
+    const whit_tensor *t = whit_file_tensor(h->file, h->t->planes[2]);
+    uint8_t want[32], codes[32], octets[8160]; /* of 8, 12, 16 or 32 octets the same number */
+    const size_t period = 4 * h->t->scheme.bits, most = sizeof octets / period * period;
+    memset(codes, stored, sizeof codes);
+    whit_pack_bits(codes, 32, h->t->scheme.bits, want);
+    *all = 1;
+    for (uint64_t at = 0, n; at < t->bytes && *all; at += n) {
+        n = t->bytes - at < most ? t->bytes - at : most;
+        whit_status st = whit_file_read(h->file, h->t->planes[2], at, (size_t)n, octets, h->err);
+        if (st != WHIT_OK) return st;
+        for (size_t k = 0; k < n; k++) *all &= octets[k] == want[k % period];
+    }
     return WHIT_OK;
 }
 

@@ -51,7 +51,7 @@ typedef struct wh_hf_format {
     whit_status (*read)(wh_hf *h, size_t index, int *taken);
 } wh_hf_format;
 
-extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain;
+extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq;
 
 /* The stored tensor P + suffix, or WHIT_NOT_FOUND. */
 size_t wh_hf_part(wh_hf *h, const char *suffix);
@@ -72,6 +72,12 @@ int wh_hf_is_scale(const whit_tensor *t);
 /* Groups of columns, 2 to 65536, or all of them: the granularity of h->t. */
 whit_status wh_hf_groups(wh_hf *h, uint64_t cols, uint64_t group);
 
+/* What a file packed across outputs says of groups, and the columns that its codes have: the
+ * configuration's group_size where it fits `groups`, or even groups. */
+whit_status wh_hf_group_size(wh_hf *h, uint64_t cols, uint64_t groups);
+/* *all is 1 where every zero point of planes[2] is that of symmetric codes: the octets of 32 of
+ * them, as stored, over and over. */
+whit_status wh_hf_symmetric(wh_hf *h, uint8_t stored, int *all);
 /* planes[3] holds the group of each column: every number is proved, and h->t is scattered where
  * they are not in order. Granularity and columns are known. */
 whit_status wh_hf_order(wh_hf *h);

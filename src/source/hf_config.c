@@ -5,7 +5,8 @@
  * says is compared with the tensors by the reader of the format.
  *
  * Source: huggingface/transformers, src/transformers/utils/quantization_config.py;
- * vllm-project/compressed-tensors, src/compressed_tensors/quantization/quant_args.py.
+ * vllm-project/compressed-tensors, src/compressed_tensors/quantization/quant_args.py;
+ * ModelCloud/GPTQModel, gptqmodel/quantization/config.py.
  * SPDX-License-Identifier: MIT */
 #include "source/hf_config.h"
 
@@ -27,7 +28,8 @@ typedef enum sort {
     PAIR,   /* int64_t [2]: [128, 128] or "128x128" */
     OBJECT, /* by the table of the member, into the same struct */
     EACH,   /* every member of an object whatever its name, as OBJECT */
-    GROUP   /* by the table of the member, into a new wh_hf_group */
+    GROUP,  /* by the table of the member, into a new wh_hf_group */
+    FILLED  /* int: an object is not empty */
 } sort;
 
 /* null leaves what was there. */
@@ -54,7 +56,14 @@ static const member sparsity[] = {
 };
 static const member quantization[] = {
     { "quant_method", TEXT, offsetof(wh_hf_config, name), NULL },
+    { "method", TEXT, offsetof(wh_hf_config, name), NULL },
     { "format", TEXT, offsetof(wh_hf_config, format), NULL },
+    { "checkpoint_format", TEXT, offsetof(wh_hf_config, checkpoint), NULL },
+    { "bits", NUMBER, offsetof(wh_hf_config, bits), NULL },
+    { "group_size", NUMBER, offsetof(wh_hf_config, group_size), NULL },
+    { "pack_dtype", TEXT, offsetof(wh_hf_config, pack_dtype), NULL },
+    { "dynamic", FILLED, offsetof(wh_hf_config, dynamic), NULL },
+    { "is_marlin_format", TRUTH, offsetof(wh_hf_config, marlin), NULL },
     { "config_groups", EACH, 0, group },
     { "sparsity_config", OBJECT, 0, sparsity },
     { NULL, TEXT, 0, NULL },
@@ -146,12 +155,20 @@ static int take_group(parser *p, const member *m)
     return take_members(p, m->inside, &c->group[c->groups++]);
 }
 
+static int take_filled(parser *p, int *out)
+{
+    wh_json_token token;
+    while ((token = wh_json_next(&p->j)) == WH_JSON_KEY) {
+        *out = 1;
+        if (!wh_json_skip(&p->j, token)) return 0;
+    }
+    return token == WH_JSON_OBJECT_END;
+}
+
 static int take_value(parser *p, const member *m, void *to)
 {
-    static const char *const wants[] = { " is no text",        " is no whole number",
-                                         " is no truth value", " is no pair of numbers",
-                                         " is no object",      " is no object",
-                                         " is no object" };
+    static const char *const wants[] = { " is no text", " is no whole number", " is no truth value",
+                                         " is no pair of numbers", " is no object" };
     const wh_json_token token = wh_json_next(&p->j);
     void *at = (char *)to + m->at;
     int ok = token == WH_JSON_OBJECT;
@@ -160,9 +177,10 @@ static int take_value(parser *p, const member *m, void *to)
     if (m->sort == NUMBER) ok = take_number(p, token, at);
     if (m->sort == TRUTH) ok = take_truth(token, at);
     if (m->sort == PAIR) ok = take_pair(p, token, at);
-    if (!ok) return fail(p, m->key, wants[m->sort]);
+    if (!ok) return fail(p, m->key, wants[m->sort < OBJECT ? m->sort : OBJECT]);
     if (m->sort == OBJECT) return take_members(p, m->inside, to);
     if (m->sort == EACH) return take_each(p, m, to);
+    if (m->sort == FILLED) return take_filled(p, at);
     return m->sort == GROUP ? take_group(p, m) : 1;
 }
 
@@ -189,9 +207,15 @@ static int take_members(parser *p, const member *table, void *to)
 
 static wh_hf_method method_of(const wh_hf_config *c)
 {
-    if (strcmp(c->name, "compressed-tensors") == 0) return WH_HF_CT;
+    static const struct {
+        const char *name;
+        wh_hf_method method;
+    } methods[] = { { "compressed-tensors", WH_HF_CT }, { "gptq", WH_HF_GPTQ } };
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(c->name, methods[i].name) == 0) return methods[i].method;
     if (*c->name) return WH_HF_OTHER;
-    return c->groups > 0 ? WH_HF_CT : WH_HF_NONE;
+    /* files of their own name no method */
+    return c->groups > 0 ? WH_HF_CT : c->bits != 0 ? WH_HF_GPTQ : WH_HF_NONE;
 }
 
 whit_status wh_hf_config_parse(wh_hf_config *config, const char *text, size_t len, int bare,

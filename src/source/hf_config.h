@@ -8,7 +8,8 @@
 typedef enum wh_hf_method {
     WH_HF_NONE = 0, /* nothing is said */
     WH_HF_CT,       /* compressed-tensors */
-    WH_HF_OTHER     /* one that is not read */
+    WH_HF_GPTQ,
+    WH_HF_OTHER /* one that is not read */
 } wh_hf_method;
 
 #define WH_HF_TEXT 40
@@ -25,10 +26,13 @@ typedef struct wh_hf_group {
 /* Zero-initialise; wh_hf_config_free at the end. */
 typedef struct wh_hf_config {
     wh_hf_method method;
-    wh_hf_text name;     /* quant_method */
-    wh_hf_text format;   /* format, checkpoint_format */
-    wh_hf_text sparsity; /* sparsity_config.format */
-    wh_hf_group *group;  /* [groups] */
+    wh_hf_text name;                           /* quant_method */
+    wh_hf_text format, checkpoint, pack_dtype; /* checkpoint: checkpoint_format */
+    int64_t bits, group_size;                  /* group_size: -1 for all columns */
+    int dynamic;                               /* layers that are otherwise */
+    int marlin;                                /* is_marlin_format */
+    wh_hf_text sparsity;                       /* sparsity_config.format */
+    wh_hf_group *group;                        /* [groups] */
     size_t groups, cap;
 } wh_hf_config;
 

@@ -17,6 +17,8 @@ typedef struct wh_reader wh_reader;
 /* Codes are asked for by spans that start at a multiple of 32 columns. */
 typedef struct wh_layout_ops {
     size_t piece; /* codes that are fetched at once, a multiple of 32: buffers stay in the cache */
+    size_t rows;  /* 0: whole rows where they fit; else so many, and fewer columns: where the file
+                     has rows side by side                                                   */
     /* What is needed once for all reads of a tensor. NULL: nothing. */
     whit_status (*open)(wh_reader *r);
     /* Codes [rows][cols] of the span. */
@@ -58,10 +60,23 @@ whit_status wh_fetch_scales(const wh_reader *r, const wh_span *s, float *scale);
  * r->raw; at most WH_RAW octets. */
 whit_status wh_fetch_runs(const wh_reader *r, size_t plane, uint64_t at, uint64_t pitch,
                           size_t count, size_t len);
+/* Codes that run across outputs: lines (inputs, groups) one after the other, each a stream of words
+ * over all rows of the matrix. */
+typedef struct wh_across {
+    size_t plane;
+    uint64_t line, row; /* the first */
+    size_t lines, rows;
+    uint8_t add;          /* as in wh_streams */
+    const uint8_t *order; /* as in wh_streams */
+    size_t step;          /* codes from a row to the next, in memory */
+} wh_across;
+whit_status wh_fetch_across(const wh_reader *r, const wh_across *a, uint8_t *codes);
+/* Scales [lines][rows of the matrix], as wh_layout_ops has them. */
+whit_status wh_fetch_scales_across(const wh_reader *r, const wh_span *s, float *scale);
 /* The codes of rows that are dense bit strings of row_bytes each. */
 whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
 
 extern const wh_layout_ops wh_layout_native, wh_layout_ct_packed, wh_layout_ct_int,
-    wh_layout_ct_float;
+    wh_layout_ct_float, wh_layout_gptq;
 
 #endif

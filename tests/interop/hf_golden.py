@@ -222,10 +222,80 @@ def make_ct():
     yield f
 
 
+# ---- GPTQ: inputs down, outputs across; version 1 stores zero points less 1 ------------------------
+
+def gptq_config(bits, group, sym, desc_act=False, version="gptq"):
+    return {"quant_method": "gptq", "bits": bits, "group_size": group, "desc_act": desc_act, "sym": sym,
+            "damp_percent": 0.01, "true_sequential": True, "static_groups": False, "lm_head": False,
+            "checkpoint_format": version, "pack_dtype": "int32", "meta": {"quantizer": ["hand:1"]}}
+
+
+def gptq(f, layer, rows, cols, bits, group, scheme, asym=False, v2=False, order=None, kind="F16", g_idx=True):
+    group = cols if group == -1 else group
+    groups = -(-cols // group)
+    u, scale = f.codes((rows, cols), bits), f.scales((groups, rows), kind)
+    zero = f.codes((groups, rows), bits) if asym else np.full((groups, rows), 1 << (bits - 1))
+    f.put(layer + ".qweight", stream(u.T, bits, 0))
+    f.put(layer + ".qzeros", stream(zero if v2 else (zero - 1) & ((1 << bits) - 1), bits, 1))
+    f.put(layer + ".scales", scale)
+    g = np.arange(cols) // group if order is None else order
+    if g_idx:
+        f.put(layer + ".g_idx", g.astype(np.int32))
+    f.expect(layer, scheme, (as_f32(scale)[g] * (u.T - zero[g]).astype(F32)).T, order is not None)
+
+
+def make_gptq():
+    attn, mlp = "model.layers.0.self_attn.", "model.layers.0.mlp."
+    f = Folder("gptq-4", {"quantization_config": gptq_config(4, 32, True)}, 11)
+    gptq(f, attn + "q_proj", 64, 64, 4, 32, "int4-g32")
+    gptq(f, attn + "k_proj", 40, 64, 4, 32, "int4-g32", g_idx=False)
+    gptq(f, attn + "v_proj", 24, 72, 4, 32, "int4-g32")  # a short last group
+    gptq(f, attn + "o_proj", 24, 64, 4, 32, "int4-g32-asym", True)  # whatever sym says
+    gptq(f, mlp + "gate_proj", 8, 64, 4, 32, "int4-g32-sbf16", kind="BF16")
+    f.put(attn + "q_proj.bias", np.ones(64, np.float16))
+    yield f
+
+    f = Folder("gptq-4-act", {"quantization_config": gptq_config(4, 16, False, True, "gptq_v2")}, 12)
+    for name, rows in (("q_proj", 64), ("k_proj", 8), ("v_proj", 16)):
+        gptq(f, attn + name, rows, 64, 4, 16, "int4-g16-asym", True, True, f.rng.permutation(64) // 16)
+    gptq(f, attn + "o_proj", 8, 64, 4, 16, "int4-g16", False, True, f.rng.permutation(64) // 16)
+    yield f
+
+    f = Folder("gptq-3", {"quantization_config": gptq_config(3, -1, False, False, "gptq_v2")}, 13)
+    gptq(f, attn + "q_proj", 64, 96, 3, -1, "int3-channel-asym-sf16", True, True)
+    gptq(f, attn + "k_proj", 32, 32, 3, -1, "int3-channel-sf16", False, True)
+    yield f
+
+    f = Folder("gptq-3-v1", gptq_config(3, 32, False), 14, "quantize_config.json")
+    gptq(f, attn + "q_proj", 64, 96, 3, 32, "int3-g32-asym", True)
+    gptq(f, attn + "k_proj", 32, 64, 3, 32, "int3-g32")
+    yield f
+
+    newer = gptq_config(2, 64, False, False, "gptq_v2")
+    newer["method"], newer["format"] = newer.pop("quant_method"), newer["checkpoint_format"]
+    f = Folder("gptq-2", {"quantization_config": newer}, 15)
+    gptq(f, attn + "q_proj", 48, 64, 2, 64, "int2-channel-asym-sf16", True, True)
+    gptq(f, attn + "k_proj", 16, 128, 2, 64, "int2-g64", False, True)
+    yield f
+
+    mixed = dict(gptq_config(4, 32, False), dynamic={"+:.*down.*": {"bits": 8, "group_size": 43}})
+    f = Folder("gptq-dynamic", {"quantization_config": mixed}, 16)
+    gptq(f, attn + "q_proj", 8, 64, 4, 32, "int4-g32-asym", True)
+    gptq(f, mlp + "down_proj", 20, 172, 8, 43, "int8-g43-asym", True)
+    yield f
+
+    f = Folder("gptq-bare", None, 17)  # nothing says anything: version 1
+    f.shards = 2
+    gptq(f, attn + "q_proj", 16, 64, 8, 32, "int8-g32-asym", True)
+    gptq(f, attn + "k_proj", 12, 64, 8, 64, "int8-channel-sf16", g_idx=False)
+    yield f
+
+
 # ---- all of them ------------------------------------------------------------------------------------
 
 def folders():
     yield from make_ct()
+    yield from make_gptq()
 
 
 def fnv(data):
