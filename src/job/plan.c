@@ -14,6 +14,7 @@
 #include <whit/pack.h>
 #include "base/mem.h"
 #include "job/checkpoint.h"
+#include "job/choose.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
 #include "job/shards.h"
@@ -47,51 +48,6 @@ int wh_plan_spans(const whit_plan *plan, size_t index)
 static whit_status no_memory(whit_error *err)
 {
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
-}
-
-/* A tensor is not what was asked for: a warning, or under strict the end. */
-static whit_status fell_back(whit_plan *p, const whit_tensor *t, const wh_choice *c,
-                             whit_error *err)
-{
-    char name[WH_SHORT], text[WHIT_SCHEME_TEXT];
-    const int kept = c->scheme.kind == WHIT_KEEP || !p->gguf; /* or F32, as stored.c has it */
-    const char *becomes = kept ? "kept" : whit_scheme_print(&c->scheme, text);
-    wh_short(name, t->name);
-    if (p->job.strict && t->rank >= 2)
-        return wh_fail(err, WHIT_ERR_BAR, "%s: %s (%s), and --strict does not allow that", name,
-                       becomes, c->reason);
-    wh_lines_add(&p->warnings, "%s: %s (%s)", name, becomes, c->reason);
-    return WHIT_OK;
-}
-
-static whit_status choose(whit_plan *p, size_t i, whit_error *err)
-{
-    wh_choice c;
-    char name[WH_SHORT];
-    const whit_source_tensor *s = whit_source_at(p->source, i);
-    whit_tensor t = s->tensor;
-    if (whit_scheme_is_quantized(&s->scheme)) t.dtype = WHIT_F32; /* as which it is read */
-    whit_status st = p->gguf ? WHIT_OK : wh_stored_decodes(p->source, i, err);
-    if (st == WHIT_OK) st = wh_rules_choose(p->rules, &t, &c, err);
-    if (st == WHIT_OK)
-        st = p->gguf         ? wh_gguf_settle(p, i, &c, err)
-             : p->checkpoint ? wh_checkpoint_settle(p, i, &c, err)
-                             : wh_stored_settle(p, s, &c, err);
-    if (st != WHIT_OK) return st;
-    whit_dtype type = s->tensor.dtype;
-    if (p->fake && c.scheme.kind != WHIT_KEEP &&
-        (type == WHIT_F8_E4M3FNUZ || type == WHIT_F8_E5M2FNUZ))
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is not written; try: --rule 'NAME=keep'",
-                       wh_short(name, s->tensor.name), whit_dtype_name(type));
-    p->entry[i] =
-        (whit_plan_entry){ .source = s,
-                           .scheme = c.scheme,
-                           .reason = c.scheme.kind == WHIT_KEEP || c.fallback ? c.reason : NULL,
-                           .rule = c.rule,
-                           .fallback = c.fallback,
-                           .weights = s->tensor.elements,
-                           .bytes_in = s->tensor.bytes };
-    return c.fallback ? fell_back(p, &s->tensor, &c, err) : WHIT_OK;
 }
 
 /* The type of a plain tensor in the output. */
@@ -300,7 +256,7 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     p->spot = wh_calloc(p->count, sizeof *p->spot);
     if (!p->entry || !p->spot) return no_memory(err);
     st = read_rules(p, o, output, err);
-    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = choose(p, i, err);
+    if (st == WHIT_OK) st = wh_plan_choose(p, err);
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
     if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);

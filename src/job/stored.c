@@ -61,7 +61,7 @@ whit_status wh_stored_settle(whit_plan *plan, const whit_source_tensor *s, wh_ch
     char text[WHIT_SCHEME_TEXT];
     if (choice->scheme.kind == WHIT_GGUF)
         return wh_fail(err, WHIT_ERR_ARG,
-                       "scheme '%s' is a type of GGUF, which this output is not; try: %s",
+                       "scheme '%s' is a type of GGUF, and the output no NAME.gguf; try: %s",
                        whit_scheme_print(&choice->scheme, text), nearest(choice->scheme.block));
     if (!whit_scheme_is_quantized(&s->scheme)) return WHIT_OK;
     if (choice->scheme.kind == WHIT_KEEP) {

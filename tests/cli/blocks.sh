@@ -50,7 +50,7 @@ refused 4 'is quantized already (int4-g128)' quantize once -o no
 run 0 quantize once -o thrice --requantize -q
 
 # Types of GGUF are schemes, but not of another format; what comes nearest is said.
-refused 2 "scheme 'q4_k' is a type of GGUF, which this output is not; try: int4-g32-asym" \
+refused 2 "scheme 'q4_k' is a type of GGUF, and the output no NAME.gguf; try: int4-g32-asym" \
     quantize "$model" -o no --scheme Q4_K
 refused 2 "scheme 'q8_0' is a type of GGUF" plan "$model" --rule '*.v_proj=q8_0'
 refused 2 'unknown kind; try: q6_k' plan "$model" --scheme q6k
