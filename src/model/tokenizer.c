@@ -27,7 +27,7 @@ static whit_status read_gguf(whit_tokenizer *t, const char *path, whit_error *er
 }
 
 /* tokenizer.bin begins with the length of its longest token, a score, the length of the first. */
-static int is_llama2c(const char head[HEAD], uint64_t bytes)
+static int is_llama2c(const char *head, uint64_t bytes)
 {
     const uint32_t longest = wh_load32(head), first = wh_load32(head + 8);
     return bytes >= 12 && longest < 65536 && first <= longest;
@@ -36,7 +36,7 @@ static int is_llama2c(const char head[HEAD], uint64_t bytes)
 /* A file goes by how it begins; a tokenizer.model with its first piece, which is not empty. */
 static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *err)
 {
-    char head[HEAD] = { 0 }, label[WH_SHORT];
+    char head[HEAD + 1] = { 0 }, label[WH_SHORT];
     uint64_t bytes = 0;
     int fd = -1;
     whit_status st = wh_file_open_read(path, &fd, &bytes, err);
@@ -44,9 +44,8 @@ static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *er
     st = wh_file_pread(fd, path, 0, head, bytes < HEAD ? (size_t)bytes : HEAD, err);
     close(fd);
     if (st != WHIT_OK) return st;
-    const size_t blank = strspn(head, " \t\r\n");
     if (memcmp(head, "GGUF", 4) == 0) return read_gguf(t, path, err);
-    if (blank < HEAD && head[blank] == '{') {
+    if (head[strspn(head, " \t\r\n")] == '{') {
         t->info.source = "tokenizer.json";
         return wh_vocab_read_json(&t->vocab, path, err);
     }
@@ -69,7 +68,9 @@ static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *
     char label[WH_SHORT];
     whit_error other = { WHIT_OK, "" };
     const int which = wh_vocab_in_folder(path);
-    if (which) {
+    wh_io_label(label, path);
+    if (which < 0) return wh_fail(err, WHIT_ERR_NOMEM, "%s: no memory for the tokenizer", label);
+    if (which > 0) {
         t->info.source = which == 1 ? "tokenizer.json" : "tokenizer.model";
         return wh_vocab_read_folder(&t->vocab, path, err);
     }
@@ -77,8 +78,7 @@ static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *
     if (st == WHIT_OK) return st;
     return wh_fail(
         err, st == WHIT_ERR_NOMEM ? st : WHIT_ERR_FORMAT,
-        "%s: has no tokenizer.json, no tokenizer.model, and no GGUF file with a tokenizer",
-        wh_io_label(label, path));
+        "%s: has no tokenizer.json, no tokenizer.model, and no GGUF file with a tokenizer", label);
 }
 
 static void describe(whit_tokenizer *t)

@@ -138,7 +138,8 @@ typedef struct wh_vocab {
  * chat_template.jinja, where they are. WHIT_ERR_FORMAT: neither of the two is there. */
 whit_status wh_vocab_read_folder(wh_vocab **out, const char *folder, whit_error *err);
 
-/* What wh_vocab_read_folder would read: 1 tokenizer.json, 2 tokenizer.model, 0 nothing. */
+/* What wh_vocab_read_folder would read: 1 tokenizer.json, 2 tokenizer.model, 0 nothing; -1: no
+ * memory to look. */
 int wh_vocab_in_folder(const char *folder);
 
 /* One file by itself, tokenizer.json or tokenizer.model. */

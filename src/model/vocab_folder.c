@@ -104,7 +104,7 @@ static whit_status finish(wh_vocab_maker *m, int json, whit_error *err)
     if (json) {
         follow_template(v);
     } else {
-        if (v->add_bos < 0) v->add_bos = 1; /* as SentencePiece vocabularies have it */
+        if (v->add_bos < 0) v->add_bos = v->special[WH_SPECIAL_BOS] >= 0; /* as others have it */
         if (v->add_eos < 0) v->add_eos = 0;
         st = wh_vocab_add_around(m, err);
     }
@@ -136,9 +136,9 @@ int wh_vocab_in_folder(const char *folder)
 {
     static const char *const names[] = { "tokenizer.json", "tokenizer.model" };
     int there = 0;
-    for (size_t i = 0; i < 2 && !there; i++) {
+    for (int i = 0; i < 2 && there == 0; i++) {
         char *path = wh_path_join(folder, names[i]);
-        if (path && wh_file_exists(path)) there = (int)i + 1;
+        there = !path ? -1 : wh_file_exists(path) ? i + 1 : 0;
         free(path);
     }
     return there;

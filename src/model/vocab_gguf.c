@@ -159,7 +159,7 @@ static whit_status read_spm(wh_vocab_maker *m, const whit_file *file, whit_error
     whit_status st = read_tokens(m, file, err);
     if (st == WHIT_OK) st = read_ids(m, file, err);
     if (st == WHIT_OK) st = read_flags(m, file, err);
-    if (v->add_bos < 0) v->add_bos = 1;
+    if (v->add_bos < 0) v->add_bos = v->special[WH_SPECIAL_BOS] >= 0;
     if (v->add_space_prefix < 0) v->add_space_prefix = 1;
     v->prefix = v->add_space_prefix ? WH_PREFIX_PREPEND : WH_PREFIX_NEVER;
     v->strip_space = v->add_space_prefix != 0 || v->remove_extra_whitespaces > 0;
@@ -185,7 +185,7 @@ static whit_status read_bpe(wh_vocab_maker *m, const whit_file *file, whit_error
     if (st == WHIT_OK) st = read_merges(m, file, err);
     if (st == WHIT_OK) st = read_ids(m, file, err);
     if (st == WHIT_OK) st = read_flags(m, file, err);
-    if (v->add_bos < 0) v->add_bos = row->add_bos ? 1 : 0;
+    if (v->add_bos < 0) v->add_bos = row->add_bos && v->special[WH_SPECIAL_BOS] >= 0;
     if (v->add_space_prefix > 0) v->prefix_space = 1;
     return st;
 }

@@ -268,8 +268,8 @@ whit_status wh_vocab_load_json(wh_vocab_maker *m, const char *path, whit_error *
     wh_json_init(&json, text, len);
     wh_vocab_bound(m, len);
     if (st == WHIT_OK) st = read_top(&r, err);
+    if (st == WHIT_OK) st = read_span(&r, r.model, read_model, err); /* its type is named first */
     if (st == WHIT_OK) st = wh_rules_words(m, &r.rules, err);
-    if (st == WHIT_OK) st = read_span(&r, r.model, read_model, err);
     if (st == WHIT_OK) st = read_span(&r, r.added, wh_tj_added, err);
     if (st == WHIT_OK) st = wh_tj_settle(&r, err);
     if (st == WHIT_OK) st = wh_rules_around(m, &r.rules, err);

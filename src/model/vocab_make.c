@@ -225,6 +225,7 @@ void wh_vocab_score_by_merges(wh_vocab *v)
     for (uint32_t i = 0; i < v->count; i++) {
         wh_token *t = &v->token[i];
         const unsigned char *text = (const unsigned char *)t->text;
+        if (!text) t->score = HOLE_SCORE;
         if (!text) continue;
         int many = t->len > 0 && wh_utf8_sequence(text, t->len) < t->len;
         t->score = t->type == WH_TOKEN_NORMAL && many ? NO_MERGE_SCORE : 0.0f;

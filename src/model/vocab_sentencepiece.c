@@ -109,8 +109,9 @@ static whit_status judge(wh_vocab_maker *m, const spec *s, whit_error *err)
     v->marks_first = 1;
     v->add_space_prefix = s->dummy_prefix != 0;
     v->remove_extra_whitespaces = s->remove_extra != 0;
-    for (int i = 0; i < 4; i++)
-        if (s->id[i] < v->count) m->own[which[i]] = (int64_t)s->id[i];
+    for (int i = 0; i < 4; i++) /* a default may lie on a piece that is nothing special */
+        if (s->id[i] < v->count && v->token[s->id[i]].type != WH_TOKEN_NORMAL)
+            m->own[which[i]] = (int64_t)s->id[i];
     v->special[WH_SPECIAL_UNK] = m->own[WH_SPECIAL_UNK];
     return v->count > 0 ? WHIT_OK : malformed(m, err);
 }
