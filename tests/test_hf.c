@@ -215,11 +215,13 @@ int main(int argc, char **argv)
     test_weights(argv[1], "gptq-4");
     test_weights(argv[1], "gptq-4-act");
     test_weights(argv[1], "gptq-3");
+    test_weights(argv[1], "awq");
     test_jobs(argv[1], &s, "ct-packed");
     test_jobs(argv[1], &s, "ct-actorder");
     test_jobs(argv[1], &s, "ct-plain");
     test_jobs(argv[1], &s, "gptq-4");
     test_jobs(argv[1], &s, "gptq-4-act");
+    test_jobs(argv[1], &s, "awq");
     scratch_remove(&s);
     return check_result();
 }

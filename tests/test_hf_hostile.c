@@ -146,6 +146,29 @@ static const hostile gptq[] = {
     { "another is said to be it", GPTQ(B4), { PACKED, SCALE, SHAPE }, "config.json says gptq, but L.weight_packed is a tensor of compressed-tensors" },
 };
 
+#define AWQ(members) "{\"quantization_config\":{\"quant_method\":\"awq\"," members "}}"
+#define G32 "\"bits\":4,\"group_size\":32,\"version\":\"gemm\""
+#define AWEIGHT { "L.qweight", "I32", 2, { 64, 2 } }
+
+static const hostile awq[] = {
+    { "sound",                  AWQ(G32), { AWEIGHT, QZEROS, SCALES }, "" },
+    { "sound, nothing said",    NULL, { AWEIGHT, QZEROS, SCALES }, "" },
+    { "sound, older names",     AWQ("\"w_bit\":4,\"q_group_size\":32,\"version\":\"GEMM\""), { AWEIGHT, QZEROS, SCALES }, "" },
+    { "no scales",              AWQ(G32), { AWEIGHT, QZEROS }, "its scales is missing" },
+    { "no zero points",         AWQ(G32), { AWEIGHT, SCALES }, "its qzeros is missing" },
+    { "codes of GPTQ",          AWQ(G32), { QWEIGHT, QZEROS, SCALES }, "qweight is I32 [8, 16], not I32 [8, 2]" },
+    { "AWQ said to be GPTQ",    GPTQ(B4), { AWEIGHT, QZEROS, SCALES }, "qweight is I32 [64, 2], not I32 [64, 16]" },
+    { "neither's, nothing said", NULL, { { "L.qweight", "I32", 2, { 64, 4 } }, QZEROS, SCALES }, "qweight is I32 [64, 4], not I32 [64, 2]" },
+    { "codes in a row",         AWQ(G32), { { "L.qweight", "I32", 1, { 128 } }, QZEROS, SCALES }, "qweight has not two dimensions" },
+    { "12 outputs",             AWQ(G32), { AWEIGHT, QZEROS, { "L.scales", "F16", 2, { 2, 12 } } }, "12 outputs are no multiple of 8" },
+    { "no outputs",             AWQ(G32), { AWEIGHT, QZEROS, { "L.scales", "F16", 2, { 2, 0 } } }, "scales is no [groups, outputs]" },
+    { "zero points of others",  AWQ(G32), { AWEIGHT, { "L.qzeros", "I32", 2, { 2, 3 } }, SCALES }, "qzeros is I32 [2, 3], not I32 [2, 2]" },
+    { "another group said",     AWQ("\"bits\":4,\"group_size\":64"), { AWEIGHT, QZEROS, SCALES }, "2 groups in 64 columns; the configuration says group_size 64" },
+    { "a short last group",     AWQ("\"bits\":4,\"group_size\":48"), { AWEIGHT, QZEROS, SCALES }, "groups of 48 do not divide 64 columns" },
+    { "8 bits said",            AWQ("\"bits\":8"), { AWEIGHT, QZEROS, SCALES }, "the configuration says 8 bits; AWQ has 4" },
+    { "another version",        AWQ("\"bits\":4,\"version\":\"gemv_fast\""), { AWEIGHT, QZEROS, SCALES }, "version gemv_fast is not read" },
+};
+
 static const struct {
     const char *config, *words;
 } configs[] = {
@@ -272,6 +295,7 @@ int main(void)
     scratch_make(&s);
     test_table(&s, ct, COUNT(ct));
     test_table(&s, gptq, COUNT(gptq));
+    test_table(&s, awq, COUNT(awq));
     test_configs(&s);
     test_link(&s);
     scratch_remove(&s);

@@ -4,8 +4,8 @@
  * configuration beside them says which format it is, and must agree with what is there. Without a
  * configuration every format is tried: names, shapes and types tell them apart.
  *
- * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c), what configurations look
- * like (hf_config.c).
+ * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c), what
+ * configurations look like (hf_config.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "source/hf.h"
@@ -20,7 +20,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq };
+static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq,
+                                               &wh_hf_awq };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
 /* ---- messages -------------------------------------------------------------------------------- */

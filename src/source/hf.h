@@ -51,7 +51,7 @@ typedef struct wh_hf_format {
     whit_status (*read)(wh_hf *h, size_t index, int *taken);
 } wh_hf_format;
 
-extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq;
+extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq, wh_hf_awq;
 
 /* The stored tensor P + suffix, or WHIT_NOT_FOUND. */
 size_t wh_hf_part(wh_hf *h, const char *suffix);

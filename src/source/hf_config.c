@@ -61,6 +61,9 @@ static const member quantization[] = {
     { "checkpoint_format", TEXT, offsetof(wh_hf_config, checkpoint), NULL },
     { "bits", NUMBER, offsetof(wh_hf_config, bits), NULL },
     { "group_size", NUMBER, offsetof(wh_hf_config, group_size), NULL },
+    { "w_bit", NUMBER, offsetof(wh_hf_config, w_bit), NULL },
+    { "q_group_size", NUMBER, offsetof(wh_hf_config, q_group_size), NULL },
+    { "version", TEXT, offsetof(wh_hf_config, version), NULL },
     { "pack_dtype", TEXT, offsetof(wh_hf_config, pack_dtype), NULL },
     { "dynamic", FILLED, offsetof(wh_hf_config, dynamic), NULL },
     { "is_marlin_format", TRUTH, offsetof(wh_hf_config, marlin), NULL },
@@ -210,12 +213,17 @@ static wh_hf_method method_of(const wh_hf_config *c)
     static const struct {
         const char *name;
         wh_hf_method method;
-    } methods[] = { { "compressed-tensors", WH_HF_CT }, { "gptq", WH_HF_GPTQ } };
+    } methods[] = { { "compressed-tensors", WH_HF_CT },
+                    { "gptq", WH_HF_GPTQ },
+                    { "awq", WH_HF_AWQ } };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(c->name, methods[i].name) == 0) return methods[i].method;
     if (*c->name) return WH_HF_OTHER;
     /* files of their own name no method */
-    return c->groups > 0 ? WH_HF_CT : c->bits != 0 ? WH_HF_GPTQ : WH_HF_NONE;
+    return c->groups > 0   ? WH_HF_CT
+           : c->w_bit != 0 ? WH_HF_AWQ
+           : c->bits != 0  ? WH_HF_GPTQ
+                           : WH_HF_NONE;
 }
 
 whit_status wh_hf_config_parse(wh_hf_config *config, const char *text, size_t len, int bare,
@@ -234,6 +242,8 @@ whit_status wh_hf_config_parse(wh_hf_config *config, const char *text, size_t le
     if (problem) return wh_fail(err, WHIT_ERR_FORMAT, "not valid JSON: %s", problem);
     if (*p.wrong) return wh_fail(err, WHIT_ERR_FORMAT, "%s", p.wrong);
     config->method = method_of(config);
+    if (config->w_bit != 0) config->bits = config->w_bit;
+    if (config->q_group_size != 0) config->group_size = config->q_group_size;
     return WHIT_OK;
 }
 

@@ -9,6 +9,7 @@ typedef enum wh_hf_method {
     WH_HF_NONE = 0, /* nothing is said */
     WH_HF_CT,       /* compressed-tensors */
     WH_HF_GPTQ,
+    WH_HF_AWQ,
     WH_HF_OTHER /* one that is not read */
 } wh_hf_method;
 
@@ -28,7 +29,9 @@ typedef struct wh_hf_config {
     wh_hf_method method;
     wh_hf_text name;                           /* quant_method */
     wh_hf_text format, checkpoint, pack_dtype; /* checkpoint: checkpoint_format */
+    wh_hf_text version;                        /* of AWQ */
     int64_t bits, group_size;                  /* group_size: -1 for all columns */
+    int64_t w_bit, q_group_size;               /* as AutoAWQ names them */
     int dynamic;                               /* layers that are otherwise */
     int marlin;                                /* is_marlin_format */
     wh_hf_text sparsity;                       /* sparsity_config.format */

@@ -87,6 +87,10 @@ static whit_status read_layer(wh_hf *h, size_t index, int *taken)
         return wh_hf_bad(h, "scales is no [groups, outputs] of F32, F16 or BF16");
     if (codes->rank != 2 || zero->rank != 2 || codes->elements == 0)
         return wh_hf_bad(h, "qweight or qzeros has not two dimensions");
+    if (h->config->method == WH_HF_NONE && codes->shape[1] != scale->shape[1]) {
+        *taken = 0; /* outputs in words: those of AWQ, if any's */
+        return WHIT_OK;
+    }
     st = find_layout(h);
     if (st == WHIT_OK) st = find_bits(h, zero->shape[1], scale->shape[1]);
     if (st != WHIT_OK) return st;

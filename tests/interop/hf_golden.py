@@ -291,11 +291,54 @@ def make_gptq():
     yield f
 
 
+# ---- AWQ: outputs in words, not in their order ------------------------------------------------------
+
+def awq_words(codes):
+    """[lines, outputs] as words of eight outputs."""
+    order = np.array([0, 2, 4, 6, 1, 3, 5, 7])
+    return stream(codes.reshape(len(codes), -1, 8)[:, :, order].reshape(codes.shape), 4, 1)
+
+
+def awq(f, layer, rows, cols, group, scheme, asym=True, kind="F16"):
+    groups = cols // group
+    u, scale = f.codes((rows, cols), 4), f.scales((groups, rows), kind)
+    zero = f.codes((groups, rows), 4) if asym else np.full((groups, rows), 8)
+    f.put(layer + ".qweight", awq_words(u.T))
+    f.put(layer + ".qzeros", awq_words(zero))
+    f.put(layer + ".scales", scale)
+    g = np.arange(cols) // group
+    f.expect(layer, scheme, ((u.T - zero[g]).astype(F32) * as_f32(scale)[g]).T)
+
+
+def make_awq():
+    attn, mlp = "model.layers.0.self_attn.", "model.layers.0.mlp."
+    config = {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm",
+              "modules_to_not_convert": None}
+    f = Folder("awq", {"quantization_config": config}, 21)
+    awq(f, attn + "q_proj", 64, 64, 32, "int4-g32-asym")
+    awq(f, attn + "k_proj", 40, 96, 32, "int4-g32-asym")
+    awq(f, attn + "v_proj", 8, 64, 32, "int4-g32", False)
+    awq(f, mlp + "gate_proj", 176, 64, 32, "int4-g32-asym-sbf16", kind="BF16")
+    yield f
+
+    older = {"zero_point": True, "q_group_size": 43, "w_bit": 4, "version": "GEMM"}
+    f = Folder("awq-older", older, 22, "quant_config.json")
+    awq(f, mlp + "down_proj", 24, 172, 43, "int4-g43-asym")
+    yield f
+
+    f = Folder("awq-bare", None, 23)
+    awq(f, attn + "q_proj", 64, 64, 64, "int4-channel-asym-sf16")
+    awq(f, attn + "k_proj", 8, 8, 4, "int4-g4-asym")
+    gptq(f, mlp + "up_proj", 8, 64, 4, 32, "int4-g32-asym", True)  # told from it by its shapes
+    yield f
+
+
 # ---- all of them ------------------------------------------------------------------------------------
 
 def folders():
     yield from make_ct()
     yield from make_gptq()
+    yield from make_awq()
 
 
 def fnv(data):
