@@ -169,6 +169,69 @@ static const hostile awq[] = {
     { "another version",        AWQ("\"bits\":4,\"version\":\"gemv_fast\""), { AWEIGHT, QZEROS, SCALES }, "version gemv_fast is not read" },
 };
 
+#define BNB "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}"
+#define STATE(text) { "L.weight.quant_state.bitsandbytes__nf4", "U8", 1, { sizeof(text) - 1 }, { 0 }, text }
+#define HEAD "{\"quant_type\": \"nf4\", \"blocksize\": 64, \"dtype\": \"float16\", \"shape\": [8, 64]"
+#define NESTED HEAD ", \"nested_blocksize\": 256, \"nested_dtype\": \"float32\", \"nested_offset\": 0.5}"
+#define SOUND STATE(HEAD "}")
+#define CODES { "L.weight", "U8", 2, { 256, 1 } }
+#define ABSMAX { "L.weight.absmax", "F32", 1, { 8 } }
+#define MAP { "L.weight.quant_map", "F32", 1, { 16 } }
+#define NABSMAX { "L.weight.absmax", "U8", 1, { 8 } }
+#define NAMAX { "L.weight.nested_absmax", "F32", 1, { 1 } }
+#define NMAP { "L.weight.nested_quant_map", "F32", 1, { 256 } }
+#define WEIGHT8 { "L.weight", "I8", 2, { 8, 64 } }
+#define SCB { "L.SCB", "F32", 1, { 8 } }
+
+static const hostile bnb[] = {
+    { "sound",                  BNB, { SOUND, CODES, ABSMAX, MAP }, "" },
+    { "sound, nothing said",    NULL, { SOUND, CODES, ABSMAX, MAP }, "" },
+    { "sound, in a row",        BNB, { SOUND, { "L.weight", "U8", 2, { 1, 256 } }, ABSMAX, MAP }, "" },
+    { "sound, nested",          BNB, { STATE(NESTED), CODES, NABSMAX, MAP, NAMAX, NMAP }, "" },
+    { "sound, 3 dimensions",    BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[8,2,32]}"), CODES, ABSMAX, MAP }, "" },
+    { "sound, a scalar",        BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[]}"), { "L.weight", "U8", 2, { 1, 1 } }, { "L.weight.absmax", "F32", 1, { 1 } }, MAP }, "" },
+    { "no codes",               BNB, { SOUND, ABSMAX, MAP }, "L.weight: its weight is missing" },
+    { "no scales",              BNB, { SOUND, CODES, MAP }, "its weight.absmax is missing" },
+    { "no table",               BNB, { SOUND, CODES, ABSMAX }, "its weight.quant_map is missing" },
+    { "no nested scales",       BNB, { STATE(NESTED), CODES, NABSMAX, MAP, NMAP }, "its weight.nested_absmax is missing" },
+    { "no nested table",        BNB, { STATE(NESTED), CODES, NABSMAX, MAP, NAMAX }, "its weight.nested_quant_map is missing" },
+    { "too few codes",          BNB, { SOUND, { "L.weight", "U8", 2, { 255, 1 } }, ABSMAX, MAP }, "255 octets of codes for 512 weights" },
+    { "too many codes",         BNB, { SOUND, { "L.weight", "U8", 2, { 257, 1 } }, ABSMAX, MAP }, "257 octets of codes for 512 weights" },
+    { "codes in a row",         BNB, { SOUND, { "L.weight", "U8", 1, { 256 } }, ABSMAX, MAP }, "" },
+    { "codes in BF16",          BNB, { SOUND, { "L.weight", "BF16", 2, { 128, 1 } }, ABSMAX, MAP }, "codes in BF16 (bnb_4bit_quant_storage); only uint8 is read" },
+    { "too few scales",         BNB, { SOUND, CODES, { "L.weight.absmax", "F32", 1, { 7 } }, MAP }, "weight.absmax is F32 [7], not F32 [8]" },
+    { "scales F16",             BNB, { SOUND, CODES, { "L.weight.absmax", "F16", 1, { 8 } }, MAP }, "weight.absmax is F16 [8]" },
+    { "codes of scales F32",    BNB, { STATE(NESTED), CODES, ABSMAX, MAP, NAMAX, NMAP }, "weight.absmax is F32 [8], not U8 [8]" },
+    { "table of 15",            BNB, { SOUND, CODES, ABSMAX, { "L.weight.quant_map", "F32", 1, { 15 } } }, "quant_map is F32 [15], not F32 [16]" },
+    { "nested table of 16",     BNB, { STATE(NESTED), CODES, NABSMAX, MAP, NAMAX, { "L.weight.nested_quant_map", "F32", 1, { 16 } } }, "nested_quant_map is F32 [16], not F32 [256]" },
+    { "nested scales of none",  BNB, { STATE(NESTED), CODES, NABSMAX, MAP, { "L.weight.nested_absmax", "F32", 1, { 0 } }, NMAP }, "nested_absmax is F32 [0], not F32 [1]" },
+    { "state of another type",  BNB, { STATE("{\"quant_type\":\"fp4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[8,64]}"), CODES, ABSMAX, MAP }, "quant_state: its quant_type is not that of its name" },
+    { "state of I32",           BNB, { { "L.weight.quant_state.bitsandbytes__nf4", "I32", 1, { 8 } }, CODES, ABSMAX, MAP }, "no text of up to 4096" },
+    { "state too long",         BNB, { { "L.weight.quant_state.bitsandbytes__nf4", "U8", 1, { 4097 } }, CODES, ABSMAX, MAP }, "no text of up to 4096" },
+    { "state of zeros",         BNB, { { "L.weight.quant_state.bitsandbytes__nf4", "U8", 1, { 9 } }, CODES, ABSMAX, MAP }, "quant_state: unexpected character" },
+    { "state of nothing",       BNB, { { "L.weight.quant_state.bitsandbytes__nf4", "U8", 1, { 0 } }, CODES, ABSMAX, MAP }, "quant_state: text ends early" },
+    { "state without a shape",  BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\"}"), CODES, ABSMAX, MAP }, "quant_state: a member is missing" },
+    { "shape of other weights", BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[8,65]}"), CODES, ABSMAX, MAP }, "256 octets of codes for 520 weights" },
+    { "shape of no weights",    BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[0,64]}"), { "L.weight", "U8", 2, { 0, 1 } }, { "L.weight.absmax", "F32", 1, { 0 } }, MAP }, "0 octets of codes for 0 weights" },
+    { "shape that wraps",       BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[4294967296,4294967296,512]}"), CODES, ABSMAX, MAP }, "quant_state: its shape overflows" },
+    { "shape as large as can be", BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float16\",\"shape\":[18446744073709551615]}"), CODES, ABSMAX, MAP }, "octets of codes for 18446744073709551615 weights" },
+    { "blocks of 1",            BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":1,\"dtype\":\"float16\",\"shape\":[8,64]}"), CODES, ABSMAX, MAP }, "blocks of 1 weights" },
+    { "blocks of 96",           BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":96,\"dtype\":\"float16\",\"shape\":[8,64]}"), CODES, ABSMAX, MAP }, "blocks of 96 weights" },
+    { "blocks of 2^63",         BNB, { STATE("{\"quant_type\":\"nf4\",\"blocksize\":9223372036854775808,\"dtype\":\"float16\",\"shape\":[8,64]}"), CODES, ABSMAX, MAP }, "blocks of 9223372036854775808 weights" },
+    { "nested blocks of 64",    BNB, { STATE(HEAD ",\"nested_blocksize\":64,\"nested_dtype\":\"float32\",\"nested_offset\":0}"), CODES, NABSMAX, MAP, NAMAX, NMAP }, "nested blocks of 64 scales" },
+    { "sound, int8",            BNB, { WEIGHT8, SCB }, "" },
+    { "sound, int8, its order", BNB, { WEIGHT8, SCB, { "L.weight_format", "U8", 0 } }, "" },
+    { "int8, no codes",         BNB, { SCB }, "its weight is missing" },
+    { "int8, codes F16",        BNB, { { "L.weight", "F16", 2, { 8, 64 } }, SCB }, "weight is F16 [8, 64], not I8 [8, 64]" },
+    { "int8, codes in a row",   BNB, { { "L.weight", "I8", 1, { 512 } }, SCB }, "weight has not two dimensions" },
+    { "int8, other rows",       BNB, { WEIGHT8, { "L.SCB", "F32", 1, { 64 } } }, "SCB is F32 [64], not F32 [8]" },
+    { "int8, SCB of F16",       BNB, { WEIGHT8, { "L.SCB", "F16", 1, { 8 } } }, "SCB is F16 [8]" },
+    { "int8, another order",    BNB, { WEIGHT8, SCB, { "L.weight_format", "I8", 0 } }, "weight_format is I8 [], not U8 []" },
+    { "int8, of tiles",         BNB, { WEIGHT8, SCB, { "L.weight_format", "U8", 0, { 0 }, { 2 } } }, "weight_format 2; only 0" },
+    { "two claims",             NULL, { WEIGHT8, SCB, { "L.weight_scale", "F32", 1, { 8 } } }, "belongs to another tensor, too" },
+    { "said to be of another",  GPTQ(B4), { WEIGHT8, SCB }, "config.json says gptq, but L.SCB is a tensor of bitsandbytes" },
+};
+
 static const struct {
     const char *config, *words;
 } configs[] = {
@@ -296,6 +359,7 @@ int main(void)
     test_table(&s, ct, COUNT(ct));
     test_table(&s, gptq, COUNT(gptq));
     test_table(&s, awq, COUNT(awq));
+    test_table(&s, bnb, COUNT(bnb));
     test_configs(&s);
     test_link(&s);
     scratch_remove(&s);

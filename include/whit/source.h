@@ -31,14 +31,16 @@ typedef struct whit_source_tensor {
     size_t planes[4];    /* indices into the whit_file: data or codes, scales, zero points (nvfp4:
                             scale2, dq: scale_absmax, scale_offset); WHIT_NOT_FOUND: none.
                             Of other programs' checkpoints: codes, scales, zero points, the group
-                            of each column                                                */
+                            of each column; dq: codes, codes of scales, their scales, their values */
     /* Appended since: */
     whit_layout layout; /* how the codes are laid out; WHIT_LAYOUT_NATIVE also where there are
                            none, and for blocks of GGUF                                   */
     int scattered;      /* 1: the scheme says what codes and scales there are, but which weights
-                           share a scale is not as it says (columns in groups out of order). The
-                           tensor decodes as any other; its codes cannot be used without it     */
-    size_t more[2];     /* planes that have no place above; WHIT_NOT_FOUND: none            */
+                           share a scale, or what a code means, is as the file says: columns in
+                           groups out of order, groups that run on into the next row, a table of
+                           its own. The tensor decodes as any other; codes alone are not enough  */
+    size_t table;       /* the plane with the value of each code; WHIT_NOT_FOUND: the scheme's   */
+    float scale_offset; /* dq, of another program's checkpoint: as scale_offset                  */
 } whit_source_tensor;
 
 /* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are
@@ -51,7 +53,7 @@ WHIT_API void whit_source_close(whit_source *source); /* NULL is fine */
 
 WHIT_API const whit_file *whit_source_file(const whit_source *source);
 /* whit_file_format, or "whit native" where some tensor carries a scheme of ours, or the name of the
- * checkpoint that some tensor is of: "compressed-tensors". */
+ * checkpoint that some tensor is of: "compressed-tensors", "gptq", "awq", "bitsandbytes". */
 WHIT_API const char *whit_source_format(const whit_source *source);
 WHIT_API size_t whit_source_count(const whit_source *source);
 WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);

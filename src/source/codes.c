@@ -44,18 +44,20 @@ static void size_piece(wh_reader *r, const wh_span *s)
     r->cells = r->rows * groups;
 }
 
-/* For reads of that span; the caller frees r->scale. */
+/* For reads of the span, which becomes that of the layout; the caller frees r->scale. */
 static whit_status reader_init(wh_reader *r, const whit_file *file, const whit_source_tensor *t,
-                               const wh_span *s, whit_error *err)
+                               wh_span *s, whit_error *err)
 {
-    *r = (wh_reader){ .file = file, .t = t, .err = err, .group = t->cols, .high = 1 };
+    *r = (wh_reader){ .file = file, .t = t, .err = err, .high = 1 };
     r->ops = wh_layout_ops_of(t);
-    if (t->scheme.group && t->scheme.group < t->cols) r->group = t->scheme.group;
+    r->group = r->width = r->ops->flat ? t->rows * t->cols : t->cols;
+    if (t->scheme.group && t->scheme.group < r->width) r->group = t->scheme.group;
     if (t->scheme.block_rows) r->high = t->scheme.block_rows;
     if (t->scheme.gran == WHIT_GRAN_TENSOR) r->high = t->rows;
-    r->groups = (t->cols + r->group - 1) / r->group;
-    r->scattered = t->scattered;
+    r->groups = (r->width + r->group - 1) / r->group;
+    r->scattered = t->scattered && !r->ops->flat; /* by columns */
     r->row_bytes = whit_file_tensor(file, t->planes[0])->bytes / t->rows;
+    if (r->ops->flat) *s = (wh_span){ 0, 1, s->r0 * t->cols + s->c0, s->rows * s->cols };
     size_piece(r, s);
     const size_t order = r->scattered ? r->cols : 0;
     r->scale = malloc(r->cells * (sizeof *r->scale + 1) + order * sizeof *r->order +
@@ -76,7 +78,11 @@ static void decode_row(const wh_reader *r, const uint8_t *codes, const float *sc
     one.gran = WHIT_GRAN_CHANNEL;
     for (size_t done = 0, g = 0; done < n; g++) {
         const size_t m = at_most(r->group - (c + done) % r->group, n - done);
-        whit_dequantize(codes + done, &scale[g], &zero[g], 1, m, &one, dst + done, NULL);
+        if (r->table)
+            for (size_t i = 0; i < m; i++)
+                dst[done + i] = scale[g] * r->table[codes[done + i] & 15];
+        else
+            whit_dequantize(codes + done, &scale[g], &zero[g], 1, m, &one, dst + done, NULL);
         done += m;
     }
 }
@@ -163,21 +169,22 @@ static whit_status each_piece(const wh_reader *r, const wh_span *s, float *value
 whit_status wh_codes_decode(const whit_file *file, const whit_source_tensor *t, const wh_span *span,
                             float *dst, whit_error *err)
 {
+    wh_span s = *span;
     wh_reader r;
-    whit_status st = reader_init(&r, file, t, span, err);
-    if (st == WHIT_OK) st = each_piece(&r, span, dst, NULL);
+    whit_status st = reader_init(&r, file, t, &s, err);
+    if (st == WHIT_OK) st = each_piece(&r, &s, dst, NULL);
     free(r.scale);
     return st;
 }
 
-/* The scales of whole rows, those of several rows for each of them. */
+/* Scales of rows and groups; rows that share them have each its own. */
 static whit_status each_scale(const wh_reader *r, const wh_span *s, float *scale, uint8_t *zero)
 {
-    const size_t groups = (size_t)r->groups, most = at_most(r->groups, r->cells);
+    const size_t groups = (size_t)s->cols, most = at_most(s->cols, r->cells);
     const size_t rows = r->high > 1 ? 1 : r->cells / most; /* of a fetch */
     for (uint64_t i = 0; i < s->rows; i += rows)
         for (size_t g = 0; g < groups; g += most) {
-            const wh_span p = { (s->r0 + i) / r->high, at_most(s->rows - i, rows), g,
+            const wh_span p = { (s->r0 + i) / r->high, at_most(s->rows - i, rows), s->c0 + g,
                                 at_most(groups - g, most) };
             whit_status st = r->ops->scales(r, &p, r->scale, r->zero);
             for (uint64_t k = 0; k < p.rows && st == WHIT_OK; k++) {
@@ -193,11 +200,12 @@ static whit_status each_scale(const wh_reader *r, const wh_span *s, float *scale
 whit_status wh_codes_rows(const whit_file *file, const whit_source_tensor *t, uint64_t row,
                           size_t rows, uint8_t *codes, float *scale, uint8_t *zero, whit_error *err)
 {
-    const wh_span s = { row, rows, 0, t->cols };
+    wh_span s = { row, rows, 0, t->cols };
     wh_reader r;
     whit_status st = reader_init(&r, file, t, &s, err);
     if (st == WHIT_OK) st = each_piece(&r, &s, NULL, codes);
-    if (st == WHIT_OK) st = each_scale(&r, &s, scale, zero);
+    const wh_span g = { s.r0, s.rows, s.c0 / r.group, (s.cols - 1) / r.group + 1 };
+    if (st == WHIT_OK) st = each_scale(&r, &g, scale, zero);
     free(r.scale);
     return st;
 }

@@ -108,8 +108,14 @@ whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes)
     return WHIT_OK;
 }
 
-/* dq: scales [first, first + n) from their codes, in the order of the plane. */
-static whit_status nested_scales(const wh_reader *r, uint64_t first, size_t count, float *scale)
+whit_status wh_fetch_signed_rows(const wh_reader *r, const wh_span *s, uint8_t *codes)
+{
+    whit_status st = wh_fetch_rows(r, s, codes);
+    if (st == WHIT_OK) wh_flip_sign(codes, (size_t)(s->rows * s->cols), codes);
+    return st;
+}
+
+whit_status wh_fetch_nested(const wh_reader *r, uint64_t first, size_t count, float *scale)
 {
     float absmax[WH_RAW / WH_NESTED_BLOCK + 2];
     for (size_t done = 0, n; done < count; done += n) {
@@ -132,7 +138,7 @@ static whit_status run_of_scales(const wh_reader *r, uint64_t first, size_t n, f
                                  uint8_t *zero)
 {
     const whit_scheme *s = &r->t->scheme;
-    if (s->dq) return nested_scales(r, first, n, scale);
+    if (s->dq) return wh_fetch_nested(r, first, n, scale);
     whit_status st = wh_fetch_floats(r, r->t->planes[1], s->scale_type, first, n, scale);
     if (s->kind == WHIT_NVFP4)
         for (size_t i = 0; i < n && st == WHIT_OK; i++) scale[i] *= r->scale2;

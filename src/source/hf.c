@@ -4,7 +4,8 @@
  * configuration beside them says which format it is, and must agree with what is there. Without a
  * configuration every format is tried: names, shapes and types tell them apart.
  *
- * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c), what
+ * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c,
+ * hf_bnb.c), what
  * configurations look like (hf_config.c).
  *
  * SPDX-License-Identifier: MIT */
@@ -21,7 +22,8 @@
 #include "base/mem.h"
 
 static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq,
-                                               &wh_hf_awq };
+                                               &wh_hf_awq,       &wh_hf_bnb_nf4,  &wh_hf_bnb_fp4,
+                                               &wh_hf_bnb_int8 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -227,7 +229,7 @@ static whit_status new_item(wh_hf *h, wh_hf_list *out, const whit_tensor *mark)
     *h->t = (whit_source_tensor){ .tensor.shard = mark->shard,
                                   .planes = { WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND,
                                               WHIT_NOT_FOUND },
-                                  .more = { WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
+                                  .table = WHIT_NOT_FOUND };
     memcpy(h->name, mark->name, h->stem);
     memcpy(h->name + h->stem, ".weight", sizeof ".weight");
     char *name = wh_strndup(h->name, strlen(h->name));

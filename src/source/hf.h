@@ -51,7 +51,8 @@ typedef struct wh_hf_format {
     whit_status (*read)(wh_hf *h, size_t index, int *taken);
 } wh_hf_format;
 
-extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq, wh_hf_awq;
+extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq, wh_hf_awq, wh_hf_bnb_nf4,
+    wh_hf_bnb_fp4, wh_hf_bnb_int8;
 
 /* The stored tensor P + suffix, or WHIT_NOT_FOUND. */
 size_t wh_hf_part(wh_hf *h, const char *suffix);

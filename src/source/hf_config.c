@@ -215,7 +215,8 @@ static wh_hf_method method_of(const wh_hf_config *c)
         wh_hf_method method;
     } methods[] = { { "compressed-tensors", WH_HF_CT },
                     { "gptq", WH_HF_GPTQ },
-                    { "awq", WH_HF_AWQ } };
+                    { "awq", WH_HF_AWQ },
+                    { "bitsandbytes", WH_HF_BNB } };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(c->name, methods[i].name) == 0) return methods[i].method;
     if (*c->name) return WH_HF_OTHER;

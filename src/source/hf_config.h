@@ -10,6 +10,7 @@ typedef enum wh_hf_method {
     WH_HF_CT,       /* compressed-tensors */
     WH_HF_GPTQ,
     WH_HF_AWQ,
+    WH_HF_BNB,  /* bitsandbytes */
     WH_HF_OTHER /* one that is not read */
 } wh_hf_method;
 

@@ -286,13 +286,6 @@ static whit_status read_plain(wh_hf *h, size_t scale, int *taken)
 const wh_hf_format wh_hf_ct_plain = { "compressed-tensors", WH_HF_CT, ".weight_scale", 0,
                                       read_plain };
 
-static whit_status int_codes(const wh_reader *r, const wh_span *s, uint8_t *codes)
-{
-    whit_status st = wh_fetch_rows(r, s, codes);
-    if (st == WHIT_OK) wh_flip_sign(codes, (size_t)(s->rows * s->cols), codes);
-    return st;
-}
-
 /* Zero points I8 in the shape of the scales, those of whole rows of them together. */
 static whit_status int_scales(const wh_reader *r, const wh_span *s, float *scale, uint8_t *zero)
 {
@@ -310,7 +303,9 @@ static whit_status float_scales(const wh_reader *r, const wh_span *s, float *sca
     return wh_fetch_scales(r, s, scale);
 }
 
-const wh_layout_ops wh_layout_ct_int = { .piece = 32768, .codes = int_codes, .scales = int_scales };
+const wh_layout_ops wh_layout_ct_int = { .piece = 32768,
+                                         .codes = wh_fetch_signed_rows,
+                                         .scales = int_scales };
 const wh_layout_ops wh_layout_ct_float = { .piece = 32768,
                                            .codes = wh_fetch_rows,
                                            .scales = float_scales };

@@ -14,6 +14,8 @@ const wh_layout_ops *wh_layout_ops_of(const whit_source_tensor *t)
         [WHIT_LAYOUT_GPTQ]      = &wh_layout_gptq,
         [WHIT_LAYOUT_GPTQ_V2]   = &wh_layout_gptq,
         [WHIT_LAYOUT_AWQ]       = &wh_layout_awq,
+        [WHIT_LAYOUT_BNB4]      = &wh_layout_bnb4,
+        [WHIT_LAYOUT_BNB8]      = &wh_layout_bnb8,
         /* clang-format on */
     };
     return ops[t->layout];

@@ -160,7 +160,8 @@ static whit_status add_entry(context *c, list *l)
     if (!grown) return no_memory(c);
     whit_source_tensor *s = &l->item[l->count];
     *s = (whit_source_tensor){ .planes = { WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND,
-                                           WHIT_NOT_FOUND } };
+                                           WHIT_NOT_FOUND },
+                               .table = WHIT_NOT_FOUND };
     s->tensor.name = wh_strndup(c->json.text, c->json.text_len);
     if (!s->tensor.name) return no_memory(c);
     l->count++;

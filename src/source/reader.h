@@ -19,6 +19,7 @@ typedef struct wh_layout_ops {
     size_t piece; /* codes that are fetched at once, a multiple of 32: buffers stay in the cache */
     size_t rows;  /* 0: whole rows where they fit; else so many, and fewer columns: where the file
                      has rows side by side                                                   */
+    int flat;     /* rows and their groups go on without a break: the matrix is read as one row  */
     /* What is needed once for all reads of a tensor. NULL: nothing. */
     whit_status (*open)(wh_reader *r);
     /* Codes [rows][cols] of the span. */
@@ -34,11 +35,14 @@ struct wh_reader {
     const whit_source_tensor *t;
     const wh_layout_ops *ops;
     uint64_t row_bytes;     /* of the codes, where rows are stored one behind the other */
-    uint64_t group, groups; /* of a row; group == cols for one scale a row */
+    uint64_t width;         /* columns as they are laid out: of a flat one, all weights */
+    uint64_t group, groups; /* of a row; group == width for one scale a row */
     uint64_t high;          /* rows that share scales: 1, those of a block, or all */
     float scale2, offset;   /* of the tensor: nvfp4, dq */
     float map[256];         /* what codes of scales stand for: dq */
-    int scattered;          /* the plane of groups of columns says which scale a column has */
+    const float *table;     /* NULL, or [16] what codes stand for: */
+    float values[16];
+    int scattered; /* the plane of groups of columns says which scale a column has */
     whit_error *err;
     /* for a piece: */
     size_t rows, cols, cells; /* at most so many of them; groups of all its rows */
@@ -56,6 +60,8 @@ whit_status wh_fetch_floats(const wh_reader *r, size_t plane, whit_dtype type, u
                             size_t count, float *dst);
 /* Scales of the span in the order of the plane (planes[1], of the scheme's scale type). */
 whit_status wh_fetch_scales(const wh_reader *r, const wh_span *s, float *scale);
+/* count scales from number first on of a flat plane of codes, with r->map and r->offset. */
+whit_status wh_fetch_nested(const wh_reader *r, uint64_t first, size_t count, float *scale);
 /* count runs of `len` octets each, `pitch` apart, from octet `at` of a stored plane on, into
  * r->raw; at most WH_RAW octets. */
 whit_status wh_fetch_runs(const wh_reader *r, size_t plane, uint64_t at, uint64_t pitch,
@@ -75,8 +81,10 @@ whit_status wh_fetch_across(const wh_reader *r, const wh_across *a, uint8_t *cod
 whit_status wh_fetch_scales_across(const wh_reader *r, const wh_span *s, float *scale);
 /* The codes of rows that are dense bit strings of row_bytes each. */
 whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
+/* The same of signed octets. */
+whit_status wh_fetch_signed_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
 
 extern const wh_layout_ops wh_layout_native, wh_layout_ct_packed, wh_layout_ct_int,
-    wh_layout_ct_float, wh_layout_gptq, wh_layout_awq;
+    wh_layout_ct_float, wh_layout_gptq, wh_layout_awq, wh_layout_bnb4, wh_layout_bnb8;
 
 #endif

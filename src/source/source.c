@@ -41,7 +41,7 @@ static void add_plain(whit_source *s, size_t i)
     *t = (whit_source_tensor){ .tensor = *stored,
                                .stored = stored->dtype,
                                .planes = { i, WHIT_NOT_FOUND, WHIT_NOT_FOUND, WHIT_NOT_FOUND },
-                               .more = { WHIT_NOT_FOUND, WHIT_NOT_FOUND } };
+                               .table = WHIT_NOT_FOUND };
     whit_tensor_matrix(stored, &t->rows, &t->cols);
     if (stored->block == WHIT_BLOCK_NONE) return;
     t->scheme = (whit_scheme){ .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = stored->block };

@@ -66,7 +66,7 @@ class Folder:
         if dtype is None:
             dtype = "BF16" if isinstance(values, Bf16) else {"f2": "F16", "f4": "F32", "i4": "I32", "i8": "I64",
                                                             "i1": "I8", "u1": "U8"}[values.dtype.str[1:]]
-        self.tensors[name] = (dtype, np.ascontiguousarray(values))
+        self.tensors[name] = (dtype, np.array(values, order="C", copy=True, subok=True))
 
     def codes(self, shape, bits):
         return self.rng.randint(0, 1 << bits, shape).astype(np.int64)
@@ -113,7 +113,7 @@ def write_safetensors(path, tensors):
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for dtype, values in tensors.values():
-            file.write(values.view(np.ndarray).astype(TYPES[dtype]).tobytes())
+            file.write(np.asarray(values).view(np.ndarray).astype(TYPES[dtype]).tobytes())
 
 
 def spread(scales, group, cols):
@@ -333,12 +333,97 @@ def make_awq():
     yield f
 
 
+# ---- bitsandbytes: flat blocks, the first code in the high nibble ----------------------------------
+
+NF4 = np.array([-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+                -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+                0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+                0.7229568362236023, 1.0], F32)
+FP4 = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3, -0.0, -0.0625, -8, -12, -4, -6, -2, -3], F32) / F32(12)
+FP4[8] = 0
+
+
+def dynamic_map():
+    values = [0.0, 1.0]
+    for i in range(7):
+        bounds = np.linspace(0.1, 1, 2**i + 1)
+        means = (bounds[:-1] + bounds[1:]) / 2 * 10.0**(i - 6)
+        values += list(means) + list(-means)
+    return np.array(sorted(values)).astype(F32)
+
+
+def bnb4(f, layer, shape, block, kind, scheme, nested=False, table=None, scattered=False, dtype="bfloat16"):
+    own = table is not None
+    table = table if own else NF4 if kind == "nf4" else FP4
+    n = int(np.prod(shape))
+    codes, blocks = f.codes(n, 4), -(-n // block)
+    padded = np.append(codes, np.zeros(n % 2, int)).reshape(-1, 2)
+    state = {"quant_type": kind, "blocksize": block, "dtype": dtype, "shape": list(shape)}
+    if nested:
+        offset, map8 = F32(f.rng.randint(1, 1 << 20) * 2.0**-24), dynamic_map()
+        c, a = f.codes(blocks, 8), np.abs(f.scales(-(-blocks // 256), "F32"))
+        absmax = map8[c] * a[np.arange(blocks) // 256] + offset
+        f.put(layer + ".weight.absmax", c.astype(np.uint8))
+        f.put(layer + ".weight.nested_absmax", a)
+        f.put(layer + ".weight.nested_quant_map", map8)
+        state.update({"nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": float(offset)})
+    else:
+        absmax = np.abs(f.scales(blocks, "F32"))
+        f.put(layer + ".weight.absmax", absmax)
+    f.put(layer + ".weight", (padded[:, 0] << 4 | padded[:, 1]).astype(np.uint8)[:, None])
+    f.put(layer + ".weight.quant_map", table)
+    f.put(layer + ".weight.quant_state.bitsandbytes__" + kind, np.frombuffer(json.dumps(state).encode(), np.uint8))
+    values = table[codes] * absmax.astype(F32)[np.arange(n) // block]
+    f.expect(layer, scheme, values.reshape(shape), scattered or own)
+
+
+def make_bnb():
+    attn, mlp = "model.layers.0.self_attn.", "model.layers.0.mlp."
+    config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False, "bnb_4bit_quant_type": "nf4",
+              "bnb_4bit_use_double_quant": False, "bnb_4bit_compute_dtype": "bfloat16", "bnb_4bit_quant_storage": "uint8",
+              "llm_int8_threshold": 6.0, "llm_int8_skip_modules": ["lm_head"], "llm_int8_has_fp16_weight": False,
+              "llm_int8_enable_fp32_cpu_offload": False}
+    f = Folder("bnb-4", {"quantization_config": config}, 31)
+    bnb4(f, attn + "q_proj", (64, 64), 64, "nf4", "nf4-g64-sf32")
+    bnb4(f, attn + "k_proj", (32, 128), 32, "fp4", "fp4bnb-g32-sf32", dtype="float16")
+    bnb4(f, mlp + "gate_proj", (60, 64), 128, "nf4", "nf4-g128-sf32", scattered=True)  # two rows a block
+    bnb4(f, mlp + "down_proj", (24, 172), 64, "nf4", "nf4-g64-sf32", scattered=True)
+    bnb4(f, mlp + "odd_proj", (7, 7), 32, "fp4", "fp4bnb-g32-sf32", scattered=True, dtype="float32")
+    bnb4(f, mlp + "one_row", (1, 83), 64, "nf4", "nf4-g64-sf32")
+    own = NF4.copy()
+    own[3] *= F32(0.99)
+    bnb4(f, mlp + "up_proj", (16, 64), 64, "nf4", "nf4-g64-sf32", table=own)
+    yield f
+
+    f = Folder("bnb-dq", {"quantization_config": dict(config, bnb_4bit_use_double_quant=True)}, 32)
+    bnb4(f, attn + "q_proj", (70, 256), 64, "nf4", "nf4-g64-dq", nested=True)  # 280 blocks
+    bnb4(f, mlp + "down_proj", (6, 172), 32, "fp4", "fp4bnb-g32-dq", nested=True, scattered=True)
+    yield f
+
+    config = dict(config, load_in_4bit=False, load_in_8bit=True)
+    f = Folder("bnb-int8", {"quantization_config": config}, 33)
+    for name, rows, cols in (("q_proj", 64, 64), ("k_proj", 7, 33)):
+        q, scb = f.rng.randint(-127, 128, (rows, cols)), np.abs(f.scales(rows, "F32"))
+        f.put(attn + name + ".weight", q.astype(np.int8))
+        f.put(attn + name + ".SCB", scb)
+        if name == "q_proj":
+            f.put(attn + name + ".weight_format", np.array(0, np.uint8))
+        f.expect(attn + name, "int8-channel", (scb / F32(127))[:, None] * q.astype(F32))
+    yield f
+
+    f = Folder("bnb-bare", None, 34)
+    f.shards = 2
+    bnb4(f, attn + "q_proj", (8, 64), 64, "nf4", "nf4-g64-dq", nested=True)
+    yield f
+
+
 # ---- all of them ------------------------------------------------------------------------------------
 
 def folders():
     yield from make_ct()
     yield from make_gptq()
     yield from make_awq()
+    yield from make_bnb()
 
 
 def fnv(data):
