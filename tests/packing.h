@@ -134,6 +134,22 @@ static inline size_t matrix_scale_at(const matrix *m, size_t row)
     return m->scheme.gran == WHIT_GRAN_TENSOR ? 0 : row / high * m->groups;
 }
 
+/* What goes beside the rows: that of dq, in groups of 256 scales. */
+static inline whit_packing_rest packing_rest_of(const matrix *m, check_rng *r)
+{
+    whit_packing_rest rest = { 0 };
+    const size_t n = (m->scales + 255) / 256;
+    float *absmax = packing_alloc(n * sizeof *absmax, 0);
+    for (size_t i = 0; i < n; i++) absmax[i] = check_f32(r) + 1.0f;
+    if (!m->scheme.dq) {
+        free(absmax);
+        return rest;
+    }
+    rest.absmax = absmax;
+    rest.offset = check_f32(r);
+    return rest;
+}
+
 /* The next part's rows: a random number of units. */
 static inline size_t packing_step(const whit_packing *p, size_t row, check_rng *r)
 {

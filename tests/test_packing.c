@@ -2,74 +2,13 @@
  * bits that their descriptions give, and the way there and back without a change.
  *
  * SPDX-License-Identifier: MIT */
-#include "packing.h"
+#include "packing_pairs.h"
 
 #include "base/bytes.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 /* ---- which scheme goes where ----------------------------------------------------------------- */
-
-/* Pairs that keep codes and scales bit for bit. The shapes are odd where the layout allows it. */
-static const struct {
-    const char *scheme;
-    whit_layout layout;
-    size_t rows, cols;
-} exact[] = {
-    /* clang-format off */
-    { "int8-channel",            WHIT_LAYOUT_CT_PACKED, 31, 70 },
-    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_PACKED, 8, 3 },
-    { "int8-g32",                WHIT_LAYOUT_CT_PACKED, 5, 96 },
-    { "int8-channel-asym",       WHIT_LAYOUT_CT_PACKED, 31, 9 },
-    { "int8-g7-asym",            WHIT_LAYOUT_CT_PACKED, 6, 21 },
-    { "int4-channel",            WHIT_LAYOUT_CT_PACKED, 3, 37 },
-    { "int4-channel-sf16",       WHIT_LAYOUT_CT_PACKED, 1, 8 },
-    { "int4-g32",                WHIT_LAYOUT_CT_PACKED, 64, 64 },
-    { "int4-g128-sf32",          WHIT_LAYOUT_CT_PACKED, 17, 256 },
-    { "int4-channel-asym",       WHIT_LAYOUT_CT_PACKED, 20, 41 },
-    { "int4-g32-asym",           WHIT_LAYOUT_CT_PACKED, 130, 64 },
-    { "int4-g3-asym",            WHIT_LAYOUT_CT_PACKED, 33, 36 },
-    { "int8-tensor",             WHIT_LAYOUT_CT_INT,    7, 11 },
-    { "int8-tensor-sf16",        WHIT_LAYOUT_CT_INT,    64, 64 },
-    { "int8-channel",            WHIT_LAYOUT_CT_INT,    13, 5 },
-    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_INT,    1, 1 },
-    { "fp8_e4m3-channel",        WHIT_LAYOUT_CT_FLOAT,  9, 33 },
-    { "fp8_e4m3-tensor",         WHIT_LAYOUT_CT_FLOAT,  9, 33 },
-    { "fp8_e4m3-block128x128",   WHIT_LAYOUT_CT_FLOAT,  300, 200 },
-    { "int2-g32",                WHIT_LAYOUT_GPTQ,      32, 64 },
-    { "int3-g32",                WHIT_LAYOUT_GPTQ,      96, 64 },
-    { "int4-g32",                WHIT_LAYOUT_GPTQ,      24, 72 }, /* a short last group */
-    { "int4-g128",               WHIT_LAYOUT_GPTQ_V2,   136, 256 },
-    { "int4-channel-sf16",       WHIT_LAYOUT_GPTQ,      8, 40 },
-    { "int4-tensor-sf16",        WHIT_LAYOUT_GPTQ,      24, 8 },
-    { "int8-channel-sf16",       WHIT_LAYOUT_GPTQ,      20, 12 },
-    { "int8-tensor-sf16",        WHIT_LAYOUT_GPTQ_V2,   20, 12 },
-    { "int8-g64",                WHIT_LAYOUT_GPTQ,      8, 172 },
-    { "int2-g16-asym",           WHIT_LAYOUT_GPTQ_V2,   48, 32 },
-    { "int3-g64-asym",           WHIT_LAYOUT_GPTQ_V2,   64, 96 },
-    { "int4-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   40, 64 },
-    { "int4-channel-asym-sf16",  WHIT_LAYOUT_GPTQ_V2,   8, 24 },
-    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   12, 64 },
-    { "int3-g32-asym",           WHIT_LAYOUT_GPTQ,      32, 64 },
-    { "int4-g64-asym",           WHIT_LAYOUT_GPTQ,      16, 64 },
-    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ,      12, 64 },
-    { "int4-g32-asym",           WHIT_LAYOUT_AWQ,       40, 96 },
-    { "int4-g5-asym",            WHIT_LAYOUT_AWQ,       8, 15 },
-    { "int4-channel-asym-sf16",  WHIT_LAYOUT_AWQ,       16, 9 },
-    { "int4-g128",               WHIT_LAYOUT_AWQ,       72, 256 },
-    { "int4-channel-sf16",       WHIT_LAYOUT_AWQ,       8, 1 },
-    { "int4-tensor-sf16",        WHIT_LAYOUT_AWQ,       24, 7 },
-    { "nf4-g64",                 WHIT_LAYOUT_BNB4,      5, 128 },
-    { "nf4-g32-sf32",            WHIT_LAYOUT_BNB4,      31, 96 },
-    { "nf4-channel",             WHIT_LAYOUT_BNB4,      3, 4096 },
-    { "nf4-g64-dq",              WHIT_LAYOUT_BNB4,      40, 512 },
-    { "fp4bnb-g64",              WHIT_LAYOUT_BNB4,      9, 64 },
-    { "fp4bnb-g128-dq",          WHIT_LAYOUT_BNB4,      1, 128 },
-    { "int8-channel",            WHIT_LAYOUT_BNB8,      33, 7 },
-    { "int8-channel-sf16",       WHIT_LAYOUT_BNB8,      64, 64 },
-    { "int8-channel-sbf16",      WHIT_LAYOUT_BNB8,      8, 1 },
-    /* clang-format on */
-};
 
 /* What a layout cannot hold, and the scheme that the message names. */
 static const struct {
@@ -306,22 +245,6 @@ static void check_planes(const whit_packing *p, const image *im)
     }
 }
 
-/* What goes beside the rows: that of dq, in groups of 256 scales. */
-static whit_packing_rest rest_of(const matrix *m, check_rng *r)
-{
-    whit_packing_rest rest = { 0 };
-    const size_t n = (m->scales + 255) / 256;
-    float *absmax = packing_alloc(n * sizeof *absmax, 0);
-    for (size_t i = 0; i < n; i++) absmax[i] = check_f32(r) + 1.0f;
-    if (!m->scheme.dq) {
-        free(absmax);
-        return rest;
-    }
-    rest.absmax = absmax;
-    rest.offset = check_f32(r);
-    return rest;
-}
-
 static void check_rest(const whit_packing *p, const matrix *m, const image *im,
                        const whit_packing_rest *rest)
 {
@@ -346,7 +269,7 @@ static void check_pair(size_t i, check_rng *r)
     const whit_packing p = packing_of(&m, exact[i].layout);
     image im = image_new(&p), again = image_new(&p);
     check_planes(&p, &im);
-    const whit_packing_rest rest = rest_of(&m, r);
+    const whit_packing_rest rest = packing_rest_of(&m, r);
     pack_in_parts(&p, &m, &im, r);
     CHECK(whit_pack_rest(&p, &rest, im.data, NULL) == WHIT_OK, "%s as %s", scheme, layout);
     check_rest(&p, &m, &im, &rest);

@@ -98,19 +98,33 @@ static whit_status read_shape(wh_hf *h, uint64_t shape[2])
     return st;
 }
 
-/* Bits of codes that fill so many words a row; 0: there are none. */
-static unsigned bits_of(const wh_hf *h, uint64_t cols, uint64_t words)
+/* Bits of codes that fill so many words a row. With few columns several do, and the configuration
+ * decides. */
+static whit_status find_bits(wh_hf *h, uint64_t cols, uint64_t words)
 {
     static const unsigned tries[] = { 4, 8, 2 };
     whit_scheme s = h->t->scheme;
-    unsigned found = 0;
+    unsigned fitting = 0, said = 0;
     for (size_t i = 0; i < 3; i++) {
-        if (wh_words_of(cols, tries[i]) != words) continue;
-        if (!found) found = tries[i];
-        s.bits = tries[i]; /* with few columns several do: the configuration decides */
-        if (is_said(h, &s, cols)) return s.bits;
+        s.bits = tries[i];
+        if (wh_words_of(cols, s.bits) != words) continue;
+        if (!fitting) h->t->scheme.bits = s.bits;
+        fitting++;
+        if (!is_said(h, &s, cols)) continue;
+        h->t->scheme.bits = s.bits;
+        said++;
     }
-    return found;
+    if (fitting == 0)
+        return wh_hf_bad(h,
+                         "%" PRIu64 " columns in %" PRIu64 " words: codes of neither 2, 4 nor 8 "
+                         "bits",
+                         cols, words);
+    if (said > 1)
+        return wh_hf_bad(h,
+                         "%" PRIu64 " columns in %" PRIu64 " words may be codes of more or fewer "
+                         "bits, and the configuration does not say which",
+                         cols, words);
+    return WHIT_OK;
 }
 
 /* Scales [rows, groups] of a matrix; the type of the scales and the groups. */
@@ -153,12 +167,8 @@ static whit_status read_packed(wh_hf *h, size_t index, int *taken)
     if (st != WHIT_OK) return st;
     s->kind = WHIT_INT;
     s->asym = zero != WHIT_NOT_FOUND;
-    s->bits = bits_of(h, shape[1], codes->shape[1]);
-    if (s->bits == 0)
-        return wh_hf_bad(h,
-                         "%" PRIu64 " columns in %" PRIu64 " words: codes of neither 2, 4 nor 8 "
-                         "bits",
-                         shape[1], codes->shape[1]);
+    st = find_bits(h, shape[1], codes->shape[1]);
+    if (st != WHIT_OK) return st;
     h->t->layout = WHIT_LAYOUT_CT_PACKED;
     st = wh_hf_take(h, index, 0, WHIT_I32, 2, shape[0], wh_words_of(shape[1], s->bits));
     if (st == WHIT_OK && s->asym) {

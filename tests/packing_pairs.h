@@ -1,0 +1,69 @@
+/* tests/packing_pairs.h - which scheme each layout of a checkpoint holds without any loss.
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_PACKING_PAIRS_H
+#define WHIT_PACKING_PAIRS_H
+
+#include "packing.h"
+
+/* Pairs that keep codes and scales bit for bit. The shapes are odd where the layout allows it. */
+static const struct {
+    const char *scheme;
+    whit_layout layout;
+    size_t rows, cols;
+} exact[] = {
+    /* clang-format off */
+    { "int8-channel",            WHIT_LAYOUT_CT_PACKED, 31, 70 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_PACKED, 8, 3 },
+    { "int8-g32",                WHIT_LAYOUT_CT_PACKED, 5, 96 },
+    { "int8-channel-asym",       WHIT_LAYOUT_CT_PACKED, 31, 9 },
+    { "int8-g7-asym",            WHIT_LAYOUT_CT_PACKED, 6, 21 },
+    { "int4-channel",            WHIT_LAYOUT_CT_PACKED, 3, 37 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_CT_PACKED, 1, 8 },
+    { "int4-g32",                WHIT_LAYOUT_CT_PACKED, 64, 64 },
+    { "int4-g128-sf32",          WHIT_LAYOUT_CT_PACKED, 17, 256 },
+    { "int4-channel-asym",       WHIT_LAYOUT_CT_PACKED, 20, 41 },
+    { "int4-g32-asym",           WHIT_LAYOUT_CT_PACKED, 130, 64 },
+    { "int4-g3-asym",            WHIT_LAYOUT_CT_PACKED, 33, 36 },
+    { "int8-tensor",             WHIT_LAYOUT_CT_INT,    7, 11 },
+    { "int8-tensor-sf16",        WHIT_LAYOUT_CT_INT,    64, 64 },
+    { "int8-channel",            WHIT_LAYOUT_CT_INT,    13, 5 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_CT_INT,    1, 1 },
+    { "fp8_e4m3-channel",        WHIT_LAYOUT_CT_FLOAT,  9, 33 },
+    { "fp8_e4m3-tensor",         WHIT_LAYOUT_CT_FLOAT,  9, 33 },
+    { "fp8_e4m3-block128x128",   WHIT_LAYOUT_CT_FLOAT,  300, 200 },
+    { "int2-g32",                WHIT_LAYOUT_GPTQ,      32, 64 },
+    { "int3-g32",                WHIT_LAYOUT_GPTQ,      96, 64 },
+    { "int4-g32",                WHIT_LAYOUT_GPTQ,      24, 72 }, /* a short last group */
+    { "int4-g128",               WHIT_LAYOUT_GPTQ_V2,   136, 256 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_GPTQ,      8, 40 },
+    { "int4-tensor-sf16",        WHIT_LAYOUT_GPTQ,      24, 8 },
+    { "int8-channel-sf16",       WHIT_LAYOUT_GPTQ,      20, 12 },
+    { "int8-tensor-sf16",        WHIT_LAYOUT_GPTQ_V2,   20, 12 },
+    { "int8-g64",                WHIT_LAYOUT_GPTQ,      8, 172 },
+    { "int2-g16-asym",           WHIT_LAYOUT_GPTQ_V2,   48, 32 },
+    { "int3-g64-asym",           WHIT_LAYOUT_GPTQ_V2,   64, 96 },
+    { "int4-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   40, 64 },
+    { "int4-channel-asym-sf16",  WHIT_LAYOUT_GPTQ_V2,   8, 24 },
+    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ_V2,   12, 64 },
+    { "int3-g32-asym",           WHIT_LAYOUT_GPTQ,      32, 64 },
+    { "int4-g64-asym",           WHIT_LAYOUT_GPTQ,      16, 64 },
+    { "int8-g32-asym",           WHIT_LAYOUT_GPTQ,      12, 64 },
+    { "int4-g32-asym",           WHIT_LAYOUT_AWQ,       40, 96 },
+    { "int4-g5-asym",            WHIT_LAYOUT_AWQ,       8, 15 },
+    { "int4-channel-asym-sf16",  WHIT_LAYOUT_AWQ,       16, 9 },
+    { "int4-g128",               WHIT_LAYOUT_AWQ,       72, 256 },
+    { "int4-channel-sf16",       WHIT_LAYOUT_AWQ,       8, 1 },
+    { "int4-tensor-sf16",        WHIT_LAYOUT_AWQ,       24, 7 },
+    { "nf4-g64",                 WHIT_LAYOUT_BNB4,      5, 128 },
+    { "nf4-g32-sf32",            WHIT_LAYOUT_BNB4,      31, 96 },
+    { "nf4-channel",             WHIT_LAYOUT_BNB4,      3, 4096 },
+    { "nf4-g64-dq",              WHIT_LAYOUT_BNB4,      40, 512 },
+    { "fp4bnb-g64",              WHIT_LAYOUT_BNB4,      9, 64 },
+    { "fp4bnb-g128-dq",          WHIT_LAYOUT_BNB4,      1, 128 },
+    { "int8-channel",            WHIT_LAYOUT_BNB8,      33, 7 },
+    { "int8-channel-sf16",       WHIT_LAYOUT_BNB8,      64, 64 },
+    { "int8-channel-sbf16",      WHIT_LAYOUT_BNB8,      8, 1 },
+    /* clang-format on */
+};
+
+#endif
