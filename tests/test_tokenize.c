@@ -72,11 +72,23 @@ static size_t words_slowly(const whit_tokenizer *t, const char *text, uint32_t *
     return n;
 }
 
+/* Letters, of few kinds or many, or words that some tokens join. */
 static void make_text(check_rng *r, char *text, size_t len)
 {
     static const char letters[] = "eeeettaaooiinnsshhrrddlluummwwccyyffggppbbvvkk  TOIS.,'\"";
+    static const char *const words[] = { " to",   " the", " of", "s",   " and",  " my",
+                                         " lord", " I",   " am", " in", " KING", " RICHARD",
+                                         " II",   "  ",   "e",   " c" };
     const size_t alphabet = check_below(r, 2) ? sizeof letters - 1 : 3 + check_below(r, 4);
-    for (size_t i = 0; i < len; i++) text[i] = letters[check_below(r, alphabet)];
+    const int from_words = check_below(r, 3) == 0;
+    size_t at = 0;
+    while (at < len) {
+        const char *word = words[check_below(r, sizeof words / sizeof words[0])];
+        if (!from_words || strlen(word) > len - at)
+            text[at++] = letters[check_below(r, alphabet)];
+        else
+            for (; *word; word++) text[at++] = *word;
+    }
     text[len] = 0;
 }
 
@@ -102,6 +114,38 @@ static void test_slowly(const char *data)
         }
         whit_tokenizer_close(t);
     }
+}
+
+/* A token that its own text does not lead to: "b c" goes before "a b". */
+static void test_not_whole(void)
+{
+    static const char *const flags[] = { "false", "true" };
+    char path[SCRATCH_PATH], json[512];
+    scratch s;
+    scratch_make(&s);
+    for (int ignore = 0; ignore < 2; ignore++) {
+        whit_ids ids = { NULL, 0, 0 };
+        snprintf(
+            json, sizeof json,
+            "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{"
+            "\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5},\"merges\":["
+            "\"b c\",\"a b\",\"ab c\"],\"ignore_merges\":%s}}",
+            flags[ignore]);
+        scratch_text(&s, "t.json", json);
+        whit_tokenizer *t = open_it(scratch_path(&s, "t.json", path));
+        if (!t) break;
+        CHECK(whit_tokenize(t, "abc", 3, 0, &ids, NULL) == WHIT_OK, "-");
+        CHECK(ignore ? ids.count == 1 && ids.id[0] == 5
+                     : ids.count == 2 && ids.id[0] == 0 && ids.id[1] == 4,
+              "ignore_merges %s: %zu ids", flags[ignore], ids.count);
+        whit_error err = { WHIT_OK, "" };
+        const size_t before = ids.count;
+        CHECK(whit_tokenize(t, "ab d", 4, 0, &ids, &err) == WHIT_ERR_FORMAT, "an octet without");
+        CHECK(strstr(err.msg, "no token for a part of") && ids.count == before, "%s", err.msg);
+        whit_ids_free(&ids);
+        whit_tokenizer_close(t);
+    }
+    scratch_remove(&s);
 }
 
 /* ---- any text -------------------------------------------------------------------------------- */
@@ -163,6 +207,34 @@ static void test_round_trips(const char *data)
         }
         whit_tokenizer_close(t);
     }
+}
+
+/* Where extra white space is removed, so are the spaces of tokens before the first text. */
+static void test_leading_spaces(const char *data)
+{
+    char path[SCRATCH_PATH], *text = NULL;
+    size_t len = 0, model_len;
+    scratch s;
+    scratch_make(&s);
+    snprintf(path, sizeof path, "%s/tokenizers/shakespeare.model", data);
+    char *model = scratch_read(path, &model_len);
+    char *more = realloc(model, model_len + 4);
+    if (!more) return;
+    memcpy(more + model_len, "\x1a\x02\x20", 3);
+    for (char remove = 0; remove < 2; remove++) {
+        more[model_len + 3] = remove;
+        scratch_write(&s, "t.model", more, model_len + 4);
+        whit_tokenizer *t = open_it(scratch_path(&s, "t.model", path));
+        if (!t) break;
+        const uint32_t space = t->ascii[' '], a = t->ascii['a'],
+                       ids[4] = { space, space, a, space };
+        CHECK(whit_detokenize(t, ids, 4, 0, &text, &len, NULL) == WHIT_OK, "decode");
+        CHECK(text && strcmp(text, remove ? "a " : " a ") == 0, "'%s'", text ? text : "?");
+        free(text);
+        whit_tokenizer_close(t);
+    }
+    free(more);
+    scratch_remove(&s);
 }
 
 /* A word of a megabyte takes n log n. */
@@ -337,7 +409,9 @@ int main(int argc, char **argv)
 {
     if (argc < 2) return 2;
     test_slowly(argv[1]);
+    test_not_whole();
     test_round_trips(argv[1]);
+    test_leading_spaces(argv[1]);
     test_long_words(argv[1]);
     test_info(argv[1]);
     test_arguments(argv[1]);

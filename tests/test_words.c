@@ -133,6 +133,7 @@ static void test_nfc(void)
     check_nfc("q\xcc\x87\xcc\xa3", "q\xcc\xa3\xcc\x87");    /* order of marks */
     check_nfc("d\xcc\x87\xcc\xa3", "\xe1\xb8\x8d\xcc\x87"); /* and then composition */
     check_nfc("a\xcc\x81\xcc\x81", "\xc3\xa1\xcc\x81");     /* the second is blocked */
+    check_nfc("a\xcd\xa3\xcc\x81", "a\xcd\xa3\xcc\x81");    /* by one that does not join, too */
     check_nfc("\xe2\x84\xab", "\xc3\x85");                  /* angstrom: a singleton */
     check_nfc("\xe0\xa5\x98", "\xe0\xa4\x95\xe0\xa4\xbc");  /* excluded from composition */
     check_nfc("\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"); /* Hangul */

@@ -36,15 +36,15 @@ typedef struct wh_piece {
 
 struct whit_tokenizer {
     wh_vocab *vocab;
-    wh_piece *piece;            /* [vocab->count] */
-    wh_buf texts;               /* of the pieces that are not the vocabulary's */
-    wh_text_index words;        /* texts that merges can make, to ids */
-    wh_pairs merges;            /* ids to rank and id */
-    uint32_t octet[256];        /* the token of an octet; WH_ID_NONE */
-    uint32_t ascii[128];        /* SPM: the token of a character; WH_ID_NONE */
-    unsigned char joins[128];   /* SPM: some token has this character before a space */
-    unsigned char joins_others; /* the same for one beyond ASCII */
-    wh_tree raw, normal;        /* added tokens in the text as it is, and as it is normalised */
+    wh_piece *piece;        /* [vocab->count] */
+    wh_buf texts;           /* of the pieces that are not the vocabulary's */
+    wh_text_index words;    /* texts that merges can make, to ids */
+    wh_pairs merges;        /* ids to rank and id */
+    uint32_t octet[256];    /* the token of an octet; WH_ID_NONE */
+    uint32_t ascii[128];    /* SPM: the token of a character; WH_ID_NONE */
+    uint64_t joins[129][3]; /* SPM: bit b of joins[a]: some token has the characters a and b
+                               side by side; 128 stands for all beyond ASCII               */
+    wh_tree raw, normal;    /* added tokens in the text as it is, and as it is normalised */
     whit_tokenizer_info info;
     char *path;
 };
@@ -114,6 +114,13 @@ int wh_tree_find(const whit_tokenizer *t, const wh_tree *tree, const char *text,
 /* The spaces of a text of SPM, or the one before a text of byte-level: append it to b. at_start:
  * the text is at the start of the input. */
 void wh_text_put_spaces(const wh_vocab *v, wh_buf *b, const char *text, size_t len, int at_start);
+
+/* What stands for an octet in joins. */
+static inline unsigned wh_join_class(char c)
+{
+    const unsigned char u = (unsigned char)c;
+    return u < 128 ? u : 128;
+}
 
 /* ---- token_encode.c -------------------------------------------------------------------------- */
 

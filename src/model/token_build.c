@@ -128,26 +128,24 @@ static whit_status build_merges(whit_tokenizer *t, const char *label, whit_error
 static void note_text(whit_tokenizer *t, const wh_piece *p)
 {
     for (uint32_t k = 1; k < p->len; k++) {
-        const unsigned char before = (unsigned char)p->text[k - 1];
-        if (p->text[k] == ' ' && before < 128) t->joins[before] = 1;
-        if (p->text[k] == ' ' && before >= 128) t->joins_others = 1;
+        const unsigned a = wh_join_class(p->text[k - 1]), b = wh_join_class(p->text[k]);
+        t->joins[a][b / 64] |= (uint64_t)1 << b % 64;
     }
 }
 
-/* Which characters some token joins with a space behind them (SPM): between all others a text can
- * be cut, see token_encode.c. */
+/* Which characters some token has side by side (SPM): between all others a text can be cut, see
+ * token_encode.c. */
 static void note_joins(whit_tokenizer *t)
 {
     const wh_vocab *v = t->vocab;
+    t->joins[128][2] = 1; /* the octets of one character, too */
     for (uint32_t i = 0; i < v->count; i++)
         if (is_word(v, &v->token[i])) note_text(t, &t->piece[i]);
     for (size_t i = 0; i < v->merges; i++) {
         const wh_merge *m = &v->merge[i];
         note_text(t, &t->piece[m->result]);
-        if (v->token[m->left].type != WH_TOKEN_BYTE && v->token[m->right].type != WH_TOKEN_BYTE)
-            continue;
-        memset(t->joins, 1, sizeof t->joins); /* its text is not that of the characters */
-        t->joins_others = 1;
+        if (v->token[m->left].type == WH_TOKEN_BYTE || v->token[m->right].type == WH_TOKEN_BYTE)
+            memset(t->joins, 0xff, sizeof t->joins); /* its text is not that of the characters */
     }
 }
 

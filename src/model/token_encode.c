@@ -1,10 +1,11 @@
 /* src/model/token_encode.c - text to ids.
  *
  * Words that are tokens to which their merges lead back need one look-up. Of SentencePiece
- * vocabularies a whole text is one word; it is cut before a space where no token has the character
- * before that space in front of a space. Then no merge can ever reach across: it would make a token
- * with the two side by side. And since merges on one side do not change what is on the other, each
- * side's merges happen in the order they would have in the whole. So the ids are the same.
+ * vocabularies a whole text is one word; it is cut between characters that no token has side by
+ * side. No merge can ever reach across: it would make such a token. And since merges on one side do
+ * not change what is on the other, each side's merges happen in the order they would have in the
+ * whole. So the ids are the same; of what is unknown on both sides of a cut, one id may be left
+ * out.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
@@ -20,6 +21,7 @@ typedef struct coder {
     const whit_tokenizer *t;
     unsigned flags;
     whit_ids *ids;
+    size_t begun; /* of ids: where the words at hand began */
     wh_work work;
     whit_error *err;
 } coder;
@@ -84,6 +86,15 @@ int wh_encode_word(const whit_tokenizer *t, wh_work *w, const char *text, size_t
     return done > 0 && !wh_work_merge(w, &t->merges) ? -1 : done;
 }
 
+/* 1 where the first symbol behind a cut is unknown, as what is before the cut, and they are one. */
+static int joins_unknown(const coder *c, uint32_t first)
+{
+    const wh_vocab *v = c->t->vocab;
+    const whit_ids *ids = c->ids;
+    return v->kind == WH_VOCAB_SPM && v->fuse_unk && (int64_t)first == v->special[WH_SPECIAL_UNK] &&
+           ids->count > c->begun && ids->id[ids->count - 1] == first;
+}
+
 static whit_status put_word(coder *c, const char *text, size_t len)
 {
     const whit_tokenizer *t = c->t;
@@ -97,24 +108,22 @@ static whit_status put_word(coder *c, const char *text, size_t len)
                        "%s: the vocabulary has no token for a part of \"%.*s\", and none for what "
                        "is unknown",
                        t->info.path, (int)(len < 24 ? len : 24), text);
-    for (uint32_t at = 0; at != WH_ID_NONE; at = c->work.symbol[at].next)
-        if (!put_id(c->ids, c->work.symbol[at].id)) return no_memory(c);
+    const wh_symbol *s = c->work.symbol;
+    uint32_t at = joins_unknown(c, s->id) ? s->next : 0;
+    for (; at != WH_ID_NONE; at = s[at].next)
+        if (!put_id(c->ids, s[at].id)) return no_memory(c);
     return WHIT_OK;
 }
 
 /* Where the text can be cut next, behind `at`: see above. */
 static size_t next_cut(const whit_tokenizer *t, const char *text, size_t len, size_t at)
 {
-    while (at < len && text[at] == ' ') at++;
-    while (at < len) {
-        const char *space = memchr(text + at, ' ', len - at);
-        if (!space) return len;
-        const unsigned char before = (unsigned char)space[-1];
-        const size_t cut = (size_t)(space - text);
-        if (cut > at && !(before < 128 ? t->joins[before] : t->joins_others)) return cut;
-        at = cut + 1;
+    unsigned before = wh_join_class(text[at]), here;
+    for (at++; at < len; at++, before = here) {
+        here = wh_join_class(text[at]);
+        if (!(t->joins[before][here / 64] >> here % 64 & 1)) break;
     }
-    return len;
+    return at;
 }
 
 /* Text without added tokens, normalised. */
@@ -122,6 +131,7 @@ static whit_status put_words(coder *c, const char *text, size_t len)
 {
     whit_status st = WHIT_OK;
     wh_split split = { .text = text, .len = len, .how = c->t->vocab->split };
+    c->begun = c->ids->count;
     if (c->t->vocab->kind == WH_VOCAB_SPM) {
         for (size_t at = 0, cut; at < len && st == WHIT_OK; at = cut) {
             cut = next_cut(c->t, text, len, at);
