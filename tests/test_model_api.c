@@ -403,7 +403,7 @@ static void test_refused(const scratch *s)
     scratch_text(s, "bad/config.json", configs_text(text, WIDE));
     CHECK(wh_config_parse(&c, "c", text, strlen(text), &err) == WHIT_OK, "%s", err.msg);
     for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
-        changed x = { { { 0 } }, models[i].left_out };
+        changed x = { .left_out = models[i].left_out };
         whit_model *m = NULL;
         models_tensors(&c, add_changed, &x);
         if (*models[i].added)
