@@ -316,11 +316,15 @@ static void test_arguments(const char *data)
     CHECK(whit_tokenizer_open(NULL, "x", &err) == WHIT_ERR_ARG, "no place");
     CHECK(whit_tokenizer_open(&t, "", &err) == WHIT_ERR_ARG && !t, "no path");
     CHECK(whit_tokenizer_open(&t, "/nowhere/at-all", &err) == WHIT_ERR_IO && !t, "%s", err.msg);
-    snprintf(path, sizeof path, "%s/stories260K/model.safetensors", data);
+    snprintf(path, sizeof path, "%s/models/two.npy", data);
     CHECK(whit_tokenizer_open(&t, path, &err) == WHIT_ERR_UNSUPPORTED && !t, "%s", err.msg);
     CHECK(strstr(err.msg, "try: the model's folder"), "%s", err.msg);
     snprintf(path, sizeof path, "%s/models", data);
     CHECK(whit_tokenizer_open(&t, path, NULL) != WHIT_OK && !t, "a folder without one");
+    snprintf(path, sizeof path, "%s/models/mnist.safetensors", data);
+    CHECK(whit_tokenizer_open(&t, path, &err) == WHIT_ERR_FORMAT &&
+              strstr(err.msg, "/models: has no"),
+          "%s", err.msg);
     snprintf(path, sizeof path, "%s/tokenizers/docs-llama", data);
     t = open_it(path);
     if (!t) return;
@@ -328,7 +332,7 @@ static void test_arguments(const char *data)
     CHECK(whit_tokenize(NULL, "a", 1, 0, &ids, &err) == WHIT_ERR_ARG, "no tokenizer");
     CHECK(whit_tokenize(t, NULL, 1, 0, &ids, &err) == WHIT_ERR_ARG, "no text");
     CHECK(whit_tokenize(t, "a", 1, 0, NULL, &err) == WHIT_ERR_ARG, "no ids");
-    CHECK(whit_tokenize(t, "a", 1, 4, &ids, &err) == WHIT_ERR_ARG, "flags");
+    CHECK(whit_tokenize(t, "a", 1, 8, &ids, &err) == WHIT_ERR_ARG, "flags");
     CHECK(whit_tokenize(t, NULL, 0, 0, &ids, &err) == WHIT_OK && ids.count == 0, "nothing");
     CHECK(whit_tokenize(t, "Hi", 2, WHIT_TOKENIZE_AROUND, &ids, &err) == WHIT_OK, "%s", err.msg);
     const size_t before = ids.count;

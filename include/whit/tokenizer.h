@@ -9,6 +9,8 @@
 #ifndef WHIT_TOKENIZER_H
 #define WHIT_TOKENIZER_H
 
+#include <stdio.h>
+
 #include <whit/base.h>
 
 #ifdef __cplusplus
@@ -21,7 +23,8 @@ typedef struct whit_tokenizer whit_tokenizer;
  * Open a vocabulary; what it is goes by content.
  *
  *   path  a folder with tokenizer.json or tokenizer.model, or with a GGUF file; or a file:
- *         tokenizer.json, tokenizer.model, GGUF, llama2.c's tokenizer.bin
+ *         tokenizer.json, tokenizer.model, GGUF, llama2.c's tokenizer.bin; a safetensors file or
+ *         its index in such a folder
  *
  * Errors: WHIT_ERR_IO, WHIT_ERR_FORMAT (malformed; no vocabulary there), WHIT_ERR_UNSUPPORTED
  * (Unigram, WordPiece, ..: by name), WHIT_ERR_NOMEM. *out is NULL then.
@@ -58,9 +61,20 @@ typedef struct whit_ids {
 } whit_ids;
 WHIT_API void whit_ids_free(whit_ids *ids); /* also empties it for another use */
 
+/*
+ * Ids from a text: decimal numbers with white space or commas between them; or JSON, a list of
+ * numbers or an object whose member "ids" is one. They are put behind those that are there.
+ * Errors: WHIT_ERR_FORMAT (something else; a number above 2^32 - 2), WHIT_ERR_NOMEM; ids are then
+ * as before.
+ */
+WHIT_API whit_status whit_ids_read(whit_ids *ids, const char *text, size_t len, whit_error *err);
+/* {"schema":1,"ids":[..]} and a new line. Errors on out are left to the caller's ferror. */
+WHIT_API void whit_ids_write_json(const whit_ids *ids, FILE *out);
+
 enum {
     WHIT_TOKENIZE_AROUND = 1, /* with the tokens that go around a text (BOS, ..)              */
-    WHIT_TOKENIZE_PLAIN = 2   /* text that spells a special token is text like any other      */
+    WHIT_TOKENIZE_PLAIN = 2,  /* text that spells a special token is text like any other      */
+    WHIT_TOKENIZE_BEFORE = 4  /* with those of them that go before: the text will go on       */
 };
 
 /*
@@ -80,7 +94,9 @@ WHIT_API whit_status whit_tokenize(const whit_tokenizer *tokenizer, const char *
                                    unsigned flags, whit_ids *ids, whit_error *err);
 
 enum {
-    WHIT_DETOKENIZE_SPECIAL = 1 /* special tokens are written out, instead of left out */
+    WHIT_DETOKENIZE_SPECIAL = 1, /* special tokens are written out, instead of left out */
+    WHIT_DETOKENIZE_INSIDE = 2 /* so are they, but for those that whit_tokenize puts around a text,
+                                  where they are around it. Of whole texts only, not of streams. */
 };
 
 /*

@@ -49,6 +49,10 @@ struct whit_tokenizer {
     char *path;
 };
 
+/* ---- ids.c ----------------------------------------------------------------------------------- */
+
+int wh_ids_add(whit_ids *ids, uint32_t id); /* 0: no memory */
+
 /* ---- token_build.c, token_score.c ------------------------------------------------------------ */
 
 /* The tables, from t->vocab. label is for messages. Errors: WHIT_ERR_FORMAT (a merge twice),

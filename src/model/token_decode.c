@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/token.h"
 
@@ -27,10 +28,27 @@ whit_status whit_detokenize_next(const whit_tokenizer *tokenizer, whit_text_stre
     return WHIT_OK;
 }
 
+/* Whether the n ids are those that the vocabulary puts there. */
+static int are(const uint32_t *ids, const uint32_t *around, size_t n)
+{
+    return n == 0 || memcmp(ids, around, n * sizeof *ids) == 0;
+}
+
+/* Leave out what goes around a text. */
+static void take_inside(const wh_vocab *v, const uint32_t **ids, size_t *count)
+{
+    if (*count >= v->befores && are(*ids, v->before, v->befores)) {
+        *ids += v->befores;
+        *count -= v->befores;
+    }
+    if (*count >= v->afters && are(*ids + (*count - v->afters), v->after, v->afters))
+        *count -= v->afters;
+}
+
 whit_status whit_detokenize(const whit_tokenizer *tokenizer, const uint32_t *ids, size_t count,
                             unsigned flags, char **text, size_t *len, whit_error *err)
 {
-    whit_text_stream stream = { flags, 0 };
+    whit_text_stream stream = { flags & ~(unsigned)WHIT_DETOKENIZE_INSIDE, 0 };
     wh_buf b = { .data = NULL };
     whit_status st = WHIT_OK;
     if (!text || !len) return wh_fail(err, WHIT_ERR_ARG, "whit_detokenize: no place for the text");
@@ -38,6 +56,10 @@ whit_status whit_detokenize(const whit_tokenizer *tokenizer, const uint32_t *ids
     *len = 0;
     if (!tokenizer || (!ids && count > 0))
         return wh_fail(err, WHIT_ERR_ARG, "whit_detokenize: no tokenizer or ids");
+    if (flags & WHIT_DETOKENIZE_INSIDE) {
+        stream.flags |= WHIT_DETOKENIZE_SPECIAL;
+        if (count > 0) take_inside(tokenizer->vocab, &ids, &count);
+    }
     wh_buf_put(&b, "", 0);
     for (size_t i = 0; i < count && st == WHIT_OK; i++) {
         const char *piece;

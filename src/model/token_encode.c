@@ -9,11 +9,9 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "base/mem.h"
 #include "model/token.h"
 #include "model/unicode.h"
 
@@ -29,17 +27,6 @@ typedef struct coder {
 static whit_status no_memory(const coder *c)
 {
     return wh_fail(c->err, WHIT_ERR_NOMEM, "no memory for the token ids");
-}
-
-static int put_id(whit_ids *ids, uint32_t id)
-{
-    if (ids->count >= ids->cap) {
-        void *list = ids->id;
-        if (!wh_grow(&list, &ids->cap, ids->count + 1, sizeof *ids->id)) return 0;
-        ids->id = list;
-    }
-    ids->id[ids->count++] = id;
-    return 1;
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -100,7 +87,7 @@ static whit_status put_word(coder *c, const char *text, size_t len)
     const whit_tokenizer *t = c->t;
     const uint32_t id = wh_text_index_find(&t->words, text, len);
     if (id != WH_TEXT_NONE && t->piece[id].whole)
-        return put_id(c->ids, id) ? WHIT_OK : no_memory(c);
+        return wh_ids_add(c->ids, id) ? WHIT_OK : no_memory(c);
     const int done = wh_encode_word(t, &c->work, text, len);
     if (done < 0) return no_memory(c);
     if (done == 0)
@@ -111,7 +98,7 @@ static whit_status put_word(coder *c, const char *text, size_t len)
     const wh_symbol *s = c->work.symbol;
     uint32_t at = joins_unknown(c, s->id) ? s->next : 0;
     for (; at != WH_ID_NONE; at = s[at].next)
-        if (!put_id(c->ids, s[at].id)) return no_memory(c);
+        if (!wh_ids_add(c->ids, s[at].id)) return no_memory(c);
     return WHIT_OK;
 }
 
@@ -170,7 +157,7 @@ static whit_status put_around(coder *c, const wh_tree *tree, put_fn *put, const 
     size_t at = 0;
     while (st == WHIT_OK && wh_tree_find(c->t, tree, text, len, plain, &m)) {
         if (m.begin > at) st = put(c, text + at, m.begin - at, at_start && at == 0);
-        if (st == WHIT_OK && !put_id(c->ids, m.id)) st = no_memory(c);
+        if (st == WHIT_OK && !wh_ids_add(c->ids, m.id)) st = no_memory(c);
         at = m.end;
     }
     if (st == WHIT_OK && at < len) st = put(c, text + at, len - at, at_start && at == 0);
@@ -219,11 +206,12 @@ static whit_status put_all(coder *c, const char *text, size_t len)
 {
     const wh_vocab *v = c->t->vocab;
     const int around = (c->flags & WHIT_TOKENIZE_AROUND) != 0;
-    for (size_t i = 0; around && i < v->befores; i++)
-        if (!put_id(c->ids, v->before[i])) return no_memory(c);
+    const int before = around || (c->flags & WHIT_TOKENIZE_BEFORE);
+    for (size_t i = 0; before && i < v->befores; i++)
+        if (!wh_ids_add(c->ids, v->before[i])) return no_memory(c);
     whit_status st = put_around(c, &c->t->raw, put_normalised, text, len, 1);
     for (size_t i = 0; around && st == WHIT_OK && i < v->afters; i++)
-        if (!put_id(c->ids, v->after[i])) return no_memory(c);
+        if (!wh_ids_add(c->ids, v->after[i])) return no_memory(c);
     return st;
 }
 
@@ -232,7 +220,7 @@ whit_status whit_tokenize(const whit_tokenizer *tokenizer, const char *text, siz
 {
     if (!tokenizer || (!text && len > 0) || !ids)
         return wh_fail(err, WHIT_ERR_ARG, "whit_tokenize: no tokenizer, text or ids");
-    if (flags & ~(unsigned)(WHIT_TOKENIZE_AROUND | WHIT_TOKENIZE_PLAIN))
+    if (flags & ~(unsigned)(WHIT_TOKENIZE_AROUND | WHIT_TOKENIZE_PLAIN | WHIT_TOKENIZE_BEFORE))
         return wh_fail(err, WHIT_ERR_ARG, "whit_tokenize: unknown flags");
     const size_t valid = check_utf8(text, len);
     if (valid < len)
@@ -244,10 +232,4 @@ whit_status whit_tokenize(const whit_tokenizer *tokenizer, const char *text, siz
     if (st != WHIT_OK) ids->count = before;
     wh_work_free(&c.work);
     return st;
-}
-
-void whit_ids_free(whit_ids *ids)
-{
-    free(ids->id);
-    memset(ids, 0, sizeof *ids);
 }

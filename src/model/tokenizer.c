@@ -33,34 +33,14 @@ static int is_llama2c(const char *head, uint64_t bytes)
     return bytes >= 12 && longest < 65536 && first <= longest;
 }
 
-/* A file goes by how it begins; a tokenizer.model with its first piece, which is not empty. */
-static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *err)
+/* A file with weights, whose header has a length and is JSON, or their index: the vocabulary is in
+ * the folder around it. */
+static int is_weights(const char head[HEAD], int json, const char *path)
 {
-    char head[HEAD + 1] = { 0 }, label[WH_SHORT];
-    uint64_t bytes = 0;
-    int fd = -1;
-    whit_status st = wh_file_open_read(path, &fd, &bytes, err);
-    if (st != WHIT_OK) return st;
-    st = wh_file_pread(fd, path, 0, head, bytes < HEAD ? (size_t)bytes : HEAD, err);
-    close(fd);
-    if (st != WHIT_OK) return st;
-    if (memcmp(head, "GGUF", 4) == 0) return read_gguf(t, path, err);
-    if (head[strspn(head, " \t\r\n")] == '{') {
-        t->info.source = "tokenizer.json";
-        return wh_vocab_read_json(&t->vocab, path, err);
-    }
-    if (is_llama2c(head, bytes)) {
-        t->info.source = "llama2.c";
-        return wh_vocab_read_llama2c(&t->vocab, path, 0, err);
-    }
-    if (head[0] == 0x0a) {
-        t->info.source = "tokenizer.model";
-        return wh_vocab_read_sentencepiece(&t->vocab, path, err);
-    }
-    return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                   "%s: is no tokenizer that is known; try: the model's folder, its tokenizer.json "
-                   "or tokenizer.model, a GGUF file, or llama2.c's tokenizer.bin",
-                   wh_io_label(label, path));
+    static const char index[] = ".safetensors.index.json";
+    const size_t len = strlen(path), n = sizeof index - 1;
+    if (json) return len > n && strcmp(path + len - n, index) == 0;
+    return memcmp(head + 5, "\0\0\0{", 4) == 0;
 }
 
 static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *err)
@@ -79,6 +59,48 @@ static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *
     return wh_fail(
         err, st == WHIT_ERR_NOMEM ? st : WHIT_ERR_FORMAT,
         "%s: has no tokenizer.json, no tokenizer.model, and no GGUF file with a tokenizer", label);
+}
+
+static whit_status read_beside(whit_tokenizer *t, const char *path, whit_error *err)
+{
+    char *folder = wh_path_folder(path);
+    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tokenizer");
+    whit_status st = read_folder(t, folder, err);
+    free(folder);
+    return st;
+}
+
+/* A file goes by how it begins; a tokenizer.model with its first piece, which is not empty. */
+static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *err)
+{
+    char head[HEAD + 1] = { 0 }, label[WH_SHORT];
+    uint64_t bytes = 0;
+    int fd = -1;
+    whit_status st = wh_file_open_read(path, &fd, &bytes, err);
+    if (st != WHIT_OK) return st;
+    st = wh_file_pread(fd, path, 0, head, bytes < HEAD ? (size_t)bytes : HEAD, err);
+    close(fd);
+    if (st != WHIT_OK) return st;
+    const size_t blank = strspn(head, " \t\r\n");
+    if (memcmp(head, "GGUF", 4) == 0) return read_gguf(t, path, err);
+    const int json = blank < HEAD && head[blank] == '{';
+    if (is_weights(head, json, path)) return read_beside(t, path, err);
+    if (json) {
+        t->info.source = "tokenizer.json";
+        return wh_vocab_read_json(&t->vocab, path, err);
+    }
+    if (is_llama2c(head, bytes)) {
+        t->info.source = "llama2.c";
+        return wh_vocab_read_llama2c(&t->vocab, path, 0, err);
+    }
+    if (head[0] == 0x0a) {
+        t->info.source = "tokenizer.model";
+        return wh_vocab_read_sentencepiece(&t->vocab, path, err);
+    }
+    return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                   "%s: is no tokenizer that is known; try: the model's folder, its tokenizer.json "
+                   "or tokenizer.model, a GGUF file, or llama2.c's tokenizer.bin",
+                   wh_io_label(label, path));
 }
 
 static void describe(whit_tokenizer *t)
