@@ -18,5 +18,6 @@
 #include <whit/model.h>
 #include <whit/bench.h>
 #include <whit/tokenizer.h>
+#include <whit/generate.h>
 
 #endif
