@@ -167,6 +167,19 @@ static int check_sweep(const cli_options *opt)
     return 0;
 }
 
+/* 0: refused, and reported. */
+static int check_text(const cli_options *opt)
+{
+    const char *name = opt->command->name;
+    if (!opt->text)
+        cli_error(opt, "%s: no text; try: --text FILE, or --text - for standard input", name);
+    else if (opt->decode && opt->json)
+        cli_error(opt, "%s: --json has no meaning with --decode; try: without it", name);
+    else
+        return 1;
+    return 0;
+}
+
 static cli_outcome check_operands(const cli_options *opt)
 {
     const cli_command *c = opt->command;
@@ -180,6 +193,7 @@ static cli_outcome check_operands(const cli_options *opt)
         return CLI_BAD_USAGE;
     }
     if (c->bit == CLI_PLAN && !check_sweep(opt)) return CLI_BAD_USAGE;
+    if (c->bit == CLI_TOKENIZE && !check_text(opt)) return CLI_BAD_USAGE;
     if (opt->operands_count > c->max_operands) {
         cli_error(opt, "%s: unexpected argument '%s'; usage: whit %s %s", c->name,
                   opt->operands[c->max_operands], c->name, c->operands);
@@ -203,6 +217,8 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
     opt->command = command;
     opt->min_sqnr = NAN;
     opt->top = CLI_TOP_UNSET;
+    opt->new_tokens = CLI_NEW_TOKENS;
+    opt->top_p = 1;
     opt->operands = calloc((size_t)argc + 1, sizeof *opt->operands);
     opt->rules = calloc((size_t)argc + 1, sizeof *opt->rules);
     if (!opt->operands || !opt->rules) {

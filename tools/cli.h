@@ -42,7 +42,10 @@ enum { /* bits of cli_option.commands */
        CLI_HELP = 32,
        CLI_BENCH = 64,
        CLI_WORK = CLI_JOBS | CLI_BENCH, /* every command that takes threads and memory */
-       CLI_ALL = 127
+       CLI_GENERATE = 256,
+       CLI_TOKENIZE = 512,
+       CLI_RUNNERS = CLI_GENERATE | CLI_TOKENIZE, /* they go on with a text, or take one apart */
+       CLI_ALL = 1023
 };
 
 typedef struct cli_options cli_options;
@@ -64,9 +67,11 @@ extern const cli_command cli_commands[]; /* whit.c; ends with a row whose name i
 enum { CLI_PROGRESS_AUTO = 1, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CLI_PROGRESS_NONE };
 enum { CLI_COLOR_AUTO = 1, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
+enum { CLI_ACTS_F32 = 1, CLI_ACTS_Q8 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
 
 #define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
+#define CLI_NEW_TOKENS 256       /* of generate, unless --tokens says */
 
 typedef struct cli_shape {
     uint32_t rank; /* 0: not given */
@@ -102,9 +107,13 @@ struct cli_options {
     int json, force, strict, dry_run, tensors, check, stats, sweep;
     const char *types, *shapes, *tokens, *model; /* of bench, as they were given            */
     double seconds;                              /* 0: not given                            */
-    int acts;                                    /* the value of whit_bench_acts            */
-    int place;                                   /* the value of whit_bench_place           */
+    int acts;  /* number of the word, which is the value of whit_bench_acts                */
+    int place; /* the value of whit_bench_place           */
     int pin, list;
+    const char *prompt, *text; /* of generate; of tokenize: a file, "-": standard input       */
+    uint64_t new_tokens, seed;
+    double temperature, top_p;
+    int decode;
 };
 
 typedef enum cli_outcome {
@@ -159,6 +168,10 @@ whit_status cli_open(whit_source **out, const cli_options *opt, const char *path
 /* The second one of compare: with --shape also a model, and a raw array only if it is none. */
 whit_status cli_open_other(whit_source **out, const cli_options *opt, const char *path,
                            whit_error *err);
+
+/* A whole file, or with "-" all of standard input. *data is freed with free(). Errors: WHIT_ERR_IO,
+ * WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED (a signal came while it waited). */
+whit_status cli_read_text(const char *path, char **data, size_t *len, whit_error *err);
 
 /* ---- messages and results (output.c) --------------------------------------------------------- */
 
@@ -219,6 +232,8 @@ typedef struct cli_progress {
 /* From here until the end SIGINT, SIGTERM and SIGHUP stop the job, which then cleans up. */
 void cli_progress_begin(cli_progress *progress, const cli_options *opt);
 void cli_progress_end(cli_progress *progress); /* also clears the bar */
+/* 1 from the first of these signals on. */
+int cli_interrupted(void);
 
 /* The options that all jobs share, with progress as their whit_progress_fn. */
 void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress *progress);
@@ -241,5 +256,7 @@ int cli_dequantize(const cli_options *opt);
 int cli_inspect(const cli_options *opt);
 int cli_compare(const cli_options *opt);
 int cli_bench(const cli_options *opt);
+int cli_generate(const cli_options *opt);
+int cli_tokenize(const cli_options *opt);
 
 #endif

@@ -57,7 +57,7 @@ void cli_help(const cli_command *command, FILE *out)
     }
     fprintf(out, "whit %s - %s\n\nusage: whit %s %s%s\n\n%s\noptions:\n", command->name,
             command->brief, command->name, command->operands,
-            command->bit & CLI_WORK ? " [OPTIONS]" : "", command->about);
+            command->bit & (CLI_WORK | CLI_RUNNERS) ? " [OPTIONS]" : "", command->about);
     for (const cli_option *o = cli_option_table; o->name; o++) {
         if (o->commands & command->bit) help_option(o, out);
     }

@@ -14,6 +14,7 @@ typedef enum option_kind {
     OPTION_HELP,
     OPTION_VERSION,
     OPTION_FLAG,   /* int: takes the value of the column `set` */
+    OPTION_STRING, /* const char *, which may be empty         */
     OPTION_TEXT,   /* const char *                             */
     OPTION_RULE,   /* appended to rules                        */
     OPTION_WORD,   /* int: number of the word in `value`       */

@@ -8,11 +8,13 @@
 
 #include "option.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define FIELD(name) offsetof(cli_options, name)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
 #define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH)
+#define SEED_LIMIT (-1) /* as a uint64_t: all of them */
 
 /* clang-format off */
 const cli_option cli_option_table[] = {
@@ -123,6 +125,41 @@ const cli_option cli_option_table[] = {
     { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,
       "measure nothing: which operation runs at which level of\n"
       "WHIT_ISA, and why others have none of their own" },
+    { "prompt", 0, OPTION_STRING, "TEXT", FIELD(prompt), 0, CLI_GENERATE,
+      "what the model goes on with; -: standard input, as it is\n"
+      "(default: nothing, the start of a text)" },
+    { "tokens", 0, OPTION_COUNT, "N", FIELD(new_tokens), 1000000000, CLI_GENERATE,
+      "new ones at most (default: 256)" },
+    { "temperature", 0, OPTION_NUMBER, "T", FIELD(temperature), 0, CLI_GENERATE,
+      "draw tokens by lot, the higher the wilder; 0: take the\n"
+      "likeliest one (default: 0)" },
+    { "top-p", 0, OPTION_NUMBER, "P", FIELD(top_p), 0, CLI_GENERATE,
+      "draw among the likeliest tokens that have P of all\n"
+      "probability together (default: 1)" },
+    { "seed", 0, OPTION_COUNT, "S", FIELD(seed), SEED_LIMIT, CLI_GENERATE,
+      "of the lot: the same one, the same text (default: 0)" },
+    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_GENERATE,
+      "activations as they are, or int8 with integer products\n"
+      "where the weights have it (default: f32)" },
+    { "text", 0, OPTION_TEXT, "FILE", FIELD(text), 0, CLI_TOKENIZE,
+      "what to take apart, octet by octet as it is; -: standard\n"
+      "input" },
+    { "decode", 0, OPTION_FLAG, NULL, FIELD(decode), 1, CLI_TOKENIZE,
+      "FILE holds ids, or what --json printed: print the text" },
+    { "json", 0, OPTION_JSON, "FILE", FIELD(json), 0, CLI_TOKENIZE,
+      "JSON on stdout instead of lines, or in FILE beside them" },
+    { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_TOKENIZE,
+      "replace a file of --json that exists" },
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_GENERATE,
+      "0: all cores, the default; never changes the text" },
+    { "quiet", 'q', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_QUIET, CLI_RUNNERS,
+      "nothing but errors on stderr" },
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_GENERATE,
+      "on stderr the model, and which path each matrix takes" },
+    { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE, CLI_TOKENIZE,
+      "on stderr what the vocabulary is" },
+    { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_RUNNERS,
+      "auto: on terminals, unless NO_COLOR is set" },
     { "force", 'f', OPTION_FLAG, NULL, FIELD(force), 1, CLI_WORK,
       "replace an output that exists" },
     { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
@@ -229,8 +266,8 @@ static int set_count(cli_options *opt, const cli_option *o, const char *shown, c
 {
     const char *end = NULL;
     if (cli_read_count(value, (uint64_t)o->set, field_of(opt, o), &end) && *end == '\0') return 1;
-    cli_error(opt, "%s: %s takes a number from 0 to %d, not '%s'", opt->command->name, shown,
-              o->set, value);
+    cli_error(opt, "%s: %s takes a number from 0 to %" PRIu64 ", not '%s'", opt->command->name,
+              shown, (uint64_t)o->set, value);
     return 0;
 }
 
@@ -264,10 +301,12 @@ int cli_option_set(cli_options *opt, const cli_option *option, const char *shown
 {
     static set_fn *const setters[] = {
         [OPTION_HELP] = set_nothing, [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
-        [OPTION_TEXT] = set_text,    [OPTION_RULE] = set_rule,       [OPTION_WORD] = set_word,
-        [OPTION_CLIP] = set_clip,    [OPTION_COUNT] = set_count,     [OPTION_SIZE] = set_size,
-        [OPTION_SHAPE] = set_shape,  [OPTION_NUMBER] = set_number,   [OPTION_JSON] = set_json,
+        [OPTION_STRING] = set_text,  [OPTION_TEXT] = set_text,       [OPTION_RULE] = set_rule,
+        [OPTION_WORD] = set_word,    [OPTION_CLIP] = set_clip,       [OPTION_COUNT] = set_count,
+        [OPTION_SIZE] = set_size,    [OPTION_SHAPE] = set_shape,     [OPTION_NUMBER] = set_number,
+        [OPTION_JSON] = set_json,
     };
-    if (value && *value == '\0') return cli_option_bad(opt, shown, "needs a value, not", value);
+    if (value && *value == '\0' && option->kind != OPTION_STRING)
+        return cli_option_bad(opt, shown, "needs a value, not", value);
     return setters[option->kind](opt, option, shown, value);
 }

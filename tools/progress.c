@@ -27,6 +27,11 @@ static void on_signal(int number)
     atomic_store_explicit(&interrupted, 1, memory_order_relaxed);
 }
 
+int cli_interrupted(void)
+{
+    return atomic_load_explicit(&interrupted, memory_order_relaxed);
+}
+
 /* ---- styles ---------------------------------------------------------------------------------- */
 
 /* The name for a terminal, where bytes are to be cells. */
@@ -102,7 +107,7 @@ static int step(void *user, const whit_progress *p)
 {
     cli_progress *progress = user;
     int last = p->done >= p->total && progress->style != CLI_PROGRESS_AUTO;
-    if (atomic_load_explicit(&interrupted, memory_order_relaxed)) return 1;
+    if (cli_interrupted()) return 1;
     if (p->seconds < progress->next && !last) return 0;
     switch (progress->style) {
     case CLI_PROGRESS_AUTO:

@@ -83,6 +83,27 @@ const cli_command cli_commands[] = {
       "probes differ by more than 10 %, or that shared the processors, is marked noisy. --shape,\n"
       "--tokens and --type take lists and are measured in every combination.\n",
       "whit bench --type f16,int8-channel,int4-g128 --tokens 1,8 --shape 4096x14336" },
+    { "generate", CLI_GENERATE, cli_generate, 1, 1, "MODEL",
+      "let a language model go on with a text",
+      "MODEL is a folder with config.json and a tokenizer, or a GGUF file: Llama, Mistral, Qwen2,\n"
+      "Qwen3, with weights of any type that whit reads. Prints the prompt and what follows, as it\n"
+      "comes; on stderr, at the end, tokens per second. A text ends with a token that the model "
+      "names\n"
+      "as an end (eos_token_id), with one that starts a text, after --tokens, or where the context "
+      "is\n"
+      "full. A prompt that is longer than the context is refused.\n"
+      "\n"
+      "The same seed gives the same text, whatever the threads and the instruction set.\n",
+      "whit generate out/ --prompt 'Once upon a time' --temperature 0.8 --top-p 0.9 --seed 1" },
+    { "tokenize", CLI_TOKENIZE, cli_tokenize, 1, 1, "MODEL --text FILE",
+      "turn a text into the ids of its tokens",
+      "MODEL is a model's folder or one with nothing but tokenizer files, a tokenizer.json, a\n"
+      "tokenizer.model, llama2.c's tokenizer.bin or a GGUF file. Prints an id a line, with the\n"
+      "special tokens that the vocabulary puts around a text. FILE is taken as it is and must be\n"
+      "UTF-8; special tokens that it spells count as such. --decode goes the way back, and leaves "
+      "out\n"
+      "what goes around a text.\n",
+      "whit tokenize Llama-3.1-8B/ --text wiki.txt --json" },
     { "help", CLI_HELP, run_help, 0, 1, "[COMMAND]", "explain whit or one of its commands",
       "The same text as whit COMMAND --help.\n", "whit help quantize" },
     { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL }
@@ -117,7 +138,8 @@ static int run_command(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     const char *isa = NULL;
-    if (opt->command->bit & CLI_WORK) { /* a wrong WHIT_ISA stops here, not hours into a job */
+    if (opt->command->bit &
+        (CLI_WORK | CLI_GENERATE)) { /* a wrong WHIT_ISA stops here, not hours into a job */
         whit_status st = whit_isa(&isa, &err);
         if (st != WHIT_OK) return cli_finish(opt, st, &err);
         cli_note(opt, "instruction set %s", isa);

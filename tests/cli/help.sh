@@ -19,14 +19,19 @@ for words in help --help -h 'help help'; do
 done
 
 run 0 help
-for command in quantize plan dequantize inspect compare bench help; do
+for command in quantize plan dequantize inspect compare bench generate tokenize help; do
     out_has "  $command "
 done
 
-for command in quantize plan dequantize inspect compare bench; do
+for command in quantize plan dequantize inspect compare bench generate tokenize; do
     run 0 help $command
     ends_with_example "$command "
-    out_has "usage: whit $command " '--threads' '--max-memory' '--progress' '--color' '--help'
+    out_has "usage: whit $command " '[OPTIONS]' '--quiet' '--color' '--help'
+    case $command in
+    generate) out_has '--threads' '--prompt TEXT' '--top-p P' ;;
+    tokenize) out_has '--text FILE' '--decode' ;;
+    *) out_has '--threads' '--max-memory' '--progress' ;;
+    esac
     cp "$out" "$scratch/log/help"
     for flag in --help -h; do
         run 0 $command $flag
