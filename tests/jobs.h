@@ -15,6 +15,10 @@ typedef struct job_ask {
     const char *rules[6]; /* up to the first NULL */
     whit_clip clip;
     int requantize, fake_quant;
+    whit_search search;
+    const char *calibration;
+    uint64_t shard_size;
+    whit_nonfinite nonfinite;
     whit_job_options job; /* struct_size is filled in */
 } job_ask;
 
@@ -40,6 +44,10 @@ static inline whit_status job_plan(job *j, const char *in, const char *out, cons
     o.clip = ask->clip;
     o.requantize = ask->requantize;
     o.fake_quant = ask->fake_quant;
+    o.search = ask->search;
+    o.calibration = ask->calibration;
+    o.shard_size = ask->shard_size;
+    o.nonfinite = ask->nonfinite;
     o.job = ask->job;
     o.job.struct_size = sizeof o.job;
     j->status = whit_source_open(&j->source, in, &j->err);
