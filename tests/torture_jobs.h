@@ -1,14 +1,17 @@
 /* tests/torture_jobs.h - the model that torture.c works on, and the jobs that it tortures.
  *
  * The model is a folder of two shards. Beside it lie a native file of nearly the same tensors, the
- * same weights in a GGUF file, and an array in Fortran order and big-endian: every reader is met.
+ * same weights in a GGUF file, and an array in Fortran order and big-endian: every reader is met. A
+ * folder that is a whole model becomes GGUF.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_TORTURE_JOBS_H
 #define WHIT_TORTURE_JOBS_H
 
 #include "block_make.h"
+#include "configs.h"
 #include "jobs.h"
+#include "models.h"
 
 #include "job/mix.h"
 
@@ -17,6 +20,7 @@ typedef struct place {
     char in[SCRATCH_PATH], native[SCRATCH_PATH], gguf[SCRATCH_PATH], npy[SCRATCH_PATH];
     char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
     char blocks[SCRATCH_PATH], old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
+    char llama[SCRATCH_PATH], importance[SCRATCH_PATH];
 } place;
 
 typedef struct operation {
@@ -129,6 +133,35 @@ static void write_npy(place *p, const float w[64 * 40])
     scratch_path(&p->s, "array.npy", p->npy);
 }
 
+/* A model of one layer with its vocabulary; an importance matrix for one of its tensors. */
+static void write_llama(place *p)
+{
+    char config[CONFIGS_TEXT];
+    st_text t = { 0 };
+    static const char name[] = "blk.0.attn_q.weight";
+    configs_text(config, "vocab_size 5\nnum_hidden_layers 1\nhidden_size 32\nintermediate_size 64\n"
+                         "num_attention_heads 2\nnum_key_value_heads 1\nattention_bias true\n"
+                         "bos_token_id 0\neos_token_id 1\nrope_scaling {\"rope_type\":\"llama3\","
+                         "\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+                         "\"original_max_position_embeddings\":128}");
+    models_folder(&p->s, "llama", config);
+    scratch_text(&p->s, "llama/tokenizer.json",
+                 "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+                 "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":"
+                 "{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}");
+    scratch_text(&p->s, "llama/tokenizer_config.json", "{\"bos_token\":\"a\"}");
+    scratch_path(&p->s, "llama", p->llama);
+    gg_int(&t, 1, 4);
+    gg_int(&t, sizeof name - 1, 4);
+    st_put(&t, name, sizeof name - 1);
+    gg_int(&t, 0, 4);
+    gg_int(&t, 32, 4);
+    for (int i = 0; i < 32; i++) st_put(&t, i % 3 ? "\0\0\200\77" : "\0\0\200\76", 4);
+    scratch_write(&p->s, "llama.dat", t.data, t.len);
+    free(t.data);
+    scratch_path(&p->s, "llama.dat", p->importance);
+}
+
 static void write_model(place *p)
 {
     check_rng r = { 12 };
@@ -139,6 +172,7 @@ static void write_model(place *p)
     write_gguf(p, w);
     write_npy(p, w);
     write_imatrices(p);
+    write_llama(p);
 }
 
 /* ---- the jobs -------------------------------------------------------------------------------- */
@@ -290,6 +324,36 @@ static whit_status from_blocks(const place *p, const operation *op, whit_error *
     return st;
 }
 
+/* A folder becomes GGUF; over an old file or with 2 threads with weighed errors. */
+static whit_status to_gguf(const place *p, const operation *op, whit_error *err)
+{
+    job j;
+    const int weighs = op->old || op->threads > 1;
+    const job_ask ask = { .scheme = weighs ? "q4_k_m" : NULL,
+                          .rules = { weighs ? "*.o_proj=q8_0" : NULL },
+                          .calibration = weighs ? p->importance : NULL,
+                          .job = options_of(op) };
+    whit_status st = job_run(&j, p->llama, p->out, &ask);
+    *err = j.err;
+    job_close(&j);
+    return st;
+}
+
+/* In parts, which have a folder of their own here: then they are what is there, or not. */
+static whit_status to_parts(const place *p, const operation *op, whit_error *err)
+{
+    char out[SCRATCH_PATH];
+    job j;
+    const job_ask ask = { .scheme = "q8_0", .shard_size = 6000, .job = options_of(op) };
+    snprintf(out, sizeof out, "%.*s/m.gguf", SCRATCH_PATH / 2, p->out);
+    __real_mkdir(p->out, 0700);
+    whit_status st = job_run(&j, p->llama, out, &ask);
+    if (st != WHIT_OK) rmdir(p->out);
+    *err = j.err;
+    job_close(&j);
+    return st;
+}
+
 static whit_status imatrices(const place *p, const operation *op, whit_error *err)
 {
     whit_imatrix *m;
@@ -337,6 +401,10 @@ static const operation operations[] = {
     { "blocks, dequantize",      "d.safetensors",   1, 0, from_blocks },
     { "blocks again, 2 threads", "d.safetensors",   2, 0, from_blocks },
     { "importance matrices",     NULL,              1, 0, imatrices },
+    { "GGUF",                    "m.gguf",          1, 0, to_gguf },
+    { "GGUF, weighed",           "m.gguf",          2, 0, to_gguf },
+    { "over an old GGUF",        "old.gguf",        1, 1, to_gguf },
+    { "GGUF in parts",           "parts",           1, 0, to_parts },
     { "mix",                     NULL,              1, 0, mix },
     /* clang-format on */
 };
