@@ -157,6 +157,34 @@ static void test_blocks(const char *data)
     whit_model_close(m);
 }
 
+/* ---- long texts ------------------------------------------------------------------------------ */
+
+/* More tokens than pass through the layers together. */
+static void test_long(const char *data)
+{
+    static uint32_t text[400];
+    static float whole[512], pieces[512];
+    char path[SCRATCH_PATH];
+    whit_session *s = NULL;
+    whit_error err = { WHIT_OK, "" };
+    snprintf(path, sizeof path, "%s/stories260K", data);
+    whit_model *m = open_model(path, 2, WHIT_ACTS_F32);
+    for (uint32_t i = 0; i < 400; i++) text[i] = i ? (7 * i + 3) % 512 : 1;
+    CHECK(whit_session_open(&s, m, 400, &err) == WHIT_OK &&
+              whit_session_feed(s, text, 400, WHIT_LOGITS_LAST, whole, &err) == WHIT_OK,
+          "%s", err.msg);
+    for (size_t n = 1; n <= 300; n += 99) {
+        whit_session_rewind(s, 0);
+        for (size_t t = 0; t < 400; t += n)
+            whit_session_feed(s, text + t, 400 - t < n ? 400 - t : n, WHIT_LOGITS_LAST, pieces,
+                              &err);
+        CHECK(whit_session_position(s) == 400 && memcmp(whole, pieces, sizeof whole) == 0,
+              "in pieces of %zu", n);
+    }
+    whit_session_close(s);
+    whit_model_close(m);
+}
+
 /* ---- what is told -----------------------------------------------------------------------------
  */
 
@@ -499,6 +527,7 @@ int main(int argc, char **argv)
     scratch_make(&s);
     test_schemes(&s);
     test_blocks(argv[1]);
+    test_long(argv[1]);
     test_info(argv[1]);
     test_watch(&s);
     test_sessions(&s);
