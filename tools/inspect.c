@@ -52,9 +52,26 @@ static whit_status draw(const cli_options *opt, const whit_source *source, const
                : st;
 }
 
-int cli_inspect(const cli_options *opt)
+/* A small file of a model by itself. */
+static whit_status inspect_side(const cli_options *opt, const whit_side *side, whit_error *err)
 {
-    whit_error err = { WHIT_OK, "" };
+    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_options reads = *opt;
+    char name[CLI_SHORT];
+    reads.text = opt->operands[0]; /* which is not to be replaced */
+    if (opt->stats || opt->svg || opt->tensors)
+        return cli_fail(err, WHIT_ERR_ARG, "%s: is a %s, which has no tensors; try: --check",
+                        cli_short(name, sizeof name, opt->operands[0]), whit_side_format(side));
+    whit_status st = cli_results_open(&results, &reads, NULL, NULL, err);
+    if (st == WHIT_OK && results.table) whit_side_write_text(side, opt->check, results.table);
+    if (st == WHIT_OK && results.json) whit_side_write_json(side, opt->check, results.json);
+    if (st == WHIT_OK) st = cli_results_commit(&results, err);
+    cli_results_close(&results);
+    return st;
+}
+
+static whit_status inspect_model(const cli_options *opt, whit_error *err)
+{
     whit_job_options job;
     whit_source *source = NULL;
     whit_check *check = NULL;
@@ -67,31 +84,41 @@ int cli_inspect(const cli_options *opt)
     cli_progress_begin(&progress, opt);
     cli_job_options(&job, opt, &progress);
 
-    whit_status st = opt->scheme ? whit_scheme_parse(&scheme, opt->scheme, &err) : WHIT_OK;
-    if (st == WHIT_OK) st = cli_open(&source, opt, opt->operands[0], &err);
+    whit_status st = opt->scheme ? whit_scheme_parse(&scheme, opt->scheme, err) : WHIT_OK;
+    if (st == WHIT_OK) st = cli_open(&source, opt, opt->operands[0], err);
     if (st == WHIT_OK) {
         cli_source_warnings(opt, source);
-        st = cli_results_open(&results, opt, source, NULL, &err);
+        st = cli_results_open(&results, opt, source, NULL, err);
     }
     if (st == WHIT_OK && opt->svg)
-        st = cli_results_file(&picture, opt, "--svg", opt->svg, source, &err);
-    if (st == WHIT_OK && opt->check) st = whit_check_run(&check, source, &job, &err);
-    if (st == WHIT_OK && (opt->stats || opt->svg)) st = whit_stats_run(&stats, source, &job, &err);
-    if (st == WHIT_OK && opt->svg) st = draw(opt, source, stats, &scheme, &job, picture.json, &err);
+        st = cli_results_file(&picture, opt, "--svg", opt->svg, source, err);
+    if (st == WHIT_OK && opt->check) st = whit_check_run(&check, source, &job, err);
+    if (st == WHIT_OK && (opt->stats || opt->svg)) st = whit_stats_run(&stats, source, &job, err);
+    if (st == WHIT_OK && opt->svg) st = draw(opt, source, stats, &scheme, &job, picture.json, err);
     cli_progress_end(&progress);
 
     if (st == WHIT_OK) {
         int flags = cli_text_flags(opt) | (opt->tensors || verbose ? WHIT_TEXT_TENSORS : 0);
         if (results.table) whit_source_write_text(source, check, stats, flags, results.table);
         if (results.json) whit_source_write_json(source, check, stats, results.json);
-        st = opt->svg ? cli_results_commit(&picture, &err) : WHIT_OK;
-        if (st == WHIT_OK) st = cli_results_commit(&results, &err);
+        st = opt->svg ? cli_results_commit(&picture, err) : WHIT_OK;
+        if (st == WHIT_OK) st = cli_results_commit(&results, err);
     }
-    if (st == WHIT_OK) st = verdict(opt, check, &err);
+    if (st == WHIT_OK) st = verdict(opt, check, err);
     cli_results_close(&picture);
     cli_results_close(&results);
     whit_stats_free(stats);
     whit_check_free(check);
     whit_source_close(source);
+    return st;
+}
+
+int cli_inspect(const cli_options *opt)
+{
+    whit_error err = { WHIT_OK, "" };
+    whit_side *side = NULL;
+    whit_status st = opt->shape.rank ? WHIT_OK : whit_side_open(&side, opt->operands[0], &err);
+    if (st == WHIT_OK) st = side ? inspect_side(opt, side, &err) : inspect_model(opt, &err);
+    whit_side_close(side);
     return cli_finish(opt, st, &err);
 }

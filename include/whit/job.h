@@ -271,6 +271,8 @@ typedef struct whit_check whit_check;
  * Read all of a model's data and prove it sound: finite scales that are not zero, codes and zero
  * points inside their range, unused bits zero; of blocks of GGUF, finite decoded values. NaN and
  * Inf in plain tensors are notes, no problems. Structure and sizes were proved by whit_source_open.
+ * Of a folder, config.json and tokenizer too, as a runner of the model reads them: what it does not
+ * know (an architecture) is a note, what is wrong a problem.
  * Errors: WHIT_ERR_IO, WHIT_ERR_FORMAT (file changed), WHIT_ERR_NOMEM. Problems are no error of
  * this call: ask whit_check_problems.
  */

@@ -14,6 +14,7 @@
 #include <whit/source.h>
 #include <whit/calib.h>
 #include <whit/job.h>
+#include <whit/side.h>
 #include <whit/kernel.h>
 #include <whit/model.h>
 #include <whit/bench.h>

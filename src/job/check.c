@@ -3,6 +3,7 @@
  *
  * Every stored part is an item of its own: a plane of codes, of scales, of zero points, the blocks
  * of a GGUF tensor, or a plain float tensor. Other types hold nothing that could be wrong.
+ * Not here: the small files beside the weights (side.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/check.h"
@@ -13,6 +14,7 @@
 
 #include "base/mem.h"
 #include "job/plan.h"
+#include "job/side.h"
 #include "job/stream.h"
 
 typedef enum role {
@@ -230,6 +232,7 @@ whit_status whit_check_run(whit_check **out, const whit_source *source,
     whit_status st = list_items(&j, err);
     if (st == WHIT_OK) st = stream(&j, options, err);
     if (st == WHIT_OK) say(&j, c);
+    if (st == WHIT_OK) st = wh_side_check(whit_source_file(source), c, err);
     if (st == WHIT_OK && (c->problems.failed || c->notes.failed))
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the findings");
     free(j.item);
