@@ -53,7 +53,7 @@ def make_model(folder):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
     torch.manual_seed(1)
-    config = LlamaConfig(hidden_size=256, intermediate_size=512, num_hidden_layers=2, num_attention_heads=8,
+    config = LlamaConfig(hidden_size=256, intermediate_size=256, num_hidden_layers=2, num_attention_heads=8,
                          num_key_value_heads=4, vocab_size=128, max_position_embeddings=128,
                          initializer_range=0.08, tie_word_embeddings=False)
     LlamaForCausalLM(config).float().save_pretrained(folder)
