@@ -393,7 +393,7 @@ static const struct {
     { "an unknown one", "", "model.extra.weight", "F32", 4, 4, UNS,
       "model.extra.weight: no tensor" },
     { "a bias", "", "model.layers.0.mlp.up_proj.bias", "F32", 0, 96, UNS, "has no such tensor" },
-    { "packed codes", "", "model.layers.0.mlp.up_proj.qweight", "I32", 4, 96, UNS,
+    { "packed codes", "", "model.layers.0.mlp.up_proj.packed", "I32", 4, 96, UNS,
       "no tensor of this" },
     { "a derived one", "", "model.layers.0.self_attn.rotary_emb.inv_freq", "F32", 0, 4, WHIT_OK,
       "" },
