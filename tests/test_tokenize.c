@@ -264,6 +264,35 @@ static void test_long_words(const char *data)
     free(text);
 }
 
+/* Nor does a megabyte of added tokens that swallow what is behind them take longer: as the
+ * tokenizers library has it, each of them counts, or with lstrip the first. */
+static void test_long_strips(void)
+{
+    static const char *const lstrip[] = { "false", "true" };
+    const size_t len = 1 << 20;
+    char path[SCRATCH_PATH], json[512], *text = malloc(len);
+    scratch s;
+    scratch_make(&s);
+    for (int i = 0; text && i < 2; i++) {
+        whit_ids ids = { NULL, 0, 0 };
+        snprintf(
+            json, sizeof json,
+            "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":1,\"content\":"
+            "\" \",\"lstrip\":%s,\"rstrip\":true}],\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}",
+            lstrip[i]);
+        scratch_text(&s, "t.json", json);
+        whit_tokenizer *t = open_it(scratch_path(&s, "t.json", path));
+        if (!t) break;
+        memset(text, ' ', len);
+        CHECK(whit_tokenize(t, text, len, 0, &ids, NULL) == WHIT_OK, "-");
+        CHECK(ids.count == (i ? 1 : len), "lstrip %s: %zu ids", lstrip[i], ids.count);
+        whit_ids_free(&ids);
+        whit_tokenizer_close(t);
+    }
+    free(text);
+    scratch_remove(&s);
+}
+
 /* ---- the interface --------------------------------------------------------------------------- */
 
 static void test_info(const char *data)
@@ -417,6 +446,7 @@ int main(int argc, char **argv)
     test_round_trips(argv[1]);
     test_leading_spaces(argv[1]);
     test_long_words(argv[1]);
+    test_long_strips();
     test_info(argv[1]);
     test_arguments(argv[1]);
     test_threads(argv[1]);

@@ -57,6 +57,10 @@ static wh_vocab *read_json(const scratch *s, whit_status want, const char *words
     SEQ("pretokenizers",                                                                           \
         "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex "\"}," more "},"                     \
         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}")
+/* %s stands for its digits */
+#define LLAMA3                                                                                     \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|%s| "                    \
+    "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
 #define ISOLATED "\"behavior\":\"Isolated\",\"invert\":false"
 #define TEMPLATE(single, tokens)                                                                   \
     "{\"type\":\"TemplateProcessing\",\"single\":[" single "],\"pair\":[],"                        \
@@ -247,6 +251,30 @@ static void test_byte_level(void)
     v = read_json(&s, WHIT_OK, "");
     CHECK(v && v->notes.count == 1 && strstr(v->notes.line[0], "gpt-2 is the nearest"), "a note");
     wh_vocab_free(v);
+    /* Names of GGUF say whether merges are ignored, and NFC. */
+    static const struct {
+        const char *digits;
+        int nfc, ignore;
+        const char *pre;
+        size_t notes;
+    } pres[] = {
+        { "\\\\p{N}{1,3}", 0, 1, "llama-bpe", 0 }, { "\\\\p{N}{1,3}", 0, 0, "smaug-bpe", 0 },
+        { "\\\\p{N}", 1, 0, "qwen2", 0 },          { "\\\\p{N}", 0, 0, "deepseek-r1-qwen", 0 },
+        { "\\\\p{N}", 1, 1, "qwen2", 1 },
+    };
+    for (size_t i = 0; i < sizeof pres / sizeof pres[0]; i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "{\"normalizer\":%s,\"pre_tokenizer\":" SPLIT(
+                     LLAMA3, ISOLATED) ",\"model\":{" VOCAB "," MERGES ",\"ignore_merges\":%s}}",
+                 pres[i].nfc ? "{\"type\":\"NFC\"}" : SEQ("normalizers", ""), pres[i].digits,
+                 pres[i].ignore ? "true" : "false");
+        scratch_text(&s, "tokenizer.json", text);
+        v = read_json(&s, WHIT_OK, "");
+        CHECK(v && !strcmp(v->pre, pres[i].pre) && v->notes.count == pres[i].notes, "%s",
+              pres[i].pre);
+        wh_vocab_free(v);
+    }
     scratch_remove(&s);
 }
 

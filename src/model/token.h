@@ -102,6 +102,7 @@ size_t wh_split_next(wh_split *s);
 typedef struct wh_match {
     size_t begin, end; /* with the white space that it swallows */
     size_t resume;     /* where to look for the next one: that white space may match again */
+    size_t reach;      /* white space lies between resume and here, where that is behind it */
     uint32_t id;
 } wh_match;
 

@@ -110,10 +110,13 @@ static void strip(const wh_added *a, const char *text, size_t len, size_t floor,
         if (!is_space(text + at, marked, &n)) break;
         m->begin = at;
     }
+    if (a->lstrip && m->begin < floor) m->begin = floor;
+    if (a->rstrip && m->end < m->reach) m->end = m->reach; /* not again and again */
     while (a->rstrip && m->end < len) {
         if (!is_space(text + m->end, marked, &n)) break;
         m->end += n;
     }
+    if (a->rstrip) m->reach = m->end;
 }
 
 /* The next place from `at` on where some added token may begin; len: none. */
@@ -142,7 +145,7 @@ int wh_tree_find(const whit_tokenizer *t, const wh_tree *tree, const char *text,
             continue;
         }
         const wh_added *a = &t->vocab->added[which];
-        *m = (wh_match){ at, at + n, at + n, a->id };
+        *m = (wh_match){ at, at + n, at + n, m->reach, a->id };
         at += n;
         if (plain && a->special) continue;
         if (a->single_word && !stands_alone(text, len, m->begin, m->end)) continue;

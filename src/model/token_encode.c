@@ -157,7 +157,8 @@ static whit_status put_around(coder *c, const wh_tree *tree, put_fn *put, const 
     size_t at = 0;
     while (st == WHIT_OK && wh_tree_find(c->t, tree, text, len, plain, &m)) {
         if (m.begin > at) st = put(c, text + at, m.begin - at, at_start && at == 0);
-        if (st == WHIT_OK && !wh_ids_add(c->ids, m.id)) st = no_memory(c);
+        /* One whose white space another has swallowed is nothing. */
+        if (st == WHIT_OK && m.begin < m.end && !wh_ids_add(c->ids, m.id)) st = no_memory(c);
         at = m.end;
     }
     if (st == WHIT_OK && at < len) st = put(c, text + at, len - at, at_start && at == 0);

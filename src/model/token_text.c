@@ -16,7 +16,7 @@
 static const char *find_mark(const char *text, const char *end)
 {
     for (const char *p = text; (size_t)(end - text) >= WH_SPACE_MARK_LEN; text = p + 1) {
-        p = memchr(text, WH_SPACE_MARK[0], (size_t)(end - text));
+        p = memchr(text, 0xe2, (size_t)(end - text));
         if (!p || (size_t)(end - p) < WH_SPACE_MARK_LEN) break;
         if (memcmp(p, WH_SPACE_MARK, WH_SPACE_MARK_LEN) == 0) return p;
     }

@@ -133,7 +133,7 @@ whit_status wh_tj_settle(wh_tj *r, whit_error *err)
         if (v->special[WH_SPECIAL_UNK] < 0)
             return wh_vocab_bad(r->m, r->unk, "is the unk_token, but not in the vocabulary", err);
     }
-    v->pre = v->kind == WH_VOCAB_SPM ? "default" : wh_pre_name(v->split, v->ignore_merges);
+    v->pre = v->kind == WH_VOCAB_SPM ? "default" : wh_pre_name(v->split, v->ignore_merges, v->nfc);
     if (v->kind == WH_VOCAB_BPE) {
         const wh_pre_row *row = wh_pre_find(v->pre);
         if (row->ignore_merges != v->ignore_merges || row->nfc != v->nfc)

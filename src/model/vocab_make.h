@@ -88,8 +88,9 @@ typedef struct wh_pre_row {
 } wh_pre_row;
 
 const wh_pre_row *wh_pre_find(const char *name); /* NULL: not known */
-/* The name of a way to split; where merges are ignored first, one that says so, if there is any. */
-const char *wh_pre_name(wh_pre split, int ignore_merges);
+/* The name of a way to split, with merges ignored (0 or 1) and NFC (0 or 1); where there is none,
+ * the nearest. */
+const char *wh_pre_name(wh_pre split, int ignore_merges, int nfc);
 /* What a regular expression of tokenizer.json means; WH_PRE_NONE: it is not known. */
 wh_pre wh_pre_of_pattern(const char *pattern);
 

@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-/* The first row of a kind is the name that is written. NFC goes with the Qwen family; the name
- * alone says it in GGUF. */
+/* Of rows that say the same the first is the name that is written. NFC goes with most of the Qwen
+ * family; the name alone says it in GGUF. */
 static const wh_pre_row rows[] = {
     /* name             split          ignore nfc bos */
     { "gpt-2", WH_PRE_GPT2, 0, 0, 0 },      { "phi-2", WH_PRE_GPT2, 0, 0, 0 },
@@ -21,7 +21,7 @@ static const wh_pre_row rows[] = {
     { "llama3", WH_PRE_LLAMA3, 1, 0, 1 },   { "llama-v3", WH_PRE_LLAMA3, 1, 0, 1 },
     { "falcon3", WH_PRE_LLAMA3, 1, 0, 1 },  { "smaug-bpe", WH_PRE_LLAMA3, 0, 0, 0 },
     { "dbrx", WH_PRE_LLAMA3, 0, 0, 0 },     { "qwen2", WH_PRE_QWEN2, 0, 1, 0 },
-    { "stablelm2", WH_PRE_QWEN2, 0, 1, 0 }, { "deepseek-r1-qwen", WH_PRE_QWEN2, 0, 1, 0 },
+    { "stablelm2", WH_PRE_QWEN2, 0, 1, 0 }, { "deepseek-r1-qwen", WH_PRE_QWEN2, 0, 0, 0 },
     { "smollm", WH_PRE_SMOLLM, 0, 0, 0 },   { "starcoder", WH_PRE_SMOLLM, 0, 0, 0 },
     { "refact", WH_PRE_SMOLLM, 0, 0, 0 },   { "command-r", WH_PRE_SMOLLM, 0, 0, 0 },
 };
@@ -48,14 +48,16 @@ const wh_pre_row *wh_pre_find(const char *name)
     return NULL;
 }
 
-const char *wh_pre_name(wh_pre split, int ignore_merges)
+const char *wh_pre_name(wh_pre split, int ignore_merges, int nfc)
 {
     const char *name = "default";
-    for (size_t i = ROWS; i-- > 0;)
-        if (rows[i].split == split && rows[i].ignore_merges == (ignore_merges != 0))
-            name = rows[i].name;
-    for (size_t i = 0; i < ROWS && strcmp(name, "default") == 0; i++)
-        if (rows[i].split == split) name = rows[i].name;
+    int best = -1;
+    for (size_t i = 0; i < ROWS; i++) {
+        const int fit = 2 * (rows[i].ignore_merges == ignore_merges) + (rows[i].nfc == nfc);
+        if (rows[i].split != split || fit <= best) continue;
+        best = fit;
+        name = rows[i].name;
+    }
     return name;
 }
 
