@@ -1,8 +1,8 @@
 /* tests/torture_jobs.h - the model that torture.c works on, and the jobs that it tortures.
  *
  * The model is a folder of two shards. Beside it lie a native file of nearly the same tensors, the
- * same weights in a GGUF file, and an array in Fortran order and big-endian: every reader is met. A
- * folder that is a whole model becomes GGUF.
+ * same weights in a GGUF file, an array in Fortran order and big-endian, and checkpoints of other
+ * programs: every reader is met. A folder that is a whole model becomes GGUF.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_TORTURE_JOBS_H
@@ -21,6 +21,7 @@ typedef struct place {
     char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
     char blocks[SCRATCH_PATH], old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
     char llama[SCRATCH_PATH], importance[SCRATCH_PATH];
+    char said[SCRATCH_PATH], unsaid[SCRATCH_PATH]; /* checkpoints, with and without configuration */
 } place;
 
 typedef struct operation {
@@ -121,6 +122,48 @@ static void write_imatrices(place *p)
     scratch_path(&p->s, "imatrix.gguf", p->imatrix);
 }
 
+/* Their codes and scales are zeros. */
+static void write_checkpoints(place *p)
+{
+    static const char state[] = "{\"quant_type\":\"nf4\",\"blocksize\":32,\"dtype\":\"float16\","
+                                "\"shape\":[8,40],\"nested_blocksize\":256,"
+                                "\"nested_dtype\":\"float32\",\"nested_offset\":0.5}";
+    static const int64_t shape[2] = { 16, 64 };
+    st_build b = { 0 };
+    scratch_folder(&p->s, "said");
+    st_add2(&b, "a.weight_packed", "I32", 16, 8, NULL, 512);
+    st_add2(&b, "a.weight_scale", "F16", 16, 2, NULL, 64);
+    st_add2(&b, "a.weight_zero_point", "I32", 2, 2, NULL, 16);
+    st_add2(&b, "a.weight_shape", "I64", 0, 2, shape, 16);
+    st_add2(&b, "b.weight", "I8", 16, 64, NULL, 1024);
+    st_add2(&b, "b.weight_scale", "F32", 16, 1, NULL, 64);
+    st_write(&b, &p->s, "said/model.safetensors");
+    scratch_text(
+        &p->s, "said/config.json",
+        "{\"quantization_config\":{\"config_groups\":{\"0\":{\"weights\":{\"num_bits\":8,"
+        "\"strategy\":\"channel\"}},\"1\":{\"weights\":{\"num_bits\":4,\"symmetric\":false,"
+        "\"strategy\":\"group\",\"group_size\":32}}}}}");
+    scratch_path(&p->s, "said", p->said);
+    scratch_folder(&p->s, "unsaid");
+    st_add2(&b, "c.qweight", "I32", 8, 16, NULL, 512);
+    st_add2(&b, "c.qzeros", "I32", 2, 2, NULL, 16);
+    st_add2(&b, "c.scales", "F16", 2, 16, NULL, 64);
+    st_add2(&b, "c.g_idx", "I32", 0, 64, NULL, 256);
+    st_add2(&b, "d.qweight", "I32", 64, 2, NULL, 512);
+    st_add2(&b, "d.qzeros", "I32", 2, 2, NULL, 16);
+    st_add2(&b, "d.scales", "F16", 2, 16, NULL, 64);
+    st_add2(&b, "e.weight", "U8", 160, 1, NULL, 160);
+    st_add2(&b, "e.weight.absmax", "U8", 0, 10, NULL, 10);
+    st_add2(&b, "e.weight.quant_map", "F32", 0, 16, NULL, 64);
+    st_add2(&b, "e.weight.nested_absmax", "F32", 0, 1, NULL, 4);
+    st_add2(&b, "e.weight.nested_quant_map", "F32", 0, 256, NULL, 1024);
+    st_add2(&b, "e.weight.quant_state.bitsandbytes__nf4", "U8", 0, sizeof state - 1, state,
+            sizeof state - 1);
+    st_write(&b, &p->s, "unsaid/model.safetensors");
+    scratch_text(&p->s, "unsaid/config.json", "{\"model_type\":\"llama\"}");
+    scratch_path(&p->s, "unsaid", p->unsaid);
+}
+
 static void write_npy(place *p, const float w[64 * 40])
 {
     st_text t = { 0 };
@@ -173,6 +216,7 @@ static void write_model(place *p)
     write_npy(p, w);
     write_imatrices(p);
     write_llama(p);
+    write_checkpoints(p);
 }
 
 /* ---- the jobs -------------------------------------------------------------------------------- */
@@ -354,6 +398,17 @@ static whit_status to_parts(const place *p, const operation *op, whit_error *err
     return st;
 }
 
+/* A checkpoint of another program, decoded. */
+static whit_status from_checkpoint(const place *p, const operation *op, whit_error *err)
+{
+    whit_source *src = NULL;
+    const whit_job_options o = options_of(op);
+    whit_status st = whit_source_open(&src, op->threads > 1 ? p->unsaid : p->said, err);
+    if (st == WHIT_OK) st = whit_dequantize_model(src, p->out, WHIT_F16, &o, err);
+    whit_source_close(src);
+    return st;
+}
+
 static whit_status imatrices(const place *p, const operation *op, whit_error *err)
 {
     whit_imatrix *m;
@@ -400,6 +455,8 @@ static const operation operations[] = {
     { "statistics",              NULL,              1, 0, stats },
     { "blocks, dequantize",      "d.safetensors",   1, 0, from_blocks },
     { "blocks again, 2 threads", "d.safetensors",   2, 0, from_blocks },
+    { "a checkpoint",            "d.safetensors",   1, 0, from_checkpoint },
+    { "checkpoints, 2 threads",  "d.safetensors",   2, 0, from_checkpoint },
     { "importance matrices",     NULL,              1, 0, imatrices },
     { "GGUF",                    "m.gguf",          1, 0, to_gguf },
     { "GGUF, weighed",           "m.gguf",          2, 0, to_gguf },

@@ -31,20 +31,25 @@ const char *whit_layout_name(whit_layout layout)
 
 /* ---- what a layout holds --------------------------------------------------------------------- */
 
+static int has(unsigned mask, unsigned bit)
+{
+    return bit < 32 && (mask >> bit & 1);
+}
+
 static int holds_kind(const wh_layout *l, const whit_scheme *s)
 {
     if (s->kind != l->kind[0] && (s->kind != l->kind[1] || s->kind == WHIT_KEEP)) return 0;
-    return s->kind != WHIT_INT || (l->bits & WH_BIT(s->bits)) != 0;
+    return s->kind != WHIT_INT || has(l->bits, s->bits);
 }
 
 static int holds_scale(const wh_layout *l, const whit_scheme *s)
 {
-    return (l->scale_types & WH_BIT(s->scale_type)) != 0;
+    return has(l->scale_types, (unsigned)s->scale_type);
 }
 
 static int holds(const wh_layout *l, const whit_scheme *s)
 {
-    return holds_kind(l, s) && (l->gran & WH_BIT(s->gran)) != 0 && holds_scale(l, s) &&
+    return holds_kind(l, s) && has(l->gran, (unsigned)s->gran) && holds_scale(l, s) &&
            (l->asym || !s->asym) && (l->dq || !s->dq);
 }
 
@@ -58,7 +63,7 @@ static const char *nearest(const wh_layout *l, const whit_scheme *from, char tex
     }
     s.asym = s.asym && l->asym;
     s.dq = s.dq && l->dq;
-    if (!(l->gran & WH_BIT(s.gran))) {
+    if (!has(l->gran, (unsigned)s.gran)) {
         s.gran = l->gran & WH_BIT(WHIT_GRAN_CHANNEL) ? WHIT_GRAN_CHANNEL : WHIT_GRAN_GROUP;
         s.group = s.gran == WHIT_GRAN_GROUP ? 64 : 0;
         s.block_rows = 0;
