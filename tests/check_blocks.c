@@ -51,7 +51,7 @@ static void encode(const wh_block_ops *ops, sample *s, whit_block block, whit_se
             b.mean_square[l] = s->mean_square[from + l];
             b.out[l] = out[from + l];
         }
-        ops->encode(&b);
+        CHECK(ops->encode(&b), "%s: refuses finite weights", ops->isa);
     }
 }
 

@@ -15,10 +15,10 @@
 enum { WH_BLOCK_WEIGHTS = 256, WH_BLOCK_SUBS = 16 }; /* the most that a block has */
 
 typedef struct wh_block_parts {
+    uint8_t code[WH_BLOCK_WEIGHTS];
     uint16_t d, m;                /* F16; m: what is subtracted, or added without sub-blocks */
     uint8_t scale[WH_BLOCK_SUBS]; /* as stored, one for each sub-block                       */
     uint8_t min[WH_BLOCK_SUBS];
-    uint8_t code[WH_BLOCK_WEIGHTS];
 } wh_block_parts;
 
 typedef enum wh_block_step {

@@ -49,17 +49,6 @@ static size_t first_special(const float *x, size_t n)
     return i;
 }
 
-/* n is a multiple of 32. */
-static int any_special(const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i += 32) {
-        uint32_t any = 0;
-        for (size_t j = 0; j < 32; j++) any |= special(x[i + j]) ? 1u : 0u;
-        if (any) return 1;
-    }
-    return 0;
-}
-
 /* 1: some column counts; 0: none does, or there is no importance; -1: one is no weight. */
 static int importance_counts(const float *importance, size_t cols, size_t *bad)
 {
@@ -94,13 +83,10 @@ typedef struct rows {
 } rows;
 
 /* The next block becomes lane l. */
-static whit_status take(rows *r, wh_block_batch *b, size_t l, whit_error *err)
+static void take(rows *r, wh_block_batch *b, size_t l)
 {
     const size_t n = b->type->info.weights;
     const float *x = r->w + r->row * r->cols + r->col;
-    if (any_special(x, n))
-        return wh_fail(err, WHIT_ERR_NUMERIC, "row %zu, column %zu: not a finite number", r->row,
-                       r->col + first_special(x, n));
     if (r->col == 0 && r->importance && b->type->step == WH_STEP_D && !b->type->levels)
         r->mean_square = mean_square(x, r->cols);
     b->x[l] = x;
@@ -113,7 +99,17 @@ static whit_status take(rows *r, wh_block_batch *b, size_t l, whit_error *err)
         r->col = 0;
         r->row++;
     }
-    return WHIT_OK;
+}
+
+/* One of the blocks in the first lanes has a weight that is no finite number. */
+static whit_status refuse(const rows *r, const wh_block_batch *b, whit_error *err)
+{
+    const size_t n = b->type->info.weights;
+    size_t l = 0, i = 0;
+    while ((i = first_special(b->x[l], n)) == n) l++;
+    const size_t at = (size_t)(b->x[l] - r->w) + i;
+    return wh_fail(err, WHIT_ERR_NUMERIC, "row %zu, column %zu: not a finite number", at / r->cols,
+                   at % r->cols);
 }
 
 static whit_status encode_rows(wh_block_batch *b, rows *r, whit_error *err)
@@ -123,17 +119,14 @@ static whit_status encode_rows(wh_block_batch *b, rows *r, whit_error *err)
     const size_t bytes = b->type->info.bytes, in_row = r->cols / b->type->info.weights;
     while (r->row < r->rows) {
         size_t used = 0;
-        for (; used < ops->lanes && r->row < r->rows; used++) {
-            const whit_status st = take(r, b, used, err);
-            if (st != WHIT_OK) return st;
-        }
+        for (; used < ops->lanes && r->row < r->rows; used++) take(r, b, used);
         for (size_t l = used; l < ops->lanes; l++) { /* the last one again */
             b->x[l] = b->x[used - 1];
             b->importance[l] = b->importance[used - 1];
             b->mean_square[l] = b->mean_square[used - 1];
             b->out[l] = b->out[used - 1];
         }
-        ops->encode(b);
+        if (!ops->encode(b)) return refuse(r, b, err);
         for (size_t l = 0; l < used; l++) {
             const size_t block = (size_t)(b->out[l] - first) / bytes;
             if (overflows(b->type, b->out[l]))

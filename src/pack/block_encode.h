@@ -24,9 +24,9 @@ typedef struct wh_block_batch {
 
 typedef struct wh_block_ops {
     const char *isa;
-    uint32_t needs; /* WH_ISA_* */
-    size_t lanes;   /* blocks that encode takes at once */
-    void (*encode)(const wh_block_batch *batch);
+    uint32_t needs;                             /* WH_ISA_* */
+    size_t lanes;                               /* blocks that encode takes at once */
+    int (*encode)(const wh_block_batch *batch); /* 0: a weight is not finite, nothing is written */
 } wh_block_ops;
 
 extern const wh_block_ops wh_block_scalar;

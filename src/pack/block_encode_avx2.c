@@ -89,6 +89,11 @@ static inline vf v_half(vf v)
     return _mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+static inline void v_store_half(uint16_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vm v_lt(vf a, vf b)
 {
     return _mm256_cmp_ps(a, b, _CMP_LT_OQ);
@@ -162,6 +167,11 @@ static inline vi i_round(vf v)
 static inline vf i_float(vi i)
 {
     return _mm256_cvtepi32_ps(i);
+}
+
+static inline vf i_bits(vi i)
+{
+    return _mm256_castsi256_ps(i);
 }
 
 static inline vf v_lookup(const float *table, vi i)

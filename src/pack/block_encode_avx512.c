@@ -90,6 +90,11 @@ static inline vf v_half(vf v)
     return _mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+static inline void v_store_half(uint16_t *p, vf v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+
 static inline vm v_lt(vf a, vf b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
@@ -163,6 +168,11 @@ static inline vi i_round(vf v)
 static inline vf i_float(vi i)
 {
     return _mm512_cvtepi32_ps(i);
+}
+
+static inline vf i_bits(vi i)
+{
+    return _mm512_castsi512_ps(i);
 }
 
 static inline vf v_lookup(const float *table, vi i)

@@ -89,6 +89,11 @@ static inline vf v_half(vf v)
     return vcvt_f32_f16(vcvt_f16_f32(v));
 }
 
+static inline void v_store_half(uint16_t *p, vf v)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+
 static inline vm v_lt(vf a, vf b)
 {
     return vcltq_f32(a, b);
@@ -162,6 +167,11 @@ static inline vi i_round(vf v)
 static inline vf i_float(vi i)
 {
     return vcvtq_f32_s32(vreinterpretq_s32_u32(i));
+}
+
+static inline vf i_bits(vi i)
+{
+    return vreinterpretq_f32_u32(i);
 }
 
 static inline vf v_lookup(const float *table, vi i)

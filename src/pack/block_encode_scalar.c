@@ -84,6 +84,11 @@ static inline vf v_half(vf v)
     return wh_f16_to_f32(wh_f32_to_f16(v));
 }
 
+static inline void v_store_half(uint16_t *p, vf v)
+{
+    *p = wh_f32_to_f16(v);
+}
+
 static inline vm v_lt(vf a, vf b)
 {
     return a < b;
@@ -157,6 +162,11 @@ static inline vi i_round(vf v)
 static inline vf i_float(vi i)
 {
     return (float)(int32_t)i;
+}
+
+static inline vf i_bits(vi i)
+{
+    return wh_bits_f32(i);
 }
 
 static inline vf v_lookup(const float *table, vi i)

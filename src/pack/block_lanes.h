@@ -13,11 +13,15 @@
  *   m_and  m_any  v_pick(m, a, b)   m ? a : b;  i_pick
  *   i_add i_or i_left(i, n)         v_lookup(table, i): the entries i, 0..15, of sixteen floats
  *   i_round(v)  i_float(i)          to the integer towards 0, and back
- *   v_tile(from, n, tile)           tile[i * W + l] = from[l][i], n a multiple of 16
+ *   i_bits(i)                       the same bits, to be stored where floats are
+ *   v_store_half(p, v)              the F16 of v, W times 16 bits
+ *   v_tile(from, n, tile)           tile[i * W + l] = from[l][i], n a multiple of W; bits are kept
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_PACK_BLOCK_LANES_H
 #define WH_PACK_BLOCK_LANES_H
+
+#include <string.h>
 
 #include "base/half.h"
 
@@ -58,18 +62,25 @@ static ALWAYS_INLINE vf inverse(vf v)
     return v_ratio(v_set(1.0f), v);
 }
 
-/* The element of the largest magnitude with its sign, the first of equals. */
+/* The element of the largest magnitude with its sign, the first of equals. What is no number does
+ * not count. */
 static ALWAYS_INLINE vf extreme(const float *x, size_t n, vf *magnitude)
 {
-    vf most = v_set(0.0f), at = most;
-    for (size_t i = 0; i < n; i++) {
-        const vf v = v_load(x + i * W), a = v_abs(v);
+    const vf zero = v_set(0.0f);
+    vf most = zero, at = zero;
+    for (size_t i = 0; W == 1 && i < n; i++) { /* a branch that is rarely taken is faster there */
+        const vf v = v_load(x + i), a = v_abs(v);
         const vm more = v_lt(most, a);
         most = v_pick(more, a, most);
         at = v_pick(more, v, at);
     }
+    for (size_t i = 0; W > 1 && i < n; i++) most = v_max(v_abs(v_load(x + i * W)), most);
+    for (size_t i = n; W > 1 && i-- > 0;) { /* the first one stays; none waits for the one before */
+        const vf v = v_load(x + i * W);
+        at = v_pick(v_le(most, v_abs(v)), v, at);
+    }
     *magnitude = most;
-    return at;
+    return v_pick(v_lt(zero, most), at, zero);
 }
 
 static ALWAYS_INLINE vf sum_squares(const float *x, size_t n)
@@ -102,26 +113,44 @@ static const float iq4_thresholds[16] = { -115.5f, -93.5f, -74.0f, -57.0f, -42.0
                                           31.5f,   45.5f,  61.0f,  79.0f,  101.0f };
 
 /* Four codes to a word, so that the octets of a block come to lie together. */
-static void gather(const int32_t *code, size_t n, uint32_t *words)
+static void gather(const int32_t *code, size_t n, float *words)
 {
     for (size_t i = 0; i < n; i += 4) {
         vi word = i_load(code + i * W);
         for (int b = 1; b < 4; b++)
             word = i_or(word, i_left(i_load(code + (i + (size_t)b) * W), 8 * b));
-        i_store((int32_t *)words + i / 4 * W, word);
+        v_store(words + i / 4 * W, i_bits(word));
+    }
+}
+
+enum { WORDS = WH_BLOCK_WEIGHTS / 4 };
+
+/* The words of a lane behind each other, W at a time: those from g on at (g + lane) * W. The last
+ * ones are repeated to fill the W. */
+static void untile(const float *words, size_t count, float *tile)
+{
+    for (size_t g = 0; g < count; g += W) {
+        const float *from[W];
+        for (size_t r = 0; r < W; r++) from[r] = words + (g + r < count ? g + r : count - 1) * W;
+        v_tile(from, W, tile + g * W);
     }
 }
 
 static void emit(const wh_block_batch *b, const lanes *s)
 {
     const size_t n = b->type->info.weights, subs = n / b->type->sub;
-    uint32_t words[WH_BLOCK_WEIGHTS / 4 * W];
+    float words[WORDS * W], tile[WORDS * W];
+    uint16_t d[W], m[W];
     gather(s->code, n, words);
+    untile(words, n / 4, tile);
+    v_store_half(d, v_load(s->d));
+    v_store_half(m, v_load(s->m));
     for (size_t l = 0; l < W; l++) {
-        wh_block_parts p;
-        p.d = wh_f32_to_f16(s->d[l]);
-        p.m = wh_f32_to_f16(s->m[l]);
-        for (size_t i = 0; i < n / 4; i++) wh_store32(p.code + 4 * i, words[i * W + l]);
+        _Alignas(64) wh_block_parts p; /* codes just stored are loaded at once: within a line */
+        p.d = d[l];
+        p.m = m[l];
+        for (size_t g = 0; g < n / 4; g += W) /* whole vectors: those are what pack can load */
+            memcpy(p.code + 4 * g, tile + (g + l) * W, W * sizeof *tile);
         if (b->type->step != WH_STEP_D)
             for (size_t k = 0; k < subs; k++) {
                 p.scale[k] = (uint8_t)((int)s->scale[k * W + l] + b->type->scale_offset);
