@@ -25,24 +25,24 @@ typedef struct grid {
     float lo, hi; /* levels of STEPS; code = level - lo */
 } grid;
 
-/* The error of n elements with the nearest codes for step and base: x ~ step * level - base. Where
- * code is not NULL they are kept. */
+/* The code nearest to t, and its level. */
 static ALWAYS_INLINE vf nearest_level(const grid *g, vf t, vi *code)
 {
     if (g->kind == IQ4) {
-        *code = entry(iq4_thresholds, t);
+        *code = iq4_entry(t);
         return v_lookup(iq4_levels, *code);
     }
     if (g->kind == E2M1) {
         *code = e2m1_code(t, v_set(1.0f));
         return v_lookup(e2m1_levels, *code);
     }
-    /* the bound first: what is far off, or no number, must not wrap around */
-    const vf l = nearest(clamp(t, v_set(g->lo), v_set(g->hi)));
+    const vf l = nearest_bounded(clamp(t, v_set(g->lo), v_set(g->hi)));
     *code = i_round(v_sub(l, v_set(g->lo)));
     return l;
 }
 
+/* The error of n elements with the nearest codes for step and base: x ~ step * level - base. Where
+ * code is not NULL they are kept. */
 static ALWAYS_INLINE vf grid_error(const grid *g, size_t n, const float *x, const float *w, vf step,
                                    vf base, int32_t *code)
 {
@@ -54,7 +54,7 @@ static ALWAYS_INLINE vf grid_error(const grid *g, size_t n, const float *x, cons
         const vf l = nearest_level(g, v_mul(g->affine ? v_add(v, base) : v, up), &c);
         const vf y = g->affine ? v_sub(v_mul(step, l), base) : v_mul(step, l);
         const vf off = v_sub(v, y);
-        error = v_add(error, v_mul(v_load(w + i * W), v_mul(off, off)));
+        error = v_add(error, weighted(w, i * W, v_mul(off, off)));
         if (code) i_store(code + i * W, c);
     }
     return error;
@@ -76,23 +76,26 @@ static ALWAYS_INLINE vf code_error(const grid *g, size_t n, const float *x, cons
         const vf l = level_of(g, i_load(code + i * W));
         const vf y = g->affine ? v_sub(v_mul(step, l), base) : v_mul(step, l);
         const vf off = v_sub(v_load(x + i * W), y);
-        error = v_add(error, v_mul(v_load(w + i * W), v_mul(off, off)));
+        error = v_add(error, weighted(w, i * W, v_mul(off, off)));
     }
     return error;
 }
 
-/* Sums for the scale that fits the nearest codes at `up` = 1 / scale. */
-static ALWAYS_INLINE fit grid_fit(const grid *g, size_t n, const float *x, const float *w, vf up)
+/* Sums for the scales that fit the nearest codes at up[k] = 1 / scale, `count` of them side by
+ * side: each sum waits for its last addition. */
+static ALWAYS_INLINE void grid_fit(const grid *g, size_t n, const float *x, const float *w,
+                                   const vf *up, size_t count, fit *f)
 {
-    fit f = fit_zero();
+    for (size_t k = 0; k < count; k++) f[k] = fit_zero();
     for (size_t i = 0; i < n; i++) {
-        const vf v = v_load(x + i * W), u = v_load(w + i * W);
-        vi c;
-        const vf l = nearest_level(g, v_mul(v, up), &c), ul = v_mul(u, l);
-        f.a = v_add(f.a, v_mul(ul, v));
-        f.b = v_add(f.b, v_mul(ul, l));
+        const vf v = v_load(x + i * W);
+        for (size_t k = 0; k < count; k++) {
+            vi c;
+            const vf l = nearest_level(g, v_mul(v, up[k]), &c), ul = weighted(w, i * W, l);
+            f[k].a = v_add(f[k].a, v_mul(ul, v));
+            f[k].b = v_add(f[k].b, v_mul(ul, l));
+        }
     }
-    return f;
 }
 
 /* The best of scales extreme / tries[k]. */
@@ -102,11 +105,17 @@ static ALWAYS_INLINE vf grid_scale(const grid *g, size_t n, const float *x, cons
     const vf zero = v_set(0.0f);
     vf magnitude, best = zero, scale = zero;
     const vf up = inverse(extreme(x, n, &magnitude));
-    for (size_t k = 0; k < count; k++) {
-        const fit f = grid_fit(g, n, x, w, v_mul(up, v_set(tries[k])));
-        const vm better = fit_better(&f, best);
-        scale = v_pick(better, v_div(f.a, f.b), scale);
-        best = v_pick(better, v_mul(scale, f.a), best);
+    for (size_t from = 0; from < count; from += TOGETHER) {
+        const size_t some = count - from < TOGETHER ? count - from : TOGETHER;
+        vf ups[TOGETHER];
+        fit f[TOGETHER];
+        for (size_t k = 0; k < some; k++) ups[k] = v_mul(up, v_set(tries[from + k]));
+        grid_fit(g, n, x, w, ups, some, f);
+        for (size_t k = 0; k < some; k++) {
+            const vm better = fit_better(&f[k], best);
+            scale = v_pick(better, v_div(f[k].a, f[k].b), scale);
+            best = v_pick(better, v_mul(scale, f[k].a), best);
+        }
     }
     return scale;
 }
@@ -147,52 +156,53 @@ static ALWAYS_INLINE void keep(vm better, vf from, float *to)
 /* ---- one scale ------------------------------------------------------------------------------- */
 
 /* A scale fitted twice more, as it will be stored; then the better of it and the reference. */
-static ALWAYS_INLINE void best_scale(lanes *s, const grid *g, size_t n, const float *tries,
-                                     size_t count)
+static ALWAYS_INLINE void best_scale(lanes *s, const float *w, const grid *g, size_t n,
+                                     const float *tries, size_t count)
 {
     const vf none = v_set(0.0f);
     int32_t code[WH_BLOCK_WEIGHTS * W];
-    vf d = grid_scale(g, n, s->x, s->w, tries, count);
-    const fit f = grid_fit(g, n, s->x, s->w, inverse(d));
-    d = v_half(v_ratio(f.a, f.b));
-    const vf error = grid_error(g, n, s->x, s->w, d, none, code);
-    const vf old = code_error(g, n, s->x, s->w, v_load(s->d), none, s->code);
+    const vf up = inverse(grid_scale(g, n, s->x, w, tries, count));
+    fit f;
+    grid_fit(g, n, s->x, w, &up, 1, &f);
+    const vf d = v_half(v_ratio(f.a, f.b));
+    const vf error = grid_error(g, n, s->x, w, d, none, code);
+    const vf old = code_error(g, n, s->x, w, v_load(s->d), none, s->code);
     const vm better = surely_less(error, old);
     keep(better, d, s->d);
     keep_codes(better, n, code, s->code);
 }
 
 /* Q1_0: the weighted mean of the magnitudes. */
-static void best_signs(lanes *s, size_t n)
+static ALWAYS_INLINE void best_signs(lanes *s, const float *w, size_t n)
 {
     const vf one = v_set(1.0f), zero = v_set(0.0f);
     vf sum = zero, all = zero, error = zero, old = zero;
     for (size_t i = 0; i < n * W; i += W) {
-        sum = v_add(sum, v_mul(v_load(s->w + i), v_abs(v_load(s->x + i))));
-        all = v_add(all, v_load(s->w + i));
+        sum = v_add(sum, weighted(w, i, v_abs(v_load(s->x + i))));
+        all = v_add(all, weighted(w, i, one));
     }
     const vf d = v_half(v_ratio(sum, all)), was = v_load(s->d);
     for (size_t i = 0; i < n * W; i += W) {
-        const vf x = v_load(s->x + i), w = v_load(s->w + i);
+        const vf x = v_load(s->x + i);
         const vf sign = v_pick(v_le(zero, x), one, v_neg(one));
         const vf off = v_sub(x, v_mul(sign, d)), before = v_sub(x, v_mul(sign, was));
-        error = v_add(error, v_mul(w, v_mul(off, off)));
-        old = v_add(old, v_mul(w, v_mul(before, before)));
+        error = v_add(error, weighted(w, i, v_mul(off, off)));
+        old = v_add(old, weighted(w, i, v_mul(before, before)));
     }
     keep(surely_less(error, old), d, s->d);
 }
 
 /* Q4_1, Q5_1. */
-static ALWAYS_INLINE void best_affine(lanes *s, float nmax)
+static ALWAYS_INLINE void best_affine(lanes *s, const float *w, float nmax)
 {
     const grid g = { STEPS, 1, 0.0f, nmax };
     const affine_tries tries = { nmax, -1.2f, 0.2f, 11, 0, 1 };
     int32_t code[32 * W];
-    vf min;
-    const vf d = v_half(search_affine(32, &tries, s->x, s->w, &min, code));
-    const vf m = v_half(v_neg(min));
-    const vf error = grid_error(&g, 32, s->x, s->w, d, v_neg(m), code);
-    const vf old = code_error(&g, 32, s->x, s->w, v_load(s->d), v_neg(v_load(s->m)), s->code);
+    float scale[W], min[W];
+    search_affine(1, 32, &tries, s->x, w, scale, min, code);
+    const vf d = v_half(v_load(scale)), m = v_half(v_neg(v_load(min)));
+    const vf error = grid_error(&g, 32, s->x, w, d, v_neg(m), code);
+    const vf old = code_error(&g, 32, s->x, w, v_load(s->d), v_neg(v_load(s->m)), s->code);
     const vm better = surely_less(error, old);
     keep(better, d, s->d);
     keep(better, m, s->m);
@@ -200,7 +210,7 @@ static ALWAYS_INLINE void best_affine(lanes *s, float nmax)
 }
 
 /* MXFP4, NVFP4: the stored scales around the reference's, sub by sub. */
-static ALWAYS_INLINE void best_stored(lanes *s, size_t n, size_t sub, int reach,
+static ALWAYS_INLINE void best_stored(lanes *s, const float *w, size_t n, size_t sub, int reach,
                                       float (*value)(uint8_t), int most)
 {
     const grid g = { E2M1, 0, 0, 0 };
@@ -208,18 +218,18 @@ static ALWAYS_INLINE void best_stored(lanes *s, size_t n, size_t sub, int reach,
     for (size_t k = 0; k < n / sub; k++) {
         float *stored = s->scale + k * W, step[W], tried[W];
         int32_t code[32 * W], *kept = s->code + k * sub * W;
-        const float *x = s->x + k * sub * W, *w = s->w + k * sub * W;
+        const float *x = s->x + k * sub * W, *own = part(w, k * sub * W);
         float start[W];
         memcpy(start, stored, sizeof start);
         for (size_t l = 0; l < W; l++) step[l] = value((uint8_t)start[l]);
-        vf old = code_error(&g, sub, x, w, v_load(step), none, kept);
+        vf old = code_error(&g, sub, x, own, v_load(step), none, kept);
         for (int by = -reach; by <= reach; by++) {
             for (size_t l = 0; l < W; l++) {
                 const int at = (int)start[l] + by;
                 tried[l] = (float)(at < 0 ? 0 : at > most ? most : at);
                 step[l] = value((uint8_t)tried[l]);
             }
-            const vf error = grid_error(&g, sub, x, w, v_load(step), none, code);
+            const vf error = grid_error(&g, sub, x, own, v_load(step), none, code);
             const vm better = surely_less(error, old);
             old = v_pick(better, error, old);
             keep(better, v_load(tried), stored);

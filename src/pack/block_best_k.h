@@ -141,11 +141,13 @@ static ALWAYS_INLINE void best_nested(lanes *s, const nest *q, const float *trie
     for (size_t k = 0; k < subs; k++) {
         const float *x = s->x + k * q->sub * W, *w = s->w + k * q->sub * W;
         const vf scale = grid_scale(&q->grid, q->sub, x, w, tries, count);
-        const fit f = grid_fit(&q->grid, q->sub, x, w, inverse(scale));
+        const vf up = inverse(scale);
+        fit f;
+        grid_fit(&q->grid, q->sub, x, w, &up, 1, &f);
         v_store(a + k * W, scale);
         v_store(cost + k * W, f.b);
     }
-    t.d = v_half(search_symmetric(subs, -q->scale_lo, a, cost, level));
+    t.d = v_half(search_symmetric(subs, -q->scale_lo, 0, a, cost, level));
     t.m = v_set(0.0f);
     for (size_t k = 0; k < subs; k++)
         v_store(t.scale + k * W, v_add(i_float(i_load(level + k * W)), v_set(q->scale_lo)));
@@ -159,13 +161,15 @@ static ALWAYS_INLINE void best_nested_affine(lanes *s, const nest *q, const affi
     float a[WH_BLOCK_SUBS * W], b[WH_BLOCK_SUBS * W];
     float scale_cost[WH_BLOCK_SUBS * W], min_cost[WH_BLOCK_SUBS * W];
     trial t;
-    for (size_t k = 0; k < subs; k++) {
+    for (size_t k = 0; k < subs; k += SIDE_BY_SIDE) {
         const size_t at = k * q->sub * W;
-        vf min, ll = v_set(0.0f), all = ll;
-        v_store(a + k * W, search_affine(q->sub, tries, s->x + at, s->w + at, &min, t.code));
-        v_store(b + k * W, min);
-        for (size_t i = 0; i < q->sub * W; i += W) {
-            const vf l = i_float(i_load(t.code + i)), w = v_load(s->w + at + i);
+        search_affine(SIDE_BY_SIDE, q->sub, tries, s->x + at, s->w + at, a + k * W, b + k * W,
+                      t.code + at);
+    }
+    for (size_t k = 0; k < subs; k++) {
+        vf ll = v_set(0.0f), all = ll;
+        for (size_t i = k * q->sub * W; i < (k + 1) * q->sub * W; i += W) {
+            const vf l = i_float(i_load(t.code + i)), w = v_load(s->w + i);
             ll = v_add(ll, v_mul(w, v_mul(l, l)));
             all = v_add(all, w);
         }
@@ -195,45 +199,46 @@ static const float q2_0_tries[] = { -1.0f, -1.4f, 1.0f, 1.4f, 1.6f, 1.8f, 2.0f, 
 
 #define COUNT_OF(a) (sizeof(a) / sizeof(a)[0])
 
-static void best_simple(const wh_block_batch *b, lanes *s)
+/* w: s->w, or NULL where all weights are 1: it is faster without those products. */
+static ALWAYS_INLINE void best_simple(const wh_block_batch *b, lanes *s, const float *w)
 {
     static const grid q4 = { STEPS, 0, -8, 7 }, q5 = { STEPS, 0, -16, 15 };
     static const grid q8 = { STEPS, 0, -128, 127 }, iq4 = { IQ4, 0, 0, 0 };
     static const grid ternary = { STEPS, 0, -1, 1 }, q2 = { STEPS, 0, -1, 2 };
     switch (b->block) {
     case WHIT_Q4_0:
-        best_scale(s, &q4, 32, q4_0_tries, COUNT_OF(q4_0_tries));
+        best_scale(s, w, &q4, 32, q4_0_tries, COUNT_OF(q4_0_tries));
         break;
     case WHIT_Q5_0:
-        best_scale(s, &q5, 32, q5_0_tries, COUNT_OF(q5_0_tries));
+        best_scale(s, w, &q5, 32, q5_0_tries, COUNT_OF(q5_0_tries));
         break;
     case WHIT_Q8_0:
-        best_scale(s, &q8, 32, q8_0_tries, COUNT_OF(q8_0_tries));
+        best_scale(s, w, &q8, 32, q8_0_tries, COUNT_OF(q8_0_tries));
         break;
     case WHIT_IQ4_NL:
-        best_scale(s, &iq4, 32, iq4_tries, COUNT_OF(iq4_tries));
+        best_scale(s, w, &iq4, 32, iq4_tries, COUNT_OF(iq4_tries));
         break;
     case WHIT_TQ1_0:
     case WHIT_TQ2_0:
-        best_scale(s, &ternary, WH_BLOCK_WEIGHTS, ternary_tries, COUNT_OF(ternary_tries));
+        best_scale(s, w, &ternary, WH_BLOCK_WEIGHTS, ternary_tries, COUNT_OF(ternary_tries));
         break;
     case WHIT_Q2_0:
-        best_scale(s, &q2, 64, q2_0_tries, COUNT_OF(q2_0_tries));
+        best_scale(s, w, &q2, 64, q2_0_tries, COUNT_OF(q2_0_tries));
         break;
     case WHIT_Q1_0:
-        best_signs(s, 128);
+        best_signs(s, w, 128);
         break;
     case WHIT_Q4_1:
-        best_affine(s, 15.0f);
+        best_affine(s, w, 15.0f);
         break;
     case WHIT_Q5_1:
-        best_affine(s, 31.0f);
+        best_affine(s, w, 31.0f);
         break;
     case WHIT_BLOCK_MXFP4:
-        best_stored(s, 32, 32, 1, wh_block_e8m0_half, 254);
+        best_stored(s, w, 32, 32, 1, wh_block_e8m0_half, 254);
         break;
     case WHIT_BLOCK_NVFP4:
-        best_stored(s, 64, 16, 3, wh_block_ue4m3_half, 126);
+        best_stored(s, w, 64, 16, 3, wh_block_ue4m3_half, 126);
         break;
     default:
         break; /* those of 256 weights */
@@ -272,7 +277,10 @@ static void best(const wh_block_batch *b, lanes *s)
         best_nested(s, &iq4, iq4_tries, COUNT_OF(iq4_tries));
         break;
     default:
-        best_simple(b, s);
+        if (b->importance[0])
+            best_simple(b, s, s->w);
+        else
+            best_simple(b, s, NULL);
         break;
     }
 }

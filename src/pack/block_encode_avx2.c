@@ -144,6 +144,11 @@ static inline vi i_add(vi a, vi b)
     return _mm256_add_epi32(a, b);
 }
 
+static inline vi i_count(vi i, vm m)
+{
+    return _mm256_sub_epi32(i, _mm256_castps_si256(m));
+}
+
 static inline vi i_or(vi a, vi b)
 {
     return _mm256_or_si256(a, b);
@@ -179,6 +184,11 @@ static inline vf v_lookup(const float *table, vi i)
     const vf low = _mm256_permutevar8x32_ps(v_load(table), i);
     const vf high = _mm256_permutevar8x32_ps(v_load(table + 8), i);
     return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+
+static inline vf v_lookup8(const float *table, vi i)
+{
+    return _mm256_permutevar8x32_ps(v_load(table), i);
 }
 
 /* Eight elements of eight blocks: pairs, fours and then halves of the registers change places. */

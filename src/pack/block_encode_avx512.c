@@ -145,6 +145,11 @@ static inline vi i_add(vi a, vi b)
     return _mm512_add_epi32(a, b);
 }
 
+static inline vi i_count(vi i, vm m)
+{
+    return _mm512_mask_add_epi32(i, m, i, _mm512_set1_epi32(1));
+}
+
 static inline vi i_or(vi a, vi b)
 {
     return _mm512_or_si512(a, b);
@@ -178,6 +183,11 @@ static inline vf i_bits(vi i)
 static inline vf v_lookup(const float *table, vi i)
 {
     return _mm512_permutexvar_ps(i, _mm512_loadu_ps(table));
+}
+
+static inline vf v_lookup8(const float *table, vi i)
+{
+    return _mm512_permutexvar_ps(i, _mm512_castps256_ps512(_mm256_loadu_ps(table)));
 }
 
 /* Sixteen elements of sixteen blocks: pairs, fours and then quarters of the registers change

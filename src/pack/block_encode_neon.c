@@ -144,6 +144,11 @@ static inline vi i_add(vi a, vi b)
     return vaddq_u32(a, b);
 }
 
+static inline vi i_count(vi i, vm m)
+{
+    return vsubq_u32(i, m);
+}
+
 static inline vi i_or(vi a, vi b)
 {
     return vorrq_u32(a, b);
@@ -179,6 +184,11 @@ static inline vf v_lookup(const float *table, vi i)
     const float at[4] = { table[vgetq_lane_u32(i, 0)], table[vgetq_lane_u32(i, 1)],
                           table[vgetq_lane_u32(i, 2)], table[vgetq_lane_u32(i, 3)] };
     return vld1q_f32(at);
+}
+
+static inline vf v_lookup8(const float *table, vi i)
+{
+    return v_lookup(table, i);
 }
 
 static inline void v_tile(const float *const *from, size_t n, float *tile)

@@ -139,6 +139,11 @@ static inline vi i_add(vi a, vi b)
     return a + b;
 }
 
+static inline vi i_count(vi i, vm m)
+{
+    return i + (m ? 1u : 0u);
+}
+
 static inline vi i_or(vi a, vi b)
 {
     return a | b;
@@ -170,6 +175,11 @@ static inline vf i_bits(vi i)
 }
 
 static inline vf v_lookup(const float *table, vi i)
+{
+    return table[i];
+}
+
+static inline vf v_lookup8(const float *table, vi i)
 {
     return table[i];
 }

@@ -11,7 +11,8 @@
  *   v_half(v)                       rounded to F16
  *   v_lt v_le v_ne                  false with a NaN; v_ne true
  *   m_and  m_any  v_pick(m, a, b)   m ? a : b;  i_pick
- *   i_add i_or i_left(i, n)         v_lookup(table, i): the entries i, 0..15, of sixteen floats
+ *   i_add i_or i_left(i, n)         v_lookup(table, i): the entries i, 0..15, of sixteen floats;
+ *   i_count(i, m)                   i, and 1 more where m;  v_lookup8(table, i): 0..7, of eight
  *   i_round(v)  i_float(i)          to the integer towards 0, and back
  *   i_bits(i)                       the same bits, to be stored where floats are
  *   v_store_half(p, v)              the F16 of v, W times 16 bits
@@ -43,6 +44,12 @@ typedef struct lanes {
 static ALWAYS_INLINE vf nearest(vf v)
 {
     return v_sub(v_wrap(v_add(v, v_set(MAGIC))), v_set(MAGIC));
+}
+
+/* The same for what is surely no number beyond 2^22. */
+static ALWAYS_INLINE vf nearest_bounded(vf v)
+{
+    return v_sub(v_add(v, v_set(MAGIC)), v_set(MAGIC));
 }
 
 static ALWAYS_INLINE vf clamp(vf v, vf lo, vf hi)
@@ -93,24 +100,27 @@ static ALWAYS_INLINE vf sum_squares(const float *x, size_t n)
     return sum;
 }
 
-/* How many of fifteen ascending thresholds are at most v. */
-static ALWAYS_INLINE vi entry(const float *threshold, vf v)
-{
-    vi k = i_set(0);
-    for (int half = 8; half > 0; half /= 2) {
-        const vf middle = v_lookup(threshold, i_add(k, i_set(half - 1)));
-        k = i_pick(v_le(middle, v), i_add(k, i_set(half)), k);
-    }
-    return k;
-}
-
-/* The levels of IQ4 and what lies between them: the reference takes the lower level where it is
+/* The levels of IQ4, and what lies between them: the reference takes the lower level where it is
  * nearer, and all differences around the middle are exact. */
 static const float iq4_levels[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
                                       1,    13,   25,  38,  53,  69,  89,  113 };
-static const float iq4_thresholds[16] = { -115.5f, -93.5f, -74.0f, -57.0f, -42.0f,
-                                          -28.5f,  -16.0f, -4.5f,  7.0f,   19.0f,
-                                          31.5f,   45.5f,  61.0f,  79.0f,  101.0f };
+/* What to compare with next, by the first two and the first three bits of the code. */
+static const float iq4_middles[2][8] = {
+    { -93.5f, -28.5f, 19.0f, 79.0f },
+    { -115.5f, -74.0f, -42.0f, -16.0f, 7.0f, 31.5f, 61.0f, 101.0f },
+};
+
+/* The code whose level is nearest to v. The second bit takes no look-up: gcc 12 at -O3 makes a
+ * wrong vector of one whose index is a condition. */
+static ALWAYS_INLINE vi iq4_entry(vf v)
+{
+    const vm upper = v_le(v_set(-4.5f), v);
+    vi k = i_count(i_set(0), upper);
+    k = i_count(i_add(k, k), v_le(v_pick(upper, v_set(45.5f), v_set(-57.0f)), v));
+    for (int row = 0; row < 2; row++)
+        k = i_count(i_add(k, k), v_le(v_lookup8(iq4_middles[row], k), v));
+    return k;
+}
 
 /* Four codes to a word, so that the octets of a block come to lie together. */
 static void gather(const int32_t *code, size_t n, float *words)

@@ -10,7 +10,7 @@
 #ifndef WH_PACK_BLOCK_REFERENCE_H
 #define WH_PACK_BLOCK_REFERENCE_H
 
-#include "pack/block_search.h"
+#include "pack/block_affine.h"
 
 /* ---- one scale ------------------------------------------------------------------------------- */
 
@@ -101,7 +101,7 @@ static void symmetric_reference(lanes *s, float nmax, vf mean_square)
 {
     float w[32 * W];
     weigh_search(s, 0, 32, mean_square, 1, w);
-    v_store(s->d, v_half(search_symmetric(32, nmax, s->x, w, s->code)));
+    v_store(s->d, v_half(search_symmetric(32, nmax, 1, s->x, w, s->code)));
 }
 
 static const affine_tries weighted_tries = { 0, -0.9f, 0.05f, 36, 0, 0 };
@@ -111,10 +111,11 @@ static void affine_reference(lanes *s, float nmax, vf mean_square)
     float w[32 * W];
     affine_tries tries = weighted_tries;
     tries.nmax = nmax;
-    vf min;
+    float scale[W], min[W];
     weigh_search(s, 0, 32, mean_square, 1, w);
-    v_store(s->d, v_half(search_affine(32, &tries, s->x, w, &min, s->code)));
-    v_store(s->m, v_half(v_neg(min)));
+    search_affine(1, 32, &tries, s->x, w, scale, min, s->code);
+    v_store(s->d, v_half(v_load(scale)));
+    v_store(s->m, v_half(v_neg(v_load(min))));
 }
 
 /* ---- E2M1 ------------------------------------------------------------------------------------ */

@@ -86,7 +86,8 @@ static void as_read(const wh_block_type *t, lanes *s, size_t subs, float nmax)
 static ALWAYS_INLINE void affine_k_reference(const wh_block_type *t, lanes *s, float nmax,
                                              affine_tries tries, int importance)
 {
-    float a[WH_BLOCK_SUBS * W], b[WH_BLOCK_SUBS * W], sum[WH_BLOCK_SUBS * W], w[32 * W];
+    float a[WH_BLOCK_SUBS * W], b[WH_BLOCK_SUBS * W], sum[WH_BLOCK_SUBS * W];
+    float w[SIDE_BY_SIDE * 32 * W];
     const size_t n = nmax == 15.0f ? 16 : 32, subs = WH_BLOCK_WEIGHTS / n;
     const vf over = v_set(n == 16 ? 256.0f : 128.0f); /* Q4_K and Q5_K take the mean twice */
     const vf mean_square = v_div(sum_squares(s->x, WH_BLOCK_WEIGHTS), over);
@@ -96,14 +97,16 @@ static ALWAYS_INLINE void affine_k_reference(const wh_block_type *t, lanes *s, f
         tries = weighted_tries;
         tries.nmax = levels;
     }
-    for (size_t k = 0; k < subs; k++) {
-        vf min, all = zero;
-        weigh_affine(s, k * n, n, mean_square, importance, w);
-        for (size_t i = 0; i < n; i++) all = v_add(all, v_load(w + i * W));
-        v_store(sum + k * W, all);
-        v_store(a + k * W,
-                search_affine(n, &tries, s->x + k * n * W, w, &min, s->code + k * n * W));
-        v_store(b + k * W, min);
+    for (size_t k = 0; k < subs; k += SIDE_BY_SIDE) {
+        for (size_t j = 0; j < SIDE_BY_SIDE; j++) {
+            float *own = w + j * n * W;
+            vf all = zero;
+            weigh_affine(s, (k + j) * n, n, mean_square, importance, own);
+            for (size_t i = 0; i < n; i++) all = v_add(all, v_load(own + i * W));
+            v_store(sum + (k + j) * W, all);
+        }
+        search_affine(SIDE_BY_SIDE, n, &tries, s->x + k * n * W, w, a + k * W, b + k * W,
+                      s->code + k * n * W);
     }
     const vf d = importance ? search_positive(subs, nmax, a, sum, s->scale)
                             : scales_by_largest(subs, nmax, a, s->scale);
@@ -155,10 +158,10 @@ static void q3_k_reference(lanes *s, int importance)
         weigh_search(s, k * 16, 16, mean_square, 1, w);
         for (size_t i = 0; i < 16; i++) all = v_add(all, v_load(w + i * W));
         v_store(sum + k * W, all);
-        v_store(a + k * W, search_symmetric(16, 4.0f, x, w, code));
+        v_store(a + k * W, search_symmetric(16, 4.0f, 1, x, w, code));
     }
     if (importance) {
-        v_store(s->d, v_half(search_symmetric(16, 32.0f, a, sum, level)));
+        v_store(s->d, v_half(search_symmetric(16, 32.0f, 0, a, sum, level)));
         for (size_t k = 0; k < 16; k++)
             v_store(s->scale + k * W, v_sub(i_float(i_load(level + k * W)), v_set(32.0f)));
     } else {
@@ -174,7 +177,7 @@ static void q6_k_reference(lanes *s, int importance)
     vf magnitude;
     for (size_t k = 0; k < 16; k++) {
         const size_t at = k * 16 * W;
-        v_store(a + k * W, search_symmetric(16, 32.0f, s->x + at, importance ? s->w + at : NULL,
+        v_store(a + k * W, search_symmetric(16, 32.0f, 1, s->x + at, importance ? s->w + at : NULL,
                                             s->code + at));
     }
     const vf d = scales_by_extreme(s, 16, 128.0f, a, &magnitude);
@@ -190,7 +193,7 @@ static void q6_k_reference(lanes *s, int importance)
 static void iq4_codes(lanes *s, size_t at, size_t n, vf inverse_scale)
 {
     for (size_t i = at * W; i < (at + n) * W; i += W)
-        i_store(s->code + i, entry(iq4_thresholds, v_mul(inverse_scale, v_load(s->x + i))));
+        i_store(s->code + i, iq4_entry(v_mul(inverse_scale, v_load(s->x + i))));
 }
 
 /* IQ4_NL: subs = 1. IQ4_XS: 8. */

@@ -1,9 +1,10 @@
 /* src/pack/block_search.h - how the reference encoders look for scales, in lanes.
  *
  * Every sum is in float32 in the order of the elements, every product rounded before it is added:
- * the octets depend on it. n elements of x with weights w; where w is NULL, x squared. Codes are
- * recomputed from the winner's parameters at the end, which gives what storing them would.
- * Source: the make_* functions of ggml-org/ggml, src/ggml-quants.c (named at each).
+ * the octets depend on it. But many scales are tried side by side, since each sum waits for its
+ * last addition. n elements of x with weights w. Codes are recomputed from the winner's parameters
+ * at the end, which gives what storing them would. Searches with a minimum: block_affine.h. Source:
+ * the make_* functions of ggml-org/ggml, src/ggml-quants.c (named at each).
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_PACK_BLOCK_SEARCH_H
@@ -13,6 +14,18 @@
 
 enum { LONGEST = 32 }; /* elements that are searched together */
 #define EPSILON 1e-15f /* a block of which nothing is larger counts as zero */
+
+/* v times the weight at i, a multiple of W; w NULL: all weights are 1. */
+static ALWAYS_INLINE vf weighted(const float *w, size_t i, vf v)
+{
+    return w ? v_mul(v_load(w + i), v) : v;
+}
+
+/* The weights from at on. */
+static ALWAYS_INLINE const float *part(const float *w, size_t at)
+{
+    return w ? w + at : NULL;
+}
 
 /* a = sum w x l, b = sum w l l: the scale a / b fits levels l best, and lowers the error by
  * a^2 / b. */
@@ -37,7 +50,7 @@ static ALWAYS_INLINE vm fit_better(const fit *f, vf best)
     return m_and(v_lt(v_set(0.0f), f->b), more);
 }
 
-/* w, and w * x, of n elements. */
+/* w, and w * x, of n elements; where w is NULL, it is x squared. */
 static ALWAYS_INLINE void weigh(size_t n, const float *x, const float *w, float *own, float *wx)
 {
     for (size_t i = 0; i < n; i++) {
@@ -47,43 +60,71 @@ static ALWAYS_INLINE void weigh(size_t n, const float *x, const float *w, float 
     }
 }
 
-static ALWAYS_INLINE fit fit_levels(size_t n, const float *x, const float *w, const float *wx,
-                                    vf inverse_scale, vf lo, vf hi)
+/* How many scales are tried side by side, each sum waiting for its last addition: as many as there
+ * are registers for. */
+enum { TOGETHER = W == 8 ? 2 : 4 };
+
+/* Levels lo..hi of a search, and whether all that is searched is finite: then no level that counts
+ * is beyond 2^22. */
+typedef struct level_range {
+    vf lo, hi;
+    int finite;
+} level_range;
+
+static ALWAYS_INLINE vf level_at(const level_range *r, vf v)
 {
-    fit f = fit_zero();
-    for (size_t i = 0; i < n; i++) {
-        const vf l = clamp(nearest(v_mul(inverse_scale, v_load(x + i * W))), lo, hi);
-        fit_add(&f, v_load(w + i * W), v_load(wx + i * W), l);
+    return clamp(r->finite ? nearest_bounded(v) : nearest(v), r->lo, r->hi);
+}
+
+static ALWAYS_INLINE void fit_levels(const level_range *r, size_t n, const float *x, const float *w,
+                                     const float *wx, const vf *inverse_scale, size_t count, fit *f)
+{
+    for (size_t k = 0; k < count; k++) f[k] = fit_zero();
+    for (size_t i = 0; i < n * W; i += W) {
+        const vf v = v_load(x + i), u = v_load(w + i), ux = v_load(wx + i);
+        for (size_t k = 0; k < count; k++)
+            fit_add(&f[k], u, ux, level_at(r, v_mul(inverse_scale[k], v)));
     }
-    return f;
 }
 
 /* make_qx_quants: levels -nmax..nmax - 1, nineteen scales around extreme / -nmax. Codes are levels
  * + nmax; all 0 where every x is below EPSILON. */
-static vf search_symmetric(size_t n, float nmax, const float *x, const float *w, int32_t *code)
+static ALWAYS_INLINE vf search_symmetric(size_t n, float nmax, int finite, const float *x,
+                                         const float *w, int32_t *code)
 {
     float own[LONGEST * W], wx[LONGEST * W];
-    const vf zero = v_set(0.0f), lo = v_set(-nmax), hi = v_set(nmax - 1.0f);
+    const level_range r = { v_set(-nmax), v_set(nmax - 1.0f), finite };
+    const vf zero = v_set(0.0f);
     vf magnitude;
     const vf max = extreme(x, n, &magnitude);
     const vm live = v_le(v_set(EPSILON), magnitude);
     weigh(n, x, w, own, wx);
 
-    vf taken = v_div(lo, max);
-    fit f = fit_levels(n, x, own, wx, taken, lo, hi);
-    vf scale = v_ratio(f.a, f.b), best = v_mul(scale, f.a);
-    for (int step = -9; step <= 9; step++) {
-        if (step == 0) continue;
-        const vf tried = v_div(v_set(-(nmax + 0.1f * (float)step)), max);
-        f = fit_levels(n, x, own, wx, tried, lo, hi);
-        const vm better = fit_better(&f, best);
-        scale = v_pick(better, v_div(f.a, f.b), scale);
-        best = v_pick(better, v_mul(scale, f.a), best);
-        taken = v_pick(better, tried, taken);
+    vf scale = zero, best = zero, taken = zero;
+    for (int from = 0; from < 19; from += TOGETHER) {
+        vf tried[TOGETHER];
+        fit f[TOGETHER];
+        for (int k = 0; k < TOGETHER; k++) { /* the extreme's own scale first, then -9..-1, 1..9 */
+            const int at = from + k, step = at == 0 ? 0 : at <= 9 ? at - 10 : at - 9;
+            tried[k] = v_div(v_set(-(nmax + 0.1f * (float)step)), max);
+        }
+        fit_levels(&r, n, x, own, wx, tried, TOGETHER, f);
+        for (int k = 0; k < TOGETHER && from + k < 19; k++) {
+            if (from + k == 0) {
+                scale = v_ratio(f[0].a, f[0].b);
+                best = v_mul(scale, f[0].a);
+                taken = tried[0];
+                continue;
+            }
+            const vm better = fit_better(&f[k], best);
+            scale = v_pick(better, v_div(f[k].a, f[k].b), scale);
+            best = v_pick(better, v_mul(scale, f[k].a), best);
+            taken = v_pick(better, tried[k], taken);
+        }
     }
     for (size_t i = 0; i < n; i++) {
-        const vf l = clamp(nearest(v_mul(taken, v_load(x + i * W))), lo, hi);
-        i_store(code + i * W, i_round(v_pick(live, v_sub(l, lo), zero)));
+        const vf l = level_at(&r, v_mul(taken, v_load(x + i * W)));
+        i_store(code + i * W, i_round(v_pick(live, v_sub(l, r.lo), zero)));
     }
     return v_pick(live, scale, zero);
 }
@@ -187,148 +228,41 @@ static vf search_positive(size_t n, float nmax, const float *x, const float *w, 
     return v_pick(m_and(live, v_lt(zero, f.b)), v_div(f.a, f.b), zero);
 }
 
-/* Which scales search_affine tries: (first + step * i + nmax) / range, i = 0..count. */
-typedef struct affine_tries {
-    float nmax, first, step;
-    int count;
-    int absolute; /* errors count as they are, not squared */
-    int any_base; /* the base may be above 0 (the reference's never is) */
-} affine_tries;
-
-typedef struct affine_sums {
-    vf w, wx; /* of all elements */
-    vf l, ll, xl;
-} affine_sums;
-
-static ALWAYS_INLINE vf affine_error(size_t n, const float *x, const float *w, const float *level,
-                                     vf scale, vf base, int absolute)
-{
-    vf error = v_set(0.0f);
-    for (size_t i = 0; i < n; i++) {
-        const vf l = v_load(level + i * W);
-        const vf off = v_sub(v_add(v_mul(scale, l), base), v_load(x + i * W));
-        const vf e = absolute ? v_abs(off) : v_mul(off, off);
-        error = v_add(error, v_mul(v_load(w + i * W), e));
-    }
-    return error;
-}
-
-static ALWAYS_INLINE vf affine_level(vf inverse_scale, vf x, vf base, vf nmax)
-{
-    return clamp(nearest(v_mul(inverse_scale, v_sub(x, base))), v_set(0.0f), nmax);
-}
-
-static ALWAYS_INLINE void affine_fit(size_t n, const float *x, const float *w, vf inverse_scale,
-                                     vf base, vf nmax, float *level, affine_sums *s)
-{
-    s->l = s->ll = s->xl = v_set(0.0f);
-    for (size_t i = 0; i < n; i++) {
-        const vf v = v_load(x + i * W), l = affine_level(inverse_scale, v, base, nmax);
-        const vf wl = v_mul(v_load(w + i * W), l);
-        v_store(level + i * W, l);
-        s->l = v_add(s->l, wl);
-        s->ll = v_add(s->ll, v_mul(wl, l));
-        s->xl = v_add(s->xl, v_mul(wl, v));
-    }
-}
-
-/* Weighted least squares: x ~ scale * l + base. False where the levels are all the same. */
-static ALWAYS_INLINE vm affine_solve(const affine_sums *s, int any_base, vf *scale, vf *base)
-{
-    const vf zero = v_set(0.0f);
-    const vf det = v_sub(v_mul(s->w, s->ll), v_mul(s->l, s->l));
-    *scale = v_div(v_sub(v_mul(s->w, s->xl), v_mul(s->wx, s->l)), det);
-    *base = v_div(v_sub(v_mul(s->ll, s->wx), v_mul(s->l, s->xl)), det);
-    if (!any_base) {
-        const vm above = v_lt(zero, *base);
-        *scale = v_pick(above, v_div(s->xl, s->ll), *scale);
-        *base = v_pick(above, zero, *base);
-    }
-    return v_lt(zero, det);
-}
-
-static ALWAYS_INLINE void affine_range(size_t n, const float *x, const float *w, vf *min, vf *max,
-                                       affine_sums *s)
-{
-    *min = *max = v_load(x);
-    s->w = v_load(w);
-    s->wx = v_mul(s->w, *min);
-    for (size_t i = 1; i < n; i++) {
-        const vf v = v_load(x + i * W), u = v_load(w + i * W);
-        *min = v_min(v, *min);
-        *max = v_max(v, *max);
-        s->w = v_add(s->w, u);
-        s->wx = v_add(s->wx, v_mul(u, v));
-    }
-}
-
-/* make_qkx2_quants, make_qkx3_quants: x ~ scale * code - min, codes 0..nmax. A try that is better
- * moves the base from which the later ones start. */
-static ALWAYS_INLINE vf search_affine(size_t n, const affine_tries *t, const float *x,
-                                      const float *w, vf *minus_base, int32_t *code)
-{
-    float level[LONGEST * W];
-    const vf zero = v_set(0.0f), nmax = v_set(t->nmax);
-    affine_sums s;
-    vf base, max, tried_scale, tried_base;
-    affine_range(n, x, w, &base, &max, &s);
-    if (!t->any_base) base = v_pick(v_lt(zero, base), zero, base);
-    const vf first = base;
-    const vm live = v_lt(base, max);
-
-    vf taken = v_div(nmax, v_sub(max, base)), from = base;
-    vf scale = v_div(v_set(1.0f), taken);
-    affine_fit(n, x, w, taken, base, nmax, level, &s);
-    vf least = affine_error(n, x, w, level, scale, base, t->absolute);
-    for (int i = 0; i <= t->count; i++) {
-        const vf tries = v_set(t->first + t->step * (float)i + t->nmax);
-        const vf tried = v_div(tries, v_sub(max, base));
-        affine_fit(n, x, w, tried, base, nmax, level, &s);
-        const vm solved = affine_solve(&s, t->any_base, &tried_scale, &tried_base);
-        const vf error = affine_error(n, x, w, level, tried_scale, tried_base, t->absolute);
-        const vm better = m_and(solved, v_lt(error, least));
-        least = v_pick(better, error, least);
-        scale = v_pick(better, tried_scale, scale);
-        taken = v_pick(better, tried, taken);
-        from = v_pick(better, base, from);
-        base = v_pick(better, tried_base, base);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const vf l = affine_level(taken, v_load(x + i * W), from, nmax);
-        i_store(code + i * W, i_round(v_pick(live, l, zero)));
-    }
-    *minus_base = v_neg(v_pick(live, base, first));
-    return v_pick(live, scale, zero);
-}
-
 /* The search of IQ4_NL and IQ4_XS: scales at which the extreme falls near the lowest level. */
-static ALWAYS_INLINE fit fit_iq4(size_t n, const float *x, const float *w, vf inverse_scale)
+static ALWAYS_INLINE void fit_iq4(size_t n, const float *x, const float *w, const vf *inverse_scale,
+                                  fit *f)
 {
-    fit f = fit_zero();
-    for (size_t i = 0; i < n; i++) {
-        const vf v = v_load(x + i * W);
-        const vf q = v_lookup(iq4_levels, entry(iq4_thresholds, v_mul(inverse_scale, v)));
-        const vf wq = v_mul(v_load(w + i * W), q);
-        f.a = v_add(f.a, v_mul(wq, v));
-        f.b = v_add(f.b, v_mul(wq, q));
+    for (size_t k = 0; k < TOGETHER; k++) f[k] = fit_zero();
+    for (size_t i = 0; i < n * W; i += W) {
+        const vf v = v_load(x + i), u = v_load(w + i);
+        for (size_t k = 0; k < TOGETHER; k++) {
+            const vf q = v_lookup(iq4_levels, iq4_entry(v_mul(inverse_scale[k], v)));
+            const vf wq = v_mul(u, q);
+            f[k].a = v_add(f[k].a, v_mul(wq, v));
+            f[k].b = v_add(f[k].b, v_mul(wq, q));
+        }
     }
-    return f;
 }
 
 static vf search_iq4(size_t n, const float *x, const float *w)
 {
-    const vf zero = v_set(0.0f);
+    const vf zero = v_set(0.0f), one = v_set(1.0f);
     vf magnitude;
     const vf max = extreme(x, n, &magnitude);
     const vm live = v_le(v_set(EPSILON), magnitude);
-    const vf first = v_div(v_neg(max), v_set(iq4_levels[0]));
-    fit f = fit_iq4(n, x, w, v_div(v_set(1.0f), first));
-    vf d = v_pick(v_lt(zero, f.b), v_div(f.a, f.b), zero), best = v_mul(d, f.a);
-    for (int step = -7; step <= 7; step++) {
-        f = fit_iq4(n, x, w, v_div(v_set((float)step + iq4_levels[0]), max));
-        const vm better = fit_better(&f, best);
-        d = v_pick(better, v_div(f.a, f.b), d);
-        best = v_pick(better, v_mul(d, f.a), best);
+    vf d = zero, best = zero;
+    for (int from = 0; from < 16; from += TOGETHER) {
+        vf tried[TOGETHER];
+        fit f[TOGETHER];
+        for (int k = 0; k < TOGETHER; k++) /* the extreme's own scale first, then -7..7 around it */
+            tried[k] = from + k ? v_div(v_set((float)(from + k - 8) + iq4_levels[0]), max)
+                                : v_div(one, v_div(v_neg(max), v_set(iq4_levels[0])));
+        fit_iq4(n, x, w, tried, f);
+        for (int k = 0; k < TOGETHER; k++) {
+            const vm better = from + k ? fit_better(&f[k], best) : v_lt(zero, f[k].b);
+            d = v_pick(better, v_div(f[k].a, f[k].b), d);
+            best = from + k ? v_pick(better, v_mul(d, f[k].a), best) : v_mul(d, f[k].a);
+        }
     }
     return v_pick(live, d, zero);
 }
