@@ -105,6 +105,13 @@ is 'from codes' "$(data_sum again.gguf)" "$(data_sum back.gguf)"
 mv kept $plain
 rm -r native again.gguf back.safetensors back.gguf
 
+# Hostile configurations.
+for file in "$tests"/data/malformed/json/config-*.json; do
+    cp "$file" m/config.json
+    refused 4 'm/config.json: ' quantize m -o no.gguf
+done
+config
+
 # Nothing but a folder of a known kind; each thing that is wrong is named.
 refused 4 'a GGUF file is made from a model folder or another GGUF file; try: the folder' \
     quantize $plain -o no.gguf

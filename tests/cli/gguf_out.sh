@@ -174,5 +174,18 @@ run 0 quantize layers.gguf -o out.gguf -f --scheme q8_0 --calibration layers.dat
 err_has 'layers.dat: no tensor becomes a type that weighs errors; not used'
 rm other.dat narrow.dat
 
+# Hostile files get their verdicts, and leave nothing behind.
+for file in "$tests"/data/malformed/gguf/*.gguf; do
+    case $(basename "$file") in
+    ok-* | good.gguf)
+        run 0 quantize "$file" -o whole.gguf -q --scheme keep
+        run 0 inspect whole.gguf --check
+        out_line 'check ok'
+        rm whole.gguf
+        ;;
+    *) refused 4 "$(basename "$file")" quantize "$file" -o no.gguf ;;
+    esac
+done
+
 only layers.gguf layers.dat out.gguf
 finish
