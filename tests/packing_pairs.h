@@ -4,6 +4,7 @@
 #define WHIT_PACKING_PAIRS_H
 
 #include "packing.h"
+#include "st_build.h"
 
 /* Pairs that keep codes and scales bit for bit. The shapes are odd where the layout allows it. */
 static const struct {
@@ -65,5 +66,38 @@ static const struct {
     { "int8-channel-sbf16",      WHIT_LAYOUT_BNB8,      8, 1 },
     /* clang-format on */
 };
+
+/* A folder with the layer L. */
+static inline void write_checkpoint(const scratch *s, const whit_packing *p, const image *im)
+{
+    char config[400];
+    st_build b = { 0 };
+    for (unsigned k = 0; k < im->count; k++) {
+        const whit_plane *q = &im->plane[k];
+        char name[64];
+        snprintf(name, sizeof name, "L%s", q->suffix);
+        st_add(&b, name, whit_dtype_name(q->dtype), q->rank, q->shape, im->data[k],
+               (size_t)q->bytes);
+    }
+    st_write(&b, s, "model.safetensors");
+    /* what the tensors alone do not tell: the version, how long a short last group is not, the bits
+     * of few columns */
+    *config = 0;
+    if (p->layout == WHIT_LAYOUT_GPTQ || p->layout == WHIT_LAYOUT_GPTQ_V2)
+        snprintf(config, sizeof config,
+                 "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%u,"
+                 "\"group_size\":%d,\"checkpoint_format\":\"%s\"}}",
+                 p->scheme.bits, p->scheme.group ? (int)p->scheme.group : -1,
+                 whit_layout_name(p->layout));
+    if (p->layout == WHIT_LAYOUT_CT_PACKED)
+        snprintf(
+            config, sizeof config,
+            "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"%s\","
+            "\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":%u,\"symmetric\":%s,"
+            "\"strategy\":\"%s\",\"group_size\":%d}}}}}",
+            whit_layout_name(p->layout), p->scheme.bits, p->scheme.asym ? "false" : "true",
+            p->scheme.group ? "group" : "channel", p->scheme.group ? (int)p->scheme.group : -1);
+    if (*config) scratch_text(s, "config.json", config);
+}
 
 #endif

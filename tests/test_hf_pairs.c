@@ -2,43 +2,11 @@
  * by whit/pack.h, found and read by a source, codes, scales and values are the same bits.
  *
  * SPDX-License-Identifier: MIT */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "jobs.h"
 #include "packing_pairs.h"
 #include "quant/nested.h"
 #include "source/codes.h"
-
-static void write_checkpoint(const scratch *s, const whit_packing *p, const image *im)
-{
-    char config[400];
-    st_build b = { 0 };
-    for (unsigned k = 0; k < im->count; k++) {
-        const whit_plane *q = &im->plane[k];
-        char name[64];
-        snprintf(name, sizeof name, "L%s", q->suffix);
-        st_add(&b, name, whit_dtype_name(q->dtype), q->rank, q->shape, im->data[k],
-               (size_t)q->bytes);
-    }
-    st_write(&b, s, "model.safetensors");
-    /* what the tensors alone do not tell: the version, how long a short last group is not, the bits
-     * of few columns */
-    *config = 0;
-    if (p->layout == WHIT_LAYOUT_GPTQ || p->layout == WHIT_LAYOUT_GPTQ_V2)
-        snprintf(config, sizeof config,
-                 "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":%u,"
-                 "\"group_size\":%d,\"checkpoint_format\":\"%s\"}}",
-                 p->scheme.bits, p->scheme.group ? (int)p->scheme.group : -1,
-                 whit_layout_name(p->layout));
-    if (p->layout == WHIT_LAYOUT_CT_PACKED)
-        snprintf(
-            config, sizeof config,
-            "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"%s\","
-            "\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":%u,\"symmetric\":%s,"
-            "\"strategy\":\"%s\",\"group_size\":%d}}}}}",
-            whit_layout_name(p->layout), p->scheme.bits, p->scheme.asym ? "false" : "true",
-            p->scheme.group ? "group" : "channel", p->scheme.group ? (int)p->scheme.group : -1);
-    if (*config) scratch_text(s, "config.json", config);
-}
 
 /* The scale of a row and group, dq decoded. */
 static float scale_of(const matrix *m, const whit_packing_rest *rest, size_t at)

@@ -2,6 +2,7 @@
  * bits that their descriptions give, and the way there and back without a change.
  *
  * SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700
 #include "packing_pairs.h"
 
 #include "base/bytes.h"
