@@ -150,8 +150,7 @@ static int is_input(const struct stat *st, const whit_source *source)
 static int is_text(const struct stat *st, const char *path)
 {
     struct stat text;
-    return path && stat(path, &text) == 0 && text.st_dev == st->st_dev &&
-           text.st_ino == st->st_ino;
+    return path && stat(path, &text) == 0 && text.st_dev == st->st_dev && text.st_ino == st->st_ino;
 }
 
 whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err)
