@@ -76,7 +76,8 @@ typedef struct whit_quantize_options {
     const char *calibration; /* path of an importance matrix for the encoders of GGUF's block types;
                                 NULL: none                                                   */
     int requantize; /* 1: the source may be quantized already: what is quantized again loses
-                       twice, what is kept becomes F32; said as a warning                */
+                       twice, what is kept becomes F32; said as a warning. From GGUF to GGUF
+                       blocks are kept as they are, and nobody need ask for that         */
     whit_job_options job;
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);

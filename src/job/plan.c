@@ -247,16 +247,28 @@ static whit_status cut_shards(whit_plan *p, uint64_t limit, whit_error *err)
     return st == WHIT_OK ? place_all(p, err) : st;
 }
 
+/* Whether anything of a source that is quantized already is not just carried over. */
+static int decodes_any(const whit_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (whit_scheme_is_quantized(&p->entry[i].source->scheme) &&
+            p->entry[i].scheme.kind != WHIT_KEEP)
+            return 1;
+    return 0;
+}
+
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
                         whit_error *err)
 {
-    whit_status st = wh_stored_check(p->source, o->requantize, err);
-    if (st != WHIT_OK) return st;
     p->entry = wh_calloc(p->count, sizeof *p->entry);
     p->spot = wh_calloc(p->count, sizeof *p->spot);
     if (!p->entry || !p->spot) return no_memory(err);
-    st = read_rules(p, o, output, err);
+    whit_status st = read_rules(p, o, output, err);
+    const int carries = p->gguf && !p->gguf->converts; /* blocks as they are */
+    if (st == WHIT_OK && !carries) st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK) st = wh_plan_choose(p, err);
+    if (st == WHIT_OK && carries && decodes_any(p))
+        st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
     if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);

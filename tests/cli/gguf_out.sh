@@ -138,6 +138,11 @@ for name in blk.1.ffn_up.weight blk.0.ffn_gate_exps.weight; do
 done
 rm twice.gguf
 
+run 0 quantize out.gguf -o split.gguf -q --scheme q8_0 --rule '*.narrow=keep' --shard-size 20KB
+run 0 compare out.gguf split-00001-of-*.gguf --min-sqnr inf
+refused 4 'is quantized already' quantize out.gguf -o no.gguf --scheme keep --rule '*.attn_v=f16'
+rm split-*
+
 # Parts: none is larger, the first one names them all, and back to one file.
 run 0 quantize layers.gguf -o part.gguf --scheme keep --shard-size 20000
 for part in part-0000?-of-00005.gguf; do
