@@ -231,7 +231,8 @@ void wh_vocab_score_by_merges(wh_vocab *v)
         t->score = t->type == WH_TOKEN_NORMAL && many ? NO_MERGE_SCORE : 0.0f;
     }
     for (size_t i = v->merges; i-- > 0;) /* the first merge that makes it has the last word */
-        v->token[v->merge[i].result].score = 0.0f - (float)i;
+        /* never -0, which gcc 12 makes of 0.0f - (float)i for the first */
+        v->token[v->merge[i].result].score = i > 0 ? -(float)i : 0.0f;
 }
 
 /* ---- added tokens ---------------------------------------------------------------------------- */
