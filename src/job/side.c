@@ -248,7 +248,7 @@ static whit_status check_folder(const char *folder, whit_check *check, whit_erro
         st = judge(check, config, &said, err);
     }
     /* which also reads the configuration, and would say the same of a damaged one */
-    if (st == WHIT_OK && config != WHIT_ERR_FORMAT && wh_vocab_in_folder(folder))
+    if (st == WHIT_OK && config != WHIT_ERR_FORMAT && wh_vocab_in_folder(folder) != 0)
         st = judge(check, whit_tokenizer_open(&t, folder, &said), &said, err);
     const uint32_t tokens = t ? whit_tokenizer_describe(t)->vocabulary : 0;
     if (is_config && config == WHIT_OK && tokens > c.vocab)
