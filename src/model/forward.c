@@ -9,6 +9,7 @@
  * src/transformers/models/{llama,qwen2,qwen3}/modeling_*.py.
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/rope.h"
 #include "model/runner.h"
@@ -152,6 +153,14 @@ static whit_status feed_forward_part(tokens *t, whit_error *err)
     return st;
 }
 
+static whit_status embed(const whit_model *m, uint32_t id, float *out, whit_error *err)
+{
+    const size_t dim = m->config.dim;
+    if (m->source) return whit_source_read_f32(m->source, m->embeddings, id, 1, 0, dim, out, err);
+    memcpy(out, m->drawn + id % WH_DRAWN_ROWS * dim, dim * sizeof *out);
+    return WHIT_OK;
+}
+
 whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, size_t count,
                        size_t wanted, float *logits, whit_error *err)
 {
@@ -159,8 +168,7 @@ whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, si
     const size_t dim = m->config.dim;
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < count && st == WHIT_OK; i++)
-        st = whit_source_read_f32(m->source, m->embeddings, ids[i], 1, 0, dim, s->stream + i * dim,
-                                  err);
+        st = embed(m, ids[i], s->stream + i * dim, err);
     wh_rope_tables(&m->config, m->frequencies, position, count, s->cosine, s->sine);
     tokens t = { .s = s, .position = position, .count = count };
     for (uint32_t l = 0; l < m->config.layers && st == WHIT_OK; l++) {

@@ -13,7 +13,7 @@ void whit_model_options_init(whit_model_options *options)
     *options = (whit_model_options){ .struct_size = sizeof *options, .acts = WHIT_ACTS_F32 };
 }
 
-static void describe(whit_model *m)
+void wh_model_tell(whit_model *m)
 {
     const wh_model_config *c = &m->config;
     whit_model_info *i = &m->info;
@@ -36,16 +36,37 @@ static void describe(whit_model *m)
     i->threads = whit_context_threads(m->context);
 }
 
-static whit_status open_all(whit_model *m, const whit_model_options *o, whit_error *err)
+static whit_status open_all(whit_model *m, unsigned threads, whit_error *err)
 {
-    const whit_context_options co = { sizeof co, o->threads, -1 };
+    const whit_context_options co = { sizeof co, threads, -1 };
     whit_status st = whit_source_open(&m->source, m->path, err);
     if (st == WHIT_OK) st = wh_config_of_file(&m->config, whit_source_file(m->source), err);
-    if (st == WHIT_OK) st = whit_context_open(&m->context, &co, err);
+    if (st == WHIT_OK && !m->lent) st = whit_context_open(&m->context, &co, err);
     if (st != WHIT_OK) return st;
     st = wh_model_load(m, err);
     if (st != WHIT_OK) return wh_prefix(err, st, m->path);
-    describe(m);
+    wh_model_tell(m);
+    return WHIT_OK;
+}
+
+/* context: the caller's, or NULL: one of its own with so many threads. */
+static whit_status open_model(whit_model **out, const char *path, whit_context *context,
+                              unsigned threads, whit_acts acts, whit_error *err)
+{
+    whit_model *m = wh_calloc(1, sizeof *m);
+    if (!m) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");
+    m->context = context;
+    m->lent = context != NULL;
+    m->acts = acts;
+    m->ops = wh_ops_select();
+    m->path = wh_strndup(path, strlen(path));
+    whit_status st =
+        m->path ? open_all(m, threads, err) : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");
+    if (st != WHIT_OK) {
+        whit_model_close(m);
+        return st;
+    }
+    *out = m;
     return WHIT_OK;
 }
 
@@ -62,27 +83,23 @@ whit_status whit_model_open(whit_model **out, const char *path, const whit_model
     if (options) o = *options;
     if (o.acts != WHIT_ACTS_F32 && o.acts != WHIT_ACTS_Q8)
         return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: no such kind of activations");
-    whit_model *m = wh_calloc(1, sizeof *m);
-    if (!m) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");
-    m->acts = o.acts;
-    m->ops = wh_ops_select();
-    m->path = wh_strndup(path, strlen(path));
-    whit_status st =
-        m->path ? open_all(m, &o, err) : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a model");
-    if (st != WHIT_OK) {
-        whit_model_close(m);
-        return st;
-    }
-    *out = m;
-    return WHIT_OK;
+    return open_model(out, path, NULL, o.threads, o.acts, err);
+}
+
+whit_status wh_model_open_in(whit_model **out, const char *path, whit_context *context,
+                             whit_acts acts, whit_error *err)
+{
+    *out = NULL;
+    return open_model(out, path, context, 0, acts, err);
 }
 
 void whit_model_close(whit_model *model)
 {
     if (!model) return;
     wh_model_unload(model);
-    whit_context_close(model->context);
+    if (!model->lent) whit_context_close(model->context);
     whit_source_close(model->source);
+    free(model->drawn);
     free(model->path);
     free(model);
 }

@@ -34,9 +34,13 @@ typedef struct wh_layer {
     float *q_norm, *k_norm; /* NULL: none */
 } wh_layer;
 
+#define WH_DRAWN_ROWS 64
+
 struct whit_model {
-    whit_source *source;
+    whit_source *source; /* NULL: there is no file (drawn.c) */
+    float *drawn;        /* then: embeddings [WH_DRAWN_ROWS][dim], of id modulo that */
     whit_context *context;
+    int lent; /* the context is the caller's */
     wh_model_config config;
     const wh_ops *ops;
     whit_acts acts;
@@ -49,9 +53,28 @@ struct whit_model {
     whit_model_info info;
 };
 
+/* model.c: whit_model_open with a context of the caller's, which he closes after the model. */
+whit_status wh_model_open_in(whit_model **out, const char *path, whit_context *context,
+                             whit_acts acts, whit_error *err);
+
+/* drawn.c: a model without a file: made-up embeddings, norms of 1, no biases; its linears are to be
+ * put before it is fed. */
+whit_status wh_model_draw(whit_model **out, const wh_model_config *config, whit_context *context,
+                          whit_acts acts, whit_error *err);
+/* Replace a linear, index as for whit_model_linear_at. The weight belongs to the model then. */
+void wh_model_put(whit_model *m, size_t index, whit_weight *weight);
+
+/* What whit_model_describe tells. */
+void wh_model_tell(whit_model *m);
+
 /* weights.c: everything behind source and config. */
 whit_status wh_model_load(whit_model *m, whit_error *err);
 void wh_model_unload(whit_model *m);
+
+/* Rows and columns of a linear, index as for whit_model_linear_at. */
+void wh_linear_sides(const wh_model_config *c, size_t index, uint64_t *rows, uint64_t *cols);
+/* Itself; the last one is the head. */
+const wh_linear *wh_model_linear(const whit_model *m, size_t index);
 
 /* ---- keys and values of a text ----------------------------------------------------------------
  */

@@ -155,17 +155,24 @@ static void linear(loading *x, wh_linear *l, wh_role role, wh_role bias, uint32_
     m->info.weight_bytes += l->told.info.bytes;
 }
 
+static const wh_role roles[WH_LINEARS][2] = {
+    [WH_LINEAR_Q] = { WH_ROLE_ATTN_Q, WH_ROLE_ATTN_Q_BIAS },
+    [WH_LINEAR_K] = { WH_ROLE_ATTN_K, WH_ROLE_ATTN_K_BIAS },
+    [WH_LINEAR_V] = { WH_ROLE_ATTN_V, WH_ROLE_ATTN_V_BIAS },
+    [WH_LINEAR_OUT] = { WH_ROLE_ATTN_OUT, WH_ROLE_ATTN_OUT_BIAS },
+    [WH_LINEAR_GATE] = { WH_ROLE_FFN_GATE, WH_ROLE_FFN_GATE_BIAS },
+    [WH_LINEAR_UP] = { WH_ROLE_FFN_UP, WH_ROLE_FFN_UP_BIAS },
+    [WH_LINEAR_DOWN] = { WH_ROLE_FFN_DOWN, WH_ROLE_FFN_DOWN_BIAS },
+};
+
+void wh_linear_sides(const wh_model_config *c, size_t index, uint64_t *rows, uint64_t *cols)
+{
+    const int head = index / WH_LINEARS >= c->layers;
+    wh_role_shape(c, head ? WH_ROLE_OUTPUT : roles[index % WH_LINEARS][0], rows, cols);
+}
+
 static void load_layer(loading *x, uint32_t i)
 {
-    static const wh_role roles[WH_LINEARS][2] = {
-        [WH_LINEAR_Q] = { WH_ROLE_ATTN_Q, WH_ROLE_ATTN_Q_BIAS },
-        [WH_LINEAR_K] = { WH_ROLE_ATTN_K, WH_ROLE_ATTN_K_BIAS },
-        [WH_LINEAR_V] = { WH_ROLE_ATTN_V, WH_ROLE_ATTN_V_BIAS },
-        [WH_LINEAR_OUT] = { WH_ROLE_ATTN_OUT, WH_ROLE_ATTN_OUT_BIAS },
-        [WH_LINEAR_GATE] = { WH_ROLE_FFN_GATE, WH_ROLE_FFN_GATE_BIAS },
-        [WH_LINEAR_UP] = { WH_ROLE_FFN_UP, WH_ROLE_FFN_UP_BIAS },
-        [WH_LINEAR_DOWN] = { WH_ROLE_FFN_DOWN, WH_ROLE_FFN_DOWN_BIAS },
-    };
     wh_layer *l = &x->m->layer[i];
     l->attn_norm = vector(x, WH_ROLE_ATTN_NORM, i);
     l->ffn_norm = vector(x, WH_ROLE_FFN_NORM, i);
