@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { MATMUL = 1, QUANTIZE = 2, MEMORY = 4, MODEL = 8, LIST = 16 };
+enum { MATMUL = 1, QUANTIZE = 2, MEMORY = 4, PASS = 8, MODEL = 16, LIST = 32 };
 
 /* The option that was given and has no meaning for this kind; NULL: there is none. */
 static const char *misplaced(const cli_options *opt, int kind)
@@ -16,16 +16,17 @@ static const char *misplaced(const cli_options *opt, int kind)
         const char *name;
         int given, kinds;
     } rows[] = {
-        { "--type", opt->types != NULL, MATMUL | QUANTIZE },
+        { "--type", opt->types != NULL, MATMUL | QUANTIZE | PASS },
         { "--shape", opt->shapes != NULL, MATMUL | QUANTIZE },
         { "--tokens", opt->tokens != NULL, MATMUL | MODEL },
-        { "--acts", opt->acts != 0, MATMUL | MODEL },
+        { "--acts", opt->acts != 0, MATMUL | MODEL | PASS },
         { "--cold", opt->place == WHIT_BENCH_COLD, MATMUL | MODEL },
         { "--warm", opt->place == WHIT_BENCH_WARM, MATMUL | MODEL },
         { "--model", opt->model != NULL, MODEL },
+        { "--synthetic", opt->synthetic != NULL, PASS },
         { "--clip", opt->clip != 0, QUANTIZE },
-        { "--seconds", opt->seconds != 0, MATMUL | MODEL | QUANTIZE },
-        { "--pin", opt->pin, MATMUL | MODEL | QUANTIZE | MEMORY },
+        { "--seconds", opt->seconds != 0, MATMUL | MODEL | QUANTIZE | PASS },
+        { "--pin", opt->pin, MATMUL | MODEL | QUANTIZE | MEMORY | PASS },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].given && !(rows[i].kinds & kind)) return rows[i].name;
@@ -36,14 +37,15 @@ static const char *misplaced(const cli_options *opt, int kind)
 static int choose(const cli_options *opt, whit_bench_what *what, whit_error *err)
 {
     const char *word = opt->operands_count ? opt->operands[0] : "matmul";
-    const int number = cli_read_word(word, "matmul|quantize|memory");
+    const int number = cli_read_word(word, "matmul|quantize|memory|model");
     *what = (whit_bench_what)(number - 1);
     if (number == 0) {
-        cli_fail(err, WHIT_ERR_ARG, "bench: '%s' is no bench; try: matmul, quantize or memory",
-                 word);
+        cli_fail(err, WHIT_ERR_ARG,
+                 "bench: '%s' is no bench; try: matmul, quantize, memory or model", word);
         return 0;
     }
     const int kind = opt->list ? LIST : number == 1 && opt->model ? MODEL : 1 << (number - 1);
+    const int named = opt->operands_count > 1;
     const char *option = misplaced(opt, kind);
     if (option && kind == LIST)
         cli_fail(err, WHIT_ERR_ARG, "bench: %s has no meaning with --list", option);
@@ -52,6 +54,13 @@ static int choose(const cli_options *opt, whit_bench_what *what, whit_error *err
     else if (option)
         cli_fail(err, WHIT_ERR_ARG, "bench: %s has no meaning for %s; try: whit help bench", option,
                  word);
+    else if (named && kind != PASS)
+        cli_fail(err, WHIT_ERR_ARG, "bench: unexpected argument '%s'; try: whit help bench",
+                 opt->operands[1]);
+    else if (kind == PASS && named == (opt->synthetic != NULL))
+        cli_fail(err, WHIT_ERR_ARG,
+                 "bench: one model is measured; try: whit bench model MODEL, or --synthetic "
+                 "1024x8");
     else if (!(opt->seconds >= 0 && opt->seconds <= 3600))
         cli_fail(err, WHIT_ERR_ARG, "bench: --seconds takes a number from 0 to 3600");
     else
@@ -73,6 +82,8 @@ static void bench_options(whit_bench_options *options, const cli_options *opt, w
     options->percentile = opt->percentile;
     options->seconds = opt->seconds;
     options->pin = opt->pin;
+    options->path = opt->operands_count > 1 ? opt->operands[1] : NULL;
+    options->synthetic = opt->synthetic;
     cli_job_options(&options->job, opt, progress);
 }
 

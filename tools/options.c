@@ -116,6 +116,9 @@ const cli_option cli_option_table[] = {
       "one weight again and again (default above 16 tokens)" },
     { "model", 0, OPTION_TEXT, "FILE", FIELD(model), 0, CLI_BENCH,
       "the matrices of a model, summed to a time per token" },
+    { "synthetic", 0, OPTION_TEXT, "WIDTHxLAYERS", FIELD(synthetic), 0, CLI_BENCH,
+      "model: a Llama of this size with made-up weights, such as\n"
+      "1024x8, instead of MODEL" },
     { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, CLI_BENCH,
       "of quantize (default: as the command; alone: both)" },
     { "seconds", 0, OPTION_NUMBER, "S", FIELD(seconds), 0, CLI_BENCH,

@@ -68,7 +68,7 @@ const cli_command cli_commands[] = {
       "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"
       "largest share of the squared error first.\n",
       "whit compare Llama-3.1-8B/ out/ --top 3 --min-sqnr 15" },
-    { "bench", CLI_BENCH, cli_bench, 0, 1, "[matmul|quantize|memory]",
+    { "bench", CLI_BENCH, cli_bench, 0, 2, "[matmul|quantize|memory|model MODEL]",
       "measure what this machine does with packed weights",
       "matmul, the default: products of packed weights with activations, in about a minute. Every\n"
       "row says what share of the time the nearer bound asks for: reading the weights at the "
@@ -78,6 +78,9 @@ const cli_command cli_commands[] = {
       "before, between and after. quantize: the encoders, in million weights a second and core,\n"
       "block types of GGUF (q4_k, ..) with both searches: the reference encoder's, and the best.\n"
       "memory: reading and latency by size, on 2 MiB and 4 KiB pages.\n"
+      "model: the forward pass of MODEL with its own types and with others, 512 tokens at once "
+      "and\n"
+      "token by token; what share of reading the weights and of the products alone it is.\n"
       "\n"
       "us min is the fastest call, median the middle one; the first two are dropped. A run whose\n"
       "probes differ by more than 10 %, or that shared the processors, is marked noisy. --shape,\n"

@@ -15,7 +15,8 @@ extern "C" {
 typedef enum whit_bench_what {
     WHIT_BENCH_MATMUL = 0, /* whit_matmul, or the matrices of a model                        */
     WHIT_BENCH_QUANTIZE,   /* the encoders, from float32                                     */
-    WHIT_BENCH_MEMORY      /* reading and latency by size, from the first cache to memory    */
+    WHIT_BENCH_MEMORY,     /* reading and latency by size, from the first cache to memory    */
+    WHIT_BENCH_MODEL       /* a model's whole forward pass: a prompt at once, token by token */
 } whit_bench_what;
 
 /* Where the weights are when they are read. */
@@ -38,7 +39,8 @@ typedef struct whit_bench_options {
     whit_bench_what what;
     const char *types;  /* schemes and f32, f16, bf16, with commas; quantize also block types, each
                            with both searches. NULL: matmul "f32,f16,int8-channel,int4-g128,
-                           int4-g32,nf4-g64", quantize a list of its own with every block type */
+                           int4-g32,nf4-g64", model the same without int4-g32, quantize a list of
+                           its own with every block type                                     */
     const char *shapes; /* rows x columns: "4096x4096,11008x4096"; NULL: "4096x4096"          */
     const char *tokens; /* matmul: "1,8,512"; NULL: "1,512", of a model "1"                  */
     const whit_source *model; /* matmul: its matrices instead of types and shapes; or NULL   */
@@ -48,14 +50,18 @@ typedef struct whit_bench_options {
     double percentile;
     double seconds; /* to measure a row for, where it needs no more than that; 0: 0.7        */
     int pin;        /* 1: each thread stays on a processor of its own (Linux)                */
-    whit_job_options job; /* threads: at most 256. max_memory also bounds the copies         */
+    whit_job_options job;  /* threads: at most 256. max_memory also bounds the copies         */
+    const char *path;      /* WHIT_BENCH_MODEL: the model, as for whit_model_open, whose weights
+                              are measured as they are and as each of the types; or:         */
+    const char *synthetic; /* "1024x8": width x layers of a Llama with made-up weights and a
+                              vocabulary of 32000                                            */
 } whit_bench_options;
 WHIT_API void whit_bench_options_init(whit_bench_options *options);
 
 /* One measured thing. What has no meaning for its kind is 0, an empty text or NULL. */
 typedef struct whit_bench_row {
     const char *op;  /* matmul: the operation that did most of it ("gemm_q4_q8"; see the list);
-                        "quantize"; "memory"                                                */
+                        "quantize"; "memory"; of a model "prefill" or "decode"              */
     const char *isa; /* the level of its variant                                            */
     char type[WHIT_SCHEME_TEXT]; /* canonical                                               */
     whit_acts acts;
@@ -83,6 +89,10 @@ typedef struct whit_bench_row {
     int noisy;         /* the machine did other things meanwhile                            */
     const char *pages; /* memory: "2m" or "4k"                                              */
     double gbps_one, latency_ns; /* memory: with one thread; from one address to the next    */
+    double tokens_per_second;    /* model: by us_min                                         */
+    double matmul_us;     /* model: what its products take alone, one behind the other; the best */
+    double matmul_gflops; /* of that                                                         */
+    double pct_matmul;    /* 100 * matmul_us / us_min                                        */
 } whit_bench_row;
 
 /* The machine during the run. */
@@ -106,6 +116,16 @@ typedef struct whit_bench_machine {
 
 typedef struct whit_bench whit_bench;
 
+/* WHIT_BENCH_MODEL: what was measured. */
+typedef struct whit_bench_subject {
+    const char *architecture; /* NULL: the bench is of another kind                          */
+    uint32_t layers, width, heads, kv_heads, head_width, ffn_width, vocabulary;
+    uint64_t weights; /* in products, the head's too                                  */
+    uint32_t prefill; /* tokens at once, into an empty text; the head sees the last one */
+    uint32_t behind;  /* decode is a token behind so many others                      */
+    char stored[WHIT_SCHEME_TEXT]; /* how all of its matrices are stored; "": as several types */
+} whit_bench_subject;
+
 /*
  * Measure. Takes about as many times `seconds` as there are rows, and the first calls.
  *
@@ -113,6 +133,12 @@ typedef struct whit_bench whit_bench;
  * calls of each are dropped. Nothing that was measured is left out. Of a model every tensor of two
  * dimensions or more counts but what the built-in selection of whit_plan_make takes for an
  * embedding; without an output head the largest embedding is that.
+ *
+ * A whole model (WHIT_BENCH_MODEL) has two rows for each type: 512 tokens at once into an empty
+ * text, and one token behind 255 others, each fewer where its context ends sooner. All its linears
+ * are of that type, the head too; a model of a file has rows for its own types before, named
+ * "own" where there are several. The same products alone are measured beside, in turns. One type is
+ * in memory at a time.
  *
  * Errors: WHIT_ERR_ARG (a text of the options, which is quoted; threads; pinning where the system
  * cannot), WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest that works),
@@ -124,6 +150,7 @@ WHIT_API void whit_bench_free(whit_bench *bench); /* NULL is fine */
 WHIT_API size_t whit_bench_count(const whit_bench *bench);
 WHIT_API const whit_bench_row *whit_bench_at(const whit_bench *bench, size_t index);
 WHIT_API const whit_bench_machine *whit_bench_on(const whit_bench *bench);
+WHIT_API const whit_bench_subject *whit_bench_of(const whit_bench *bench);
 /* What a reader must know: a quantized row slower than f16, too few copies, disturbances. */
 WHIT_API size_t whit_bench_warnings(const whit_bench *bench);
 WHIT_API const char *whit_bench_warning(const whit_bench *bench, size_t index);

@@ -1,6 +1,6 @@
 /* src/job/bench.c - what every bench does: options, memory, probes before and after, verdicts.
  *
- * Not here: what is measured (bench_matmul.c, bench_quantize.c, bench_memory.c).
+ * Not here: what is measured (bench_matmul.c, bench_quantize.c, bench_memory.c, bench_forward.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
@@ -115,6 +115,8 @@ static whit_status check_options(const whit_bench_options *o, whit_error *err)
         return wh_fail(err, WHIT_ERR_ARG, "seconds for a row: 0 to 3600");
     if (o->model && (o->types || o->shapes))
         return wh_fail(err, WHIT_ERR_ARG, "types and shapes are those of the model");
+    if (o->what == WHIT_BENCH_MODEL && !o->path == !o->synthetic)
+        return wh_fail(err, WHIT_ERR_ARG, "a model, or the sizes of a synthetic one: just one");
     return WHIT_OK;
 }
 
@@ -149,6 +151,7 @@ whit_status whit_bench_run(whit_bench **out, const whit_bench_options *options, 
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_MATMUL) st = wh_bench_matmul(b, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_QUANTIZE) st = wh_bench_quantize(b, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_MEMORY) st = wh_bench_memory(b, err);
+    if (st == WHIT_OK && b->o.what == WHIT_BENCH_MODEL) st = wh_bench_forward(b, err);
     if (st == WHIT_OK) judge_machine(b);
     if (st == WHIT_OK && b->warnings.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");
@@ -181,6 +184,11 @@ size_t whit_bench_count(const whit_bench *bench)
 const whit_bench_row *whit_bench_at(const whit_bench *bench, size_t index)
 {
     return index < bench->count ? &bench->row[index] : NULL;
+}
+
+const whit_bench_subject *whit_bench_of(const whit_bench *bench)
+{
+    return &bench->subject;
 }
 
 const whit_bench_machine *whit_bench_on(const whit_bench *bench)

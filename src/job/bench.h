@@ -4,10 +4,12 @@
 #define WH_JOB_BENCH_H
 
 #include <whit/bench.h>
+#include <whit/model.h>
 #include "base/lines.h"
 #include "kernels/probe.h"
 #include "kernels/weight.h"
 #include "job/stream.h"
+#include "model/config.h"
 
 #define WH_BENCH_ROTATION ((uint64_t)1 << 30) /* octets between two uses of a cold weight */
 #define WH_BENCH_NOISE 0.10
@@ -81,6 +83,7 @@ struct whit_bench {
     size_t count, cap;
     wh_lines warnings, left_out;
     whit_bench_machine machine;
+    whit_bench_subject subject;
     wh_probes probes;
     whit_context *context; /* while it runs */
     wh_meter meter;        /* in thousandths of a row */
@@ -141,6 +144,7 @@ void wh_bench_fill(float *x, size_t n, uint64_t seed);
 whit_status wh_bench_matmul(whit_bench *b, whit_error *err);
 whit_status wh_bench_quantize(whit_bench *b, whit_error *err);
 whit_status wh_bench_memory(whit_bench *b, whit_error *err);
+whit_status wh_bench_forward(whit_bench *b, whit_error *err);
 
 /* ---- weights (bench_weights.c) ---- */
 
@@ -164,6 +168,9 @@ uint64_t wh_item_making(const wh_item *item);
 whit_status wh_items_make(whit_bench *b, wh_item *item, size_t n, int cold, uint64_t limit,
                           uint64_t *rotation, whit_error *err);
 void wh_items_free(wh_item *item, size_t n);
+/* One from float32 w [rows][cols]. */
+whit_status wh_item_make(whit_bench *b, const wh_item *item, const float *w, whit_weight **out,
+                         whit_error *err);
 
 /* ---- timing (bench_turns.c) ---- */
 
@@ -184,5 +191,24 @@ whit_status wh_bench_turns(whit_bench *b, wh_item *item, size_t n, const wh_turn
 
 /* The matrices of a model by type and shape Freed with free(). */
 whit_status wh_model_items(whit_bench *b, wh_item **out, size_t *count, whit_error *err);
+/* What a tensor is held from: its scheme, or that of its plain type. */
+whit_scheme wh_stored_scheme(const whit_source_tensor *t);
+/* Types that products take. Errors: WHIT_ERR_ARG. */
+whit_status wh_product_type(const whit_scheme *type, whit_error *err);
+
+/* ---- whole models (bench_retype.c) ---- */
+
+/* The configuration of the model that the options name, and what is told of it. *bytes: of its
+ * weights as they are, at most; 0 of a synthetic one. Errors: those of whit_source_open;
+ * WHIT_ERR_FORMAT, WHIT_ERR_UNSUPPORTED (its configuration), WHIT_ERR_ARG (no such synthetic one).
+ */
+whit_status wh_subject_config(whit_bench *b, wh_model_config *c, uint64_t *bytes, whit_error *err);
+/* Itself; a synthetic one has no linears yet. */
+whit_status wh_subject_open(whit_bench *b, const wh_model_config *c, whit_model **out,
+                            whit_error *err);
+/* Octets of all its linears as one type; *making: besides, while one is made. */
+uint64_t wh_retyped_bytes(const wh_model_config *c, const whit_scheme *type, uint64_t *making);
+/* Make all its linears of the type. */
+whit_status wh_retype(whit_bench *b, whit_model *m, const whit_scheme *type, whit_error *err);
 
 #endif

@@ -92,6 +92,43 @@ static void put_encoding(wh_buf *b, const whit_bench_row *r)
     put_u64(b, "checksum", r->checksum);
 }
 
+static void put_pass(wh_buf *b, const whit_bench_row *r)
+{
+    put_text(b, "type", r->type);
+    put_text(b, "acts", r->acts == WHIT_ACTS_Q8 ? "q8" : "f32");
+    put_u64(b, "tokens", r->tokens);
+    put_runs(b, r);
+    put_number(b, "tokens_per_second", r->tokens_per_second);
+    put_number(b, "gbps", r->gbps);
+    put_number(b, "gflops", r->gflops);
+    put_number(b, "read_gbps", r->read_gbps);
+    put_number(b, "pct_bw", r->pct_bw);
+    put_number(b, "matmul_us", r->matmul_us);
+    put_number(b, "matmul_gflops", r->matmul_gflops);
+    put_number(b, "pct_matmul", r->pct_matmul);
+    put_ratio(b, "over_f32", r->over_f32);
+    put_ratio(b, "over_f16", r->over_f16);
+    put_flag(b, "noisy", r->noisy);
+    put_u64(b, "checksum", r->checksum);
+}
+
+static void put_subject(wh_buf *b, const whit_bench_subject *s)
+{
+    wh_buf_putf(b, ",\"model\":{\"architecture\":\"%s\"", s->architecture);
+    put_u64(b, "layers", s->layers);
+    put_u64(b, "width", s->width);
+    put_u64(b, "heads", s->heads);
+    put_u64(b, "kv_heads", s->kv_heads);
+    put_u64(b, "head_width", s->head_width);
+    put_u64(b, "ffn_width", s->ffn_width);
+    put_u64(b, "vocabulary", s->vocabulary);
+    put_u64(b, "weights", s->weights);
+    put_text(b, "stored", *s->stored ? s->stored : NULL);
+    put_u64(b, "prefill_tokens", s->prefill);
+    put_u64(b, "decode_behind", s->behind);
+    wh_buf_puts(b, "}");
+}
+
 static void put_walk(wh_buf *b, const whit_bench_row *r)
 {
     put_text(b, "isa", r->isa);
@@ -139,7 +176,7 @@ static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
 
 void whit_bench_write_json(const whit_bench *bench, FILE *out)
 {
-    static const char *const whats[] = { "matmul", "quantize", "memory" };
+    static const char *const whats[] = { "matmul", "quantize", "memory", "model" };
     const whit_bench_machine *m = &bench->machine;
     const int what = (int)bench->o.what;
     wh_buf b = { 0 };
@@ -154,6 +191,7 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
     put_u64(&b, "rotation_bytes", m->rotation_bytes);
     put_ratio(&b, "token_us_min", m->token_us_min);
     put_ratio(&b, "token_us_median", m->token_us_median);
+    if (bench->subject.architecture) put_subject(&b, &bench->subject);
     put_probes(&b, bench);
     wh_buf_puts(&b, ",\"results\":[");
     for (size_t i = 0; i < bench->count; i++) {
@@ -162,6 +200,7 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
         if (what == WHIT_BENCH_MATMUL) put_product(&b, r);
         if (what == WHIT_BENCH_QUANTIZE) put_encoding(&b, r);
         if (what == WHIT_BENCH_MEMORY) put_walk(&b, r);
+        if (what == WHIT_BENCH_MODEL) put_pass(&b, r);
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "]");

@@ -160,7 +160,7 @@ static whit_status prepare(whit_bench *b, setting *s, const wh_item *item, size_
     return WHIT_OK;
 }
 
-static whit_status check_type(const whit_scheme *type, whit_error *err)
+whit_status wh_product_type(const whit_scheme *type, whit_error *err)
 {
     char name[WHIT_SCHEME_TEXT];
     if (type->kind != WHIT_GGUF) return WHIT_OK;
@@ -184,7 +184,7 @@ static whit_status make_items(whit_bench *b, wh_item **out, size_t *count, size_
         return st;
     }
     whit_status st = wh_list_types(b->o.types ? b->o.types : standard, &types, &n, err);
-    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = check_type(&types[i], err);
+    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = wh_product_type(&types[i], err);
     if (st == WHIT_OK)
         st = wh_list_shapes(b->o.shapes ? b->o.shapes : "4096x4096", &shapes, &m, err);
     wh_item *item = st == WHIT_OK ? wh_calloc(n * m, sizeof *item) : NULL;

@@ -29,7 +29,7 @@ static const char *idle(const whit_source_tensor *t, const char *reason, int hea
     return NULL;
 }
 
-static whit_scheme item_scheme(const whit_source_tensor *t)
+whit_scheme wh_stored_scheme(const whit_source_tensor *t)
 {
     whit_scheme s = { .kind = WHIT_TO_F32 };
     if (whit_scheme_is_quantized(&t->scheme)) return t->scheme;
@@ -40,7 +40,7 @@ static whit_scheme item_scheme(const whit_source_tensor *t)
 
 static void count_tensor(wh_item *item, size_t *count, const whit_source_tensor *t, size_t index)
 {
-    const whit_scheme s = item_scheme(t);
+    const whit_scheme s = wh_stored_scheme(t);
     char text[WHIT_SCHEME_TEXT], other[WHIT_SCHEME_TEXT];
     whit_scheme_print(&s, text);
     for (size_t i = 0; i < *count; i++) {

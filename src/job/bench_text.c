@@ -118,6 +118,44 @@ static void put_model(wh_buf *b, const whit_bench *bench, int color)
         wh_buf_putf(b, "  %s\n", bench->left_out.line[i]);
 }
 
+/* ---- whole models ---- */
+
+static void put_subject(wh_buf *b, const whit_bench_subject *s)
+{
+    wh_buf_putf(b,
+                "model     %s, %" PRIu32 " layers of width %" PRIu32 ", %" PRIu32
+                " heads of %" PRIu32 " (%" PRIu32 " for keys and values), feed-forward %" PRIu32
+                ", %" PRIu32 " tokens; %.3f M weights in products\n",
+                s->architecture, s->layers, s->width, s->heads, s->head_width, s->kv_heads,
+                s->ffn_width, s->vocabulary, (double)s->weights * 1e-6);
+}
+
+/* Rows come in pairs: first all of the prompt, then all of the single token. */
+static void put_passes(wh_buf *b, const whit_bench *bench, int color)
+{
+    put_subject(b, &bench->subject);
+    for (size_t half = 0; half < 2; half++) {
+        if (half == 0)
+            wh_buf_putf(b, "\nprefill: %" PRIu32 " tokens into an empty text\n",
+                        bench->subject.prefill);
+        else
+            wh_buf_putf(b, "\ndecode: a token behind %" PRIu32 " others\n", bench->subject.behind);
+        wh_buf_putf(b,
+                    "%s%-16s acts  tokens/s     ms min     median   GB/s of read  GFLOP/s of matmul"
+                    "  over f32     f16%s\n",
+                    color ? WH_BOLD : "", "type", color ? WH_PLAIN : "");
+        for (size_t i = half; i < bench->count; i += 2) {
+            const whit_bench_row *r = &bench->row[i];
+            wh_buf_putf(b, "%-16s %4s %9.1f %10.3f %10.3f %6.1f %5.0f %% %8.1f    %5.0f %% ",
+                        r->type, r->acts ? "q8" : "f32", r->tokens_per_second, r->us_min * 1e-3,
+                        r->us_median * 1e-3, r->gbps, r->pct_bw, r->gflops, r->pct_matmul);
+            put_times(b, r->over_f32);
+            put_times(b, r->over_f16);
+            wh_buf_puts(b, "\n");
+        }
+    }
+}
+
 /* ---- encoders, memory ---- */
 
 static void put_encoders(wh_buf *b, const whit_bench *bench, int color)
@@ -163,6 +201,8 @@ void whit_bench_write_text(const whit_bench *bench, int flags, FILE *out)
         put_encoders(&b, bench, color);
     else if (bench->o.what == WHIT_BENCH_MEMORY)
         put_ladder(&b, bench, color);
+    else if (bench->o.what == WHIT_BENCH_MODEL)
+        put_passes(&b, bench, color);
     else if (bench->o.model)
         put_model(&b, bench, color);
     else

@@ -35,26 +35,27 @@ uint64_t wh_item_making(const wh_item *item)
 
 /* ---- making ---- */
 
-static whit_status make_floats(whit_bench *b, wh_item *item, const float *w, whit_error *err)
+static whit_status make_floats(whit_bench *b, const wh_item *item, const float *w,
+                               whit_weight **out, whit_error *err)
 {
     const size_t n = (size_t)(item->rows * item->cols);
     const whit_dtype dtype = item->scheme.kind == WHIT_TO_F16    ? WHIT_F16
                              : item->scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
                                                                  : WHIT_F32;
     if (dtype == WHIT_F32)
-        return whit_weight_from_floats(&item->copy[0], b->context, dtype, item->rows, item->cols, w,
-                                       err);
+        return whit_weight_from_floats(out, b->context, dtype, item->rows, item->cols, w, err);
     uint16_t *half = wh_calloc(n, sizeof *half);
     if (!half) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", n);
     (void)whit_dtype_from_f32(dtype, w, n, half); /* of this type it can */
-    whit_status st = whit_weight_from_floats(&item->copy[0], b->context, dtype, item->rows,
-                                             item->cols, half, err);
+    whit_status st =
+        whit_weight_from_floats(out, b->context, dtype, item->rows, item->cols, half, err);
     free(half);
     return st;
 }
 
 /* Scales as minmax gives them: how fast a product is does not depend on it. */
-static whit_status make_codes(whit_bench *b, wh_item *item, const float *w, whit_error *err)
+static whit_status make_codes(whit_bench *b, const wh_item *item, const float *w, whit_weight **out,
+                              whit_error *err)
 {
     const size_t rows = (size_t)item->rows, cols = (size_t)item->cols;
     const size_t scales = (size_t)scales_of(&item->scheme, rows, cols);
@@ -73,12 +74,19 @@ static whit_status make_codes(whit_bench *b, wh_item *item, const float *w, whit
     for (size_t i = 0; st == WHIT_OK && item->scheme.kind == WHIT_NVFP4 && i < scales; i++)
         scale[i] *= spec.scale2;
     if (st == WHIT_OK)
-        st = whit_weight_from_codes(&item->copy[0], b->context, &item->scheme, rows, cols, codes,
-                                    scale, item->scheme.asym ? zero : NULL, err);
+        st = whit_weight_from_codes(out, b->context, &item->scheme, rows, cols, codes, scale,
+                                    item->scheme.asym ? zero : NULL, err);
     free(codes);
     free(zero);
     free(scale);
     return st;
+}
+
+whit_status wh_item_make(whit_bench *b, const wh_item *item, const float *w, whit_weight **out,
+                         whit_error *err)
+{
+    return whit_scheme_is_quantized(&item->scheme) ? make_codes(b, item, w, out, err)
+                                                   : make_floats(b, item, w, out, err);
 }
 
 static whit_status make_first(whit_bench *b, wh_item *item, whit_error *err)
@@ -89,8 +97,7 @@ static whit_status make_first(whit_bench *b, wh_item *item, whit_error *err)
     float *w = wh_calloc(n, sizeof *w);
     if (!w) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", n);
     wh_bench_fill(w, n, 1);
-    whit_status st = whit_scheme_is_quantized(&item->scheme) ? make_codes(b, item, w, err)
-                                                             : make_floats(b, item, w, err);
+    whit_status st = wh_item_make(b, item, w, &item->copy[0], err);
     free(w);
     return st;
 }

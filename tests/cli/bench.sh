@@ -49,6 +49,24 @@ run 0 bench --model "$model" --tokens 1,17 --json=f.json $quick
 out_has '10 172x64' 'left out' 'model.norm.weight: fewer than two dimensions' '17 tokens:'
 run 0 bench --list --json=l.json
 out_has 'operation ' 'gemm_q4_q8 ' 'encode ' 'encode_block '
+
+# Whole models: as stored, and as other types; from a file and made up.
+run 0 bench model "$model" --json=w.json $quick
+out_has 'model     llama, 5 layers of width 64' 'prefill: 512 tokens into an empty text' \
+    'decode: a token behind 255 others' 'of matmul' 'of read'
+for type in f32 f16 int8-channel int4-g128 nf4-g64; do
+    check "not two rows of $type" test "$(grep -c "^$type .*x$" "$out")" -eq 2
+done
+check 'int4 is not measured with q8' grep -q '^int4-g128  *q8 ' "$out"
+run 0 bench model "$model" --type int4-g128,f16 --json=w1.json --seconds 0.001 \
+    --max-memory 64MiB -T1 -q
+run 0 bench model --synthetic 64x2 --type f16,INT4,nf4 --acts f32 --json=s.json --seconds 0.001 \
+    --max-memory 256MiB -T2
+out_has 'model     llama, 2 layers of width 64, 1 heads of 64'
+check 'int4 is not measured with f32' grep -q '^int4-g128  *f32 ' "$out"
+run 0 bench model "$model" --type int8-g48 --acts q8 $quick
+err_has 'int8-g48: no kernel multiplies the codes of 36 of 36 matrices' \
+    'int8-g48: no kernel takes int8 activations'
 }
 [ -z "$python" ] || check 'JSON' "$python" - <<'P'
 import json
@@ -94,6 +112,28 @@ assert abs(total - f["token_us_min"]) < 1e-6 * total
 assert sum(r["count"] for r in one) == 36 # 7 in each of 5 layers, and the embedding as the head
 assert sum(r["rows"] * r["cols"] * r["count"] for r in one) == 226560 + 512 * 64
 assert len(f["left_out"]) == 11
+w, one, s = load("w.json"), load("w1.json"), load("s.json")
+row = ("op type acts tokens bytes isa runs us_min us_median tokens_per_second gbps gflops read_gbps "
+       "pct_bw matmul_us matmul_gflops pct_matmul noisy checksum").split()
+for j in (w, one, s):
+    assert j["what"] == "model" and all(j[k] is not None for k in machine if k != "model")
+    for r in j["results"]:
+        assert all(r[k] is not None for k in row), r
+        assert r["over_f16"] > 0 and r["us_min"] <= r["us_median"] and r["checksum"] < 2**53
+        assert abs(r["tokens_per_second"] * r["us_min"] - 1e6 * r["tokens"]) < 1e-3 * r["us_min"]
+        assert abs(r["pct_matmul"] - 100 * r["matmul_us"] / r["us_min"]) < 1e-3 * r["pct_matmul"]
+    assert [r["op"] for r in j["results"]] == ["prefill", "decode"] * (len(j["results"]) // 2)
+assert w["model"]["weights"] == 226560 + 512 * 64 and w["model"]["stored"] == "f16"
+key = lambda r: (r["op"], r["type"], r["acts"], r["tokens"], r["checksum"])
+assert {key(r) for r in w["results"]} > {key(r) for r in one["results"]}
+assert len(one["results"]) == 4
+assert [r["type"] for r in w["results"]][::2] == ["f16", "f32", "int8-channel", "int4-g128", "nf4-g64"]
+# an F16 model as F32 is the same model; as int4 it is not
+sums = [r["checksum"] for r in w["results"]]
+assert sums[:2] == sums[2:4] and len(set(sums)) == len(sums) - 2, sums
+assert [r["tokens"] for r in w["results"][:2]] == [512, 1]
+assert s["model"]["stored"] is None and s["model"]["vocabulary"] == 32000
+assert all(r["acts"] == "f32" for r in s["results"]) and len(s["results"]) == 6
 entries = load("l.json")["list"]
 ops = {e["op"] for e in entries}
 for op in ops:
@@ -104,10 +144,16 @@ P
 
 # A quantized model is measured as it is.
 run 0 quantize "$model" -o q.safetensors --scheme int4-g32 -q
+cp "$model/config.json" .
+zeros alone.safetensors 1
 # shellcheck disable=SC2086
 run 0 bench --model q.safetensors $quick
 check 'its codes are not multiplied' grep -q '10 172x64  *int4-g32  *q8 ' "$out"
 check 'the head is not in its type' grep -q ' 1 512x64  *f16  *f32 ' "$out"
+# shellcheck disable=SC2086
+run 0 bench model q.safetensors --type f16 $quick
+check 'it is not measured as it is' test "$(grep -c '^own  *q8 ' "$out")" -eq 2
+check 'nor as f16' test "$(grep -c '^f16  *f32 ' "$out")" -eq 2
 
 # The cap names the level that serves.
 export WHIT_ISA=scalar
@@ -121,8 +167,20 @@ refused 2 'WHIT_ISA=nonsense' bench --list
 unset WHIT_ISA
 
 # Refused.
-refused 2 "'quantise' is no bench; try: matmul, quantize or memory" bench quantise
+refused 2 "'quantise' is no bench; try: matmul, quantize, memory or model" bench quantise
 refused 2 'unexpected argument' bench matmul memory
+refused 2 'unexpected argument' bench model a b
+refused 2 'one model is measured; try: whit bench model MODEL, or --synthetic 1024x8' bench model
+refused 2 'one model is measured' bench model a --synthetic 64x1
+for bad in 64 64x 65x1 0x1 64x1025 65536x1 64x1,64x2 axb; do
+    refused 2 "'$bad' is no synthetic model" bench model --synthetic $bad
+done
+refused 2 '--synthetic has no meaning for matmul' bench --synthetic 64x1
+refused 2 '--tokens has no meaning for model' bench model a --tokens 1
+refused 2 'try: bench quantize --type q4_k' bench model --synthetic 64x1 --type q4_k
+refused 1 'try: --max-memory' bench model "$model" --max-memory 1MiB
+refused 1 'nowhere' bench model nowhere
+refused 4 'alone.safetensors' bench model alone.safetensors
 refused 2 "'int9'" bench --type int9
 refused 2 "'keep' is no type of weights" bench --type keep
 refused 2 'try: bench quantize --type q4_k' bench --type int4,q4_k
@@ -145,5 +203,6 @@ refused 2 'no shape has rows of whole blocks' bench quantize --type q4_k --shape
 refused 1 'try: --max-memory' bench --max-memory 1MiB
 refused 1 'no-such-model' bench --model no-such-model
 refused 2 'b.json: exists; try: --force' bench --list --json=b.json
-only a.json b.json q.json m.json f.json l.json q.safetensors
+only a.json b.json q.json m.json f.json l.json q.safetensors w.json w1.json s.json config.json \
+    alone.safetensors
 finish
