@@ -107,9 +107,9 @@ struct cli_options {
     int json, force, strict, dry_run, tensors, check, stats, sweep;
     const char *types, *shapes, *tokens, *model; /* of bench, as they were given            */
     const char *synthetic;
-    double seconds;                              /* 0: not given                            */
-    int acts;  /* number of the word, which is the value of whit_bench_acts                */
-    int place; /* the value of whit_bench_place           */
+    double seconds; /* 0: not given                            */
+    int acts;       /* number of the word, which is the value of whit_bench_acts                */
+    int place;      /* the value of whit_bench_place           */
     int pin, list;
     const char *prompt, *text; /* of generate; of tokenize: a file, "-": standard input       */
     uint64_t new_tokens, seed;
