@@ -10,17 +10,13 @@
 
 #include "base/bytes.h"
 
-/* n codes from c on, n <= 8, those beyond the row as `pad`. */
+/* n codes from c on, n 4 or 8, those beyond the row as `pad`. */
 static uint64_t codes_at(const uint8_t *row, size_t cols, size_t c, size_t n, uint8_t pad)
 {
     uint8_t part[8];
-    if (cols - c >= n) {
-        memset(part, 0, sizeof part);
-        memcpy(part, row + c, n);
-    } else {
-        memset(part, pad, sizeof part);
-        memcpy(part, row + c, cols - c);
-    }
+    if (cols - c >= n) return n == 8 ? wh_load64(row + c) : wh_load32(row + c);
+    memset(part, pad, sizeof part);
+    memcpy(part, row + c, cols - c);
     return wh_load64(part);
 }
 
