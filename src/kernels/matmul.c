@@ -26,6 +26,8 @@
 #define PANELS 32                        /* whose sums are kept while the inputs pass by */
 #define NEAR_BYTES ((size_t)512 << 10)   /* of packed tokens that stay near without that */
 
+#define ALONE 32768 /* products of numbers that are not worth a thread */
+
 typedef struct product {
     const whit_weight *w;
     const wh_kernels *kernels;
@@ -314,6 +316,17 @@ size_t wh_matmul_scratch(const whit_weight *w, unsigned threads)
     return tiles > blocks ? tiles : blocks;
 }
 
+/* What is sooner done than handed out is done by the caller: where the processors are busy, another
+ * thread may let it wait for a thousand times as long. */
+static void run(wh_pool *pool, wh_pool_fn *part, product *call)
+{
+    const double work = (double)call->w->rows * (double)call->w->cols * (double)call->tokens;
+    if (work <= ALONE)
+        part(call, 0, 1);
+    else
+        wh_pool_run(pool, part, call);
+}
+
 static void multiply(wh_pool *pool, product *call)
 {
     if (call->serves->gemm) {
@@ -321,12 +334,12 @@ static void multiply(wh_pool *pool, product *call)
             wh_pool_run(pool, quantize_part, call);
         else
             quantize_part(call, 0, 1); /* sooner done than handed out */
-        wh_pool_run(pool, gemm_part, call);
+        run(pool, gemm_part, call);
     } else if (call->serves->gemv) {
-        wh_pool_run(pool, gemv_part, call);
+        run(pool, gemv_part, call);
     } else {
-        wh_pool_run(pool, pack_part, call);
-        wh_pool_run(pool, tiles_part, call);
+        run(pool, pack_part, call);
+        run(pool, tiles_part, call);
     }
 }
 
