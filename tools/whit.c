@@ -62,7 +62,10 @@ const cli_command cli_commands[] = {
     { "inspect", CLI_INSPECT, cli_inspect, 1, 1, "IN", "say what a model file holds",
       "Prints format, metadata, types, schemes and sizes. With --check all data is read: scales\n"
       "must be finite and codes in range, else the exit code is 4. NaN in a plain tensor is a "
-      "note.\n",
+      "note.\n"
+      "config.json and tokenizer.json are read too: by themselves as IN, or with --check those of "
+      "a\n"
+      "folder, where an architecture that generate does not know is a note.\n",
       "whit inspect out/ --tensors --check" },
     { "compare", CLI_COMPARE, cli_compare, 2, 2, "A B", "measure what a model lost",
       "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"

@@ -47,6 +47,7 @@ out_has '--rule GLOB=SCHEME' '--dry-run' 'int4-g128' '-f, --force' '--json[=FILE
 run 0 help dequantize
 out_has 'that of decoded tensors'
 run 0 help inspect
+out_has 'config.json and tokenizer.json'
 check 'inspect decodes nothing' test -z "$(grep 'decoded tensors' "$out")"
 run 0 help compare
 check 'compare has no table of every tensor' test -z "$(grep 'every tensor' "$out")"
