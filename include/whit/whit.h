@@ -20,5 +20,6 @@
 #include <whit/bench.h>
 #include <whit/tokenizer.h>
 #include <whit/generate.h>
+#include <whit/eval.h>
 
 #endif
