@@ -41,7 +41,9 @@ enum { /* bits of cli_option.commands */
        CLI_WRITERS = CLI_QUANTIZE | CLI_DEQUANTIZE, /* they have an output */
        CLI_HELP = 32,
        CLI_BENCH = 64,
-       CLI_WORK = CLI_JOBS | CLI_BENCH, /* every command that takes threads and memory */
+       CLI_EVAL = 128,
+       /* every command that takes threads and memory */
+       CLI_WORK = CLI_JOBS | CLI_BENCH | CLI_EVAL,
        CLI_GENERATE = 256,
        CLI_TOKENIZE = 512,
        CLI_RUNNERS = CLI_GENERATE | CLI_TOKENIZE, /* they go on with a text, or take one apart */
@@ -82,7 +84,7 @@ struct cli_options {
     const cli_command *command;
     const char **operands; /* [operands_count], in argv                                  */
     size_t operands_count;
-    const char **rules; /* [rules_count], in argv                                        */
+    const char **rules; /* [rules_count], in argv; of eval the bars                      */
     size_t rules_count;
     const char *output, *scheme, *embeddings, *head, *recipe;
     const char *explain;      /* a tensor; NULL: not asked for                               */
@@ -111,10 +113,13 @@ struct cli_options {
     int acts;       /* number of the word, which is the value of whit_bench_acts                */
     int place;      /* the value of whit_bench_place           */
     int pin, list;
-    const char *prompt, *text; /* of generate; of tokenize: a file, "-": standard input       */
+    const char *prompt, *text; /* of generate; of tokenize and eval: a file, "-": stdin       */
     uint64_t new_tokens, seed;
     double temperature, top_p;
     int decode;
+    const char *choices, *base;    /* of eval                                           */
+    int protocol;                  /* number of the word: whit_eval_protocol + 1        */
+    uint64_t context, token_limit; /* 0: not given                                      */
 };
 
 typedef enum cli_outcome {
@@ -257,6 +262,7 @@ int cli_dequantize(const cli_options *opt);
 int cli_inspect(const cli_options *opt);
 int cli_compare(const cli_options *opt);
 int cli_bench(const cli_options *opt);
+int cli_eval(const cli_options *opt);
 int cli_generate(const cli_options *opt);
 int cli_tokenize(const cli_options *opt);
 

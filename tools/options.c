@@ -13,7 +13,7 @@
 
 #define FIELD(name) offsetof(cli_options, name)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
-#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH)
+#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL)
 #define SEED_LIMIT (-1) /* as a uint64_t: all of them */
 
 /* clang-format off */
@@ -128,6 +128,25 @@ const cli_option cli_option_table[] = {
     { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,
       "measure nothing: which operation runs at which level of\n"
       "WHIT_ISA, and why others have none of their own" },
+    { "text", 0, OPTION_TEXT, "FILE", FIELD(text), 0, CLI_EVAL,
+      "perplexity of this text" },
+    { "choices", 0, OPTION_TEXT, "FILE", FIELD(choices), 0, CLI_EVAL,
+      "multiple choice: a JSON object a line" },
+    { "base", 0, OPTION_TEXT, "MODEL", FIELD(base), 0, CLI_EVAL,
+      "the model that MODEL was made from: what was lost" },
+    { "protocol", 0, OPTION_WORD, "window|chunk|half|story", FIELD(protocol), 0, CLI_EVAL,
+      "how the text is cut (default: window)" },
+    { "context", 0, OPTION_COUNT, "N", FIELD(context), 268435456, CLI_EVAL,
+      "tokens of a window (default: those that the models were\n"
+      "made for, at most 2048)" },
+    { "tokens", 0, OPTION_COUNT, "N", FIELD(token_limit), 2147483647, CLI_EVAL,
+      "read the first N tokens of the text only (default: all)" },
+    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_EVAL,
+      "activations as they are, or int8 where a kernel takes them\n"
+      "(default: f32; the base always has f32)" },
+    { "fail-if", 0, OPTION_RULE, "NAME>X", 0, 0, CLI_EVAL,
+      "exit 3 when a result is so: names of the JSON, < <= > >=,\n"
+      "several with commas; may be repeated" },
     { "prompt", 0, OPTION_STRING, "TEXT", FIELD(prompt), 0, CLI_GENERATE,
       "what the model goes on with; -: standard input, as it is\n"
       "(default: nothing, the start of a text)" },
@@ -168,11 +187,14 @@ const cli_option cli_option_table[] = {
     { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
       "exit 3 on what is a warning otherwise: a tensor that\n"
       "cannot have its scheme, a rule or tensor without match" },
-    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS,
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS | CLI_EVAL,
       "0: all cores, the default; never changes a result" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_BENCH,
       "0: all cores, the default" },
-    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK,
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_EVAL,
+      "ceiling for weights and buffers, such as 512MiB or 4GiB\n"
+      "(default: none)" },
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK & ~CLI_EVAL,
       "ceiling for buffers, such as 512MiB or 4GiB\n"
       "(default: a quarter of the memory, at most 4GiB)" },
     { "json", 0, OPTION_JSON, "FILE", FIELD(json), 0, LISTERS,
@@ -182,7 +204,7 @@ const cli_option cli_option_table[] = {
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
       PLANNERS | CLI_INSPECT, "every tensor in the table; on stderr what the work uses" },
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
-      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH, "on stderr what the work uses" },
+      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH | CLI_EVAL, "on stderr what the work uses" },
     { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
       "on stderr; auto: a bar where that is a terminal" },
     { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,

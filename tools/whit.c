@@ -89,6 +89,30 @@ const cli_command cli_commands[] = {
       "probes differ by more than 10 %, or that shared the processors, is marked noisy. --shape,\n"
       "--tokens and --type take lists and are measured in every combination.\n",
       "whit bench --type f16,int8-channel,int4-g128 --tokens 1,8 --shape 4096x14336" },
+    { "eval", CLI_EVAL, cli_eval, 1, 1, "MODEL --text FILE | MODEL --choices FILE",
+      "measure how good a model is, and what it lost",
+      "MODEL is a model folder with its tokenizer, or a GGUF file. --text gives the perplexity "
+      "with\n"
+      "its standard error (windows are the samples). With --base both models read the text side "
+      "by\n"
+      "side: Kullback-Leibler divergence of the next token (mean, quantiles, maximum), share of\n"
+      "equal first choices, RMS change of the right token's probability, ratio of the "
+      "perplexities\n"
+      "with a paired 95 % interval, the ten worst positions. No logits are stored.\n"
+      "\n"
+      "Protocols: window, the start of text and the whole text cut into windows, all but the "
+      "first\n"
+      "token of each scored (GPTQ papers); chunk, start of text and context - 1 tokens in each\n"
+      "window, all scored; half, as window, but each begins with the start of text, and the "
+      "second\n"
+      "half is scored (llama.cpp); story, each stretch without an empty line by itself. What does\n"
+      "not fill a window is dropped, except of stories.\n"
+      "\n"
+      "--choices: lines {\"prompt\": .., \"choices\": [..], \"answer\": 0, \"tag\": ..}; the "
+      "choice of the\n"
+      "highest log-likelihood behind the prompt is taken, and again by length in characters. What\n"
+      "exceeds the context is cut off the prompt's beginning. With --base the answers that flip.\n",
+      "whit eval out/ --base Llama-3.1-8B/ --text wiki.txt --fail-if 'kl.mean>0.03'" },
     { "generate", CLI_GENERATE, cli_generate, 1, 1, "MODEL",
       "let a language model go on with a text",
       "MODEL is a folder with config.json and a tokenizer, or a GGUF file: Llama, Mistral, Qwen2,\n"
