@@ -223,6 +223,22 @@ static const char *damaged(const place *p, const char *name, const char *tensor,
     return scratch_path(&p->s, name, path);
 }
 
+/* A text that the model goes on with says the same. */
+static void generation_refused(const char *path, const char *says)
+{
+    whit_model *model = NULL;
+    whit_tokenizer *t = NULL;
+    whit_error err = { WHIT_OK, "" };
+    whit_status st = whit_model_open(&model, path, NULL, &err);
+    if (st == WHIT_OK) st = whit_tokenizer_open(&t, path, &err);
+    CHECK(st == WHIT_OK, "%s", err.msg);
+    if (st == WHIT_OK) st = whit_generate(model, t, "Once upon", 9, NULL, NULL, &err);
+    CHECK(st == WHIT_ERR_NUMERIC && strstr(err.msg, says), "%d: %s (want %s)", (int)st, err.msg,
+          says);
+    whit_tokenizer_close(t);
+    whit_model_close(model);
+}
+
 static void test_not_finite(const place *p)
 {
     static const struct {
@@ -247,6 +263,7 @@ static void test_not_finite(const place *p)
         options_for(&o, p, (int)(i % 2), 1);
         damaged(p, rows[i].name, rows[i].tensor, 5, rows[i].value, path);
         refused(path, &o, WHIT_ERR_NUMERIC, rows[i].says);
+        generation_refused(path, rows[i].says);
         o.base = path;
         refused(p->folder, &o, WHIT_ERR_NUMERIC, rows[i].says);
     }
@@ -256,6 +273,7 @@ static void test_not_finite(const place *p)
     options_for(&o, p, 0, 1);
     damaged(p, "nan-head", "model.embed_tokens.weight", 300 * 64, 0x7e00, path);
     refused(path, &o, WHIT_ERR_NUMERIC, "the output head");
+    generation_refused(path, "the output head");
 }
 
 static void test_refused(const place *p)

@@ -103,8 +103,8 @@ typedef struct whit_generated {
  *
  * Errors: those of whit_tokenize, whit_session_open, whit_session_feed and whit_sampler_next;
  * WHIT_ERR_ARG (a prompt longer than the context; an empty one where nothing can begin a text),
- * WHIT_ERR_FORMAT (a token that the model has no row for), WHIT_ERR_CANCELLED (the caller's
- * functions ended it).
+ * WHIT_ERR_FORMAT (a token that the model has no row for), WHIT_ERR_NUMERIC (logits that are not
+ * finite; err->msg names the layer), WHIT_ERR_CANCELLED (the caller's functions ended it).
  */
 WHIT_API whit_status whit_generate(whit_model *model, const whit_tokenizer *tokenizer,
                                    const char *prompt, size_t len,

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "job/blame.h"
 #include "model/runner.h"
 
 #define CONTEXT_MOST ((uint64_t)1 << 28)
@@ -191,9 +192,10 @@ whit_status wh_eval_feed(whit_eval *e, const uint32_t *token, size_t count, size
         if (st != WHIT_OK) return st;
         wh_eval_rows_run(whit_model_context(e->side[0].model), &rows);
         for (size_t i = 0; i < n; i++) {
-            if (e->row[i].bad)
-                return wh_eval_blame(&e->side[e->row[i].bad == WH_EVAL_BAD_BASE], token, at + i + 1,
-                                     err);
+            if (e->row[i].bad) {
+                const wh_eval_side *s = &e->side[e->row[i].bad == WH_EVAL_BAD_BASE];
+                return wh_blame(s->model, s->session, token, at + i + 1, err);
+            }
             take(ctx, at + i + 1, &e->row[i]);
         }
         at += n;

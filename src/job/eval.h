@@ -185,10 +185,6 @@ typedef void wh_eval_take(void *ctx, size_t i, const wh_eval_row *row);
 whit_status wh_eval_feed(whit_eval *e, const uint32_t *token, size_t count, size_t scored,
                          const char *what, wh_eval_take *take, void *ctx, whit_error *err);
 
-/* eval_blame.c: why a logit behind these tokens is not finite. Returns WHIT_ERR_NUMERIC with the
- * layer in the message, or another error. */
-whit_status wh_eval_blame(wh_eval_side *side, const uint32_t *token, size_t count, whit_error *err);
-
 whit_status wh_eval_run_text(whit_eval *e, const char *text, size_t len, whit_error *err);
 whit_status wh_eval_run_choices(whit_eval *e, const wh_eval_questions *questions, whit_error *err);
 

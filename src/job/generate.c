@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/blame.h"
 #include "job/stream.h"
 
 #define PIECE 256 /* tokens of the prompt between two questions whether to go on */
@@ -21,7 +22,7 @@ typedef struct run {
     whit_generate_options o;
     whit_session *session;
     whit_sampler *sampler;
-    whit_ids ids; /* the prompt */
+    whit_ids ids; /* the prompt, then what was fed behind it */
     float *logits;
     whit_text_stream stream;
     wh_buf text;   /* what is not told yet */
@@ -104,20 +105,27 @@ static whit_status check_ids(const run *r, whit_error *err)
     return WHIT_OK;
 }
 
+static whit_status append_id(run *r, uint32_t id, whit_error *err)
+{
+    void *ids = r->ids.id;
+    if (!wh_grow(&ids, &r->ids.cap, r->ids.count + 1, sizeof *r->ids.id))
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tokens");
+    r->ids.id = ids;
+    r->ids.id[r->ids.count++] = id;
+    return WHIT_OK;
+}
+
 static whit_status make_ids(run *r, const char *prompt, size_t len, whit_error *err)
 {
     const int64_t bos = whit_model_describe(r->model)->bos;
     whit_status st = whit_tokenize(r->tokenizer, prompt, len, WHIT_TOKENIZE_BEFORE, &r->ids, err);
     if (st != WHIT_OK) return st;
     if (r->ids.count == 0) {
-        void *id = r->ids.id;
         if (bos < 0)
             return wh_fail(err, WHIT_ERR_ARG,
                            "the prompt is empty, and no token begins a text; try: --prompt TEXT");
-        if (!wh_grow(&id, &r->ids.cap, 1, sizeof *r->ids.id))
-            return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the prompt");
-        r->ids.id = id;
-        r->ids.id[r->ids.count++] = (uint32_t)bos;
+        st = append_id(r, (uint32_t)bos, err);
+        if (st != WHIT_OK) return st;
     }
     return check_ids(r, err);
 }
@@ -170,6 +178,8 @@ static whit_status go_on(run *r, size_t most, whit_error *err)
     while (r->out.tokens < most) {
         uint32_t id;
         st = whit_sampler_next(r->sampler, r->logits, &id, err);
+        if (st == WHIT_ERR_NUMERIC)
+            return wh_blame(r->model, r->session, r->ids.id, r->ids.count, err);
         if (st != WHIT_OK) return st;
         if (is_end(r, id)) {
             r->out.ending = WHIT_ENDING_TOKEN;
@@ -178,7 +188,9 @@ static whit_status go_on(run *r, size_t most, whit_error *err)
         }
         st = add_token(r, id, err);
         if (st != WHIT_OK || r->out.tokens == most) return st;
-        st = whit_session_feed(r->session, &id, 1, WHIT_LOGITS_LAST, r->logits, err);
+        st = append_id(r, id, err);
+        if (st == WHIT_OK)
+            st = whit_session_feed(r->session, &id, 1, WHIT_LOGITS_LAST, r->logits, err);
         if (st != WHIT_OK) return st;
         r->out.fed++;
     }
