@@ -130,6 +130,14 @@ static void check_variant(const wh_ops *ops, const wh_ops *ref)
             ops->silu_times(a, w, n);
             ref->silu_times(b, w, n);
             CHECK(memcmp(a, b, sizeof a) == 0, "%s: silu of %zu, %d", ops->isa, n, how);
+            double fa, fb;
+            CHECK(ops->largest(x, n) == ref->largest(x, n), "%s: largest of %zu, %d", ops->isa, n,
+                  how);
+            const double most = ref->largest(x, n);
+            CHECK(ops->exp_sum(x, n, most, NULL, NULL) == ref->exp_sum(x, n, most, NULL, NULL),
+                  "%s: sum of exponentials of %zu, %d", ops->isa, n, how);
+            CHECK(ops->exp_sum(x, n, most, w, &fa) == ref->exp_sum(x, n, most, w, &fb) && fa == fb,
+                  "%s: divergence of %zu, %d", ops->isa, n, how);
             const size_t begin = check_below(&rng, n), panels = (n + 15) / 16;
             if (panels * 16 > MOST) continue;
             fill(&rng, a, panels * 16, how);

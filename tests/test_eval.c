@@ -62,8 +62,8 @@ static void test_rows(void)
             base[k] = check_normal(&r) * spread + 5.0f;
             x[k] = base[k] + check_normal(&r) * spread * 0.05f - 3.0f;
         }
-        wh_eval_row_of(x, base, n, t, &row);
-        wh_eval_row_of(x, NULL, n, t, &alone);
+        wh_eval_row_of(wh_ops_select(), x, base, n, t, &row);
+        wh_eval_row_of(wh_ops_select(), x, NULL, n, t, &alone);
         const double size = 1 + 10 * (double)spread; /* of the numbers that are subtracted */
         CHECK(near(row.nll, (double)(sum_plain(x, n) - (long double)x[t]), 1e-15 * size) &&
                   near(row.base_nll, (double)(sum_plain(base, n) - (long double)base[t]),
@@ -83,33 +83,33 @@ static void test_row_cases(void)
     static const float base[] = { 1, 2, 0.5f }, x[] = { 1.1f, 1.8f, 0.6f };
     float flat[64], odd[64];
     wh_eval_row row;
-    wh_eval_row_of(x, base, 3, 1, &row);
+    wh_eval_row_of(wh_ops_select(), x, base, 3, 1, &row);
     CHECK(near(row.kl, 0.0107430, 5e-8) && near(row.nll, 0.5865523, 5e-8), "%.9g %.9g", row.kl,
           row.nll);
     for (int i = 0; i < 64; i++) flat[i] = 2.5f;
-    wh_eval_row_of(flat, flat, 64, 5, &row);
+    wh_eval_row_of(wh_ops_select(), flat, flat, 64, 5, &row);
     CHECK(near(row.nll, log(64.0), 1e-15) && row.kl == 0 && row.top == 0, "%.17g", row.nll);
     memcpy(odd, flat, sizeof odd);
     for (int i = 0; i < 64; i++) odd[i] -= 1e-6f * (float)(i % 7);
-    wh_eval_row_of(odd, odd, 64, 5, &row);
+    wh_eval_row_of(wh_ops_select(), odd, odd, 64, 5, &row);
     CHECK(row.kl == 0, "of itself: %g", row.kl);
     odd[40] = odd[17] = 9.0f;
-    wh_eval_row_of(odd, flat, 64, 5, &row);
+    wh_eval_row_of(wh_ops_select(), odd, flat, 64, 5, &row);
     CHECK(row.top == 17 && row.base_top == 0, "the first of equals: %u", row.top);
     const float bads[] = { NAN, INFINITY, -INFINITY };
     for (int i = 0; i < 192; i++) {
         memcpy(odd, flat, sizeof odd);
         odd[i % 64] = bads[i / 64];
-        wh_eval_row_of(odd, flat, 64, 5, &row);
+        wh_eval_row_of(wh_ops_select(), odd, flat, 64, 5, &row);
         CHECK(row.bad == WH_EVAL_BAD, "%g at %d", (double)bads[i / 64], i % 64);
-        wh_eval_row_of(flat, odd, 64, 5, &row);
+        wh_eval_row_of(wh_ops_select(), flat, odd, 64, 5, &row);
         CHECK(row.bad == WH_EVAL_BAD_BASE, "of the base, %g at %d", (double)bads[i / 64], i % 64);
     }
     odd[0] = 1e38f; /* as far apart as floats can be: the others have no share */
     odd[63] = -1e38f;
-    wh_eval_row_of(odd, odd, 63, 0, &row);
+    wh_eval_row_of(wh_ops_select(), odd, odd, 63, 0, &row);
     CHECK(row.nll == 0 && row.kl == 0 && wh_eval_probability(row.nll) == 1, "%g", row.nll);
-    wh_eval_row_of(odd, odd, 63, 3, &row);
+    wh_eval_row_of(wh_ops_select(), odd, odd, 63, 3, &row);
     CHECK(row.nll > 9e37 && wh_eval_probability(row.nll) == 0, "%g", row.nll);
 }
 

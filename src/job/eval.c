@@ -185,9 +185,13 @@ whit_status wh_eval_feed(whit_eval *e, const uint32_t *token, size_t count, size
     }
     while (at + 1 < count) {
         const size_t left = count - 1 - at, n = left < e->rows ? left : e->rows;
-        const wh_eval_rows rows = { e->side[0].logits, e->side[1].logits,
-                                    e->vocabulary,     n,
-                                    token + at + 1,    e->row };
+        const wh_eval_rows rows = { e->side[0].model->ops,
+                                    e->side[0].logits,
+                                    e->side[1].logits,
+                                    e->vocabulary,
+                                    n,
+                                    token + at + 1,
+                                    e->row };
         whit_status st = feed_all(e, token + at, n, WHIT_LOGITS_ALL, what, err);
         if (st != WHIT_OK) return st;
         wh_eval_rows_run(whit_model_context(e->side[0].model), &rows);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/lines.h"
 #include "job/stream.h"
+#include "model/ops.h"
 
 #define WH_EVAL_CONTEXT 2048              /* unless the caller says; and no more than the models' */
 #define WH_EVAL_TEXT ((uint64_t)1 << 30)  /* octets of a text or of questions, at most      */
@@ -27,10 +28,11 @@ typedef struct wh_eval_row {
 } wh_eval_row;
 
 /* n logits of one position; base: those of the base, or NULL. target < n. */
-void wh_eval_row_of(const float *logits, const float *base, size_t n, uint32_t target,
-                    wh_eval_row *out);
+void wh_eval_row_of(const wh_ops *ops, const float *logits, const float *base, size_t n,
+                    uint32_t target, wh_eval_row *out);
 
 typedef struct wh_eval_rows {
+    const wh_ops *ops;
     const float *logits, *base; /* [count][vocabulary]; base may be NULL */
     size_t vocabulary, count;
     const uint32_t *target; /* [count] */

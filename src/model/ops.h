@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define WH_OPS_LANES 16
+#define WH_EXP_LEAST (-700.0) /* of exponents: e^-700 is nothing beside e^0 */
 
 /* A row of scores: panels of 16, the next one `stride` floats on, of which those from begin to end
  * (not included) count. begin < end <= 16 * panels. */
@@ -30,6 +31,11 @@ typedef struct wh_ops {
     /* score = e^(score - largest), 0 for those that do not count; returns the sum. NaN is no
      * largest, and stays NaN. */
     double (*exponentials)(const wh_score_row *row);
+    /* The largest of n logits; NaN where one is not finite. */
+    double (*largest)(const float *x, size_t n);
+    /* sum e^(x - most), in double; with `other` also *apart = sum e^(x - most) (x - other).
+     * Differences below WH_EXP_LEAST count as that. */
+    double (*exp_sum)(const float *x, size_t n, double most, const float *other, double *apart);
 } wh_ops;
 
 const wh_ops *wh_ops_select(void);

@@ -110,6 +110,7 @@ static inline void d_store(double *p, d16 d)
 }
 
 #include "model/ops_loops.h"
+#include "model/softmax_loops.h"
 
 const wh_ops wh_ops_avx2 = {
     .isa = "avx2",
@@ -117,4 +118,6 @@ const wh_ops wh_ops_avx2 = {
     .rms_norm = rms_norm,
     .silu_times = silu_times,
     .exponentials = exponentials,
+    .largest = largest,
+    .exp_sum = exp_sum,
 };

@@ -99,6 +99,7 @@ static inline void d_store(double *p, d16 d)
 }
 
 #include "model/ops_loops.h"
+#include "model/softmax_loops.h"
 
 const wh_ops wh_ops_avx512 = {
     .isa = "avx512",
@@ -106,4 +107,6 @@ const wh_ops wh_ops_avx512 = {
     .rms_norm = rms_norm,
     .silu_times = silu_times,
     .exponentials = exponentials,
+    .largest = largest,
+    .exp_sum = exp_sum,
 };

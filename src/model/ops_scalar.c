@@ -97,10 +97,13 @@ static inline void d_store(double *p, d16 d)
 }
 
 #include "model/ops_loops.h"
+#include "model/softmax_loops.h"
 
 const wh_ops wh_ops_scalar = {
     .isa = "scalar",
     .rms_norm = rms_norm,
     .silu_times = silu_times,
     .exponentials = exponentials,
+    .largest = largest,
+    .exp_sum = exp_sum,
 };
