@@ -31,6 +31,9 @@ static void test_valid(void)
         { "INT8-A8",
           "int8-channel-a8",
           { WHIT_INT, 8, 0, WHIT_GRAN_CHANNEL, 0, WHIT_F32, .a8 = 1 } },
+        { "int8-A8S-tensor",
+          "int8-tensor-a8s",
+          { WHIT_INT, 8, 0, WHIT_GRAN_TENSOR, 0, WHIT_F32, .a8 = WHIT_A8_STATIC } },
         { "fp8_e4m3-a8-tensor",
           "fp8_e4m3-tensor-a8",
           { WHIT_FP8_E4M3, 8, 0, WHIT_GRAN_TENSOR, 0, WHIT_F32, .a8 = 1 } },
@@ -104,6 +107,7 @@ static void test_invalid(void)
         { "nf4-g96-asym", "nf4-g96", "this kind has no such part" }, /* the group stays */
         { "f16-g64", NULL, "this kind has no such part" },
         { "nf4-a8", NULL, "this kind has no such part" },
+        { "int8-a8-a8s", NULL, "two parts of one sort" },
         { "keep-sf16", NULL, "this kind has no such part" },
         { "fp16", "f16", "unknown kind" },
         { "kep", "keep", "unknown kind" },

@@ -48,7 +48,10 @@ static void tell_linears(const cli_options *opt, const whit_model *model)
         cli_note(opt, "%s: %" PRIu64 "x%" PRIu64 " %s%s as %s, activations %s",
                  cli_short(name, sizeof name, l->tensor), l->info.rows, l->info.cols, scheme,
                  l->info.decoded ? " decoded" : "", l->info.form,
-                 l->acts == WHIT_ACTS_Q8 ? "q8" : "f32");
+                 l->a8 == WHIT_A8_STATIC   ? "a8s"
+                 : l->a8 == WHIT_A8_TOKEN  ? "a8"
+                 : l->acts == WHIT_ACTS_Q8 ? "q8"
+                                           : "f32");
     }
     if (opt->acts == CLI_ACTS_Q8 && q8 == 0)
         cli_warn(opt, "--acts q8 changes nothing: no matrix of this model has a kernel for it");

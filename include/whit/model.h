@@ -3,7 +3,8 @@
  * Dense models of the Llama family (LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM,
  * Qwen3ForCausalLM) from a model folder with config.json, or from a GGUF file. Weights may be of
  * any type that whit/source.h reads, quantized or not: each is multiplied in the form that
- * whit_weight_load gives it. Tokens come from elsewhere; so does the choice of the next one.
+ * whit_weight_load gives it. Activations of layers whose scheme says a8 or a8s are rounded to 8
+ * bits. Tokens come from elsewhere; so does the choice of the next one.
  *
  * The same ids give the same bits of logits at any number of threads, on every instruction set, and
  * whether they are fed at once, in pieces or one by one (NaN apart).
@@ -69,6 +70,10 @@ typedef struct whit_model_linear {
     int64_t layer;         /* -1: the output head                                             */
     whit_weight_info info; /* form in memory; decoded: 1 where no kernel has the stored form  */
     whit_acts acts;        /* what it is multiplied with                                      */
+    int a8;                /* WHIT_A8_..: 8 bits as its scheme says, whatever the options say:
+                              values that are rounded so beforehand, or, for int8 weights per
+                              channel with a scale a token, WHIT_ACTS_Q8, which is the same    */
+    float act_scale;       /* WHIT_A8_STATIC; else 0                                          */
 } whit_model_linear;
 /* In the order in which a token meets them; the output head is the last one. */
 WHIT_API size_t whit_model_linears(const whit_model *model);

@@ -6,7 +6,8 @@
  *   gran   = tensor | channel | g N      (N = 2 .. 65536 consecutive columns share one scale)
  *          | block R x C                 (fp8: R rows by C columns, each 2 .. 1024)
  *   option = asym (intN) | dq (nf4, fp4bnb) | sf32 | sf16 | sbf16 (type of the stored scale)
- *          | a8 (intN, fp8: the layer's activations become 8 bits a token while it runs)
+ *          | a8 | a8s (intN, fp8: the layer's activations become 8 bits while it runs, with a
+ *                       scale a token or one that calibration found)
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SCHEME_H
@@ -43,6 +44,13 @@ typedef enum whit_gran {
     WHIT_GRAN_BLOCK     /* one scale for block_rows x group; those at the ends may be short */
 } whit_gran;
 
+/* Values of whit_scheme.a8, ABI: append. */
+enum {
+    WHIT_A8_NONE = 0,
+    WHIT_A8_TOKEN, /* largest |x| of the token / 127, 448 or 57344                            */
+    WHIT_A8_STATIC /* one scale of the layer, stored beside the weights                       */
+};
+
 typedef struct whit_scheme {
     whit_kind kind;
     unsigned bits; /* of a code: 2..8; 0 where nothing is quantized, and for WHIT_GGUF */
@@ -54,8 +62,8 @@ typedef struct whit_scheme {
     uint32_t block_rows;   /* WHIT_GRAN_BLOCK: 2..1024, as group then is; else 0       */
     int dq;                /* nf4, fp4bnb: scales are quantized in turn, blocks of 256  */
     whit_block block;      /* WHIT_GGUF; else WHIT_BLOCK_NONE                            */
-    int a8; /* 1: the layer takes its activations in 8 bits, a scale a token; of the weights
-               nothing changes                                                          */
+    int a8; /* WHIT_A8_..: the layer takes its activations in 8 bits, int8 where the weights are
+               integers, else their own fp8; of the weights nothing changes             */
 } whit_scheme;
 
 /*

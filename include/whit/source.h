@@ -41,6 +41,7 @@ typedef struct whit_source_tensor {
                            its own. The tensor decodes as any other; codes alone are not enough  */
     size_t table;       /* the plane with the value of each code; WHIT_NOT_FOUND: the scheme's   */
     float scale_offset; /* dq, of another program's checkpoint: as scale_offset                  */
+    float act_scale;    /* WHIT_A8_STATIC: of the activations, above 0; else 0                   */
 } whit_source_tensor;
 
 /* Open a model; see whit_file_open. Also WHIT_ERR_FORMAT when the parts of a quantized tensor are

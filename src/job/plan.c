@@ -13,6 +13,7 @@
 
 #include <whit/pack.h>
 #include "base/mem.h"
+#include "job/act_scales.h"
 #include "job/checkpoint.h"
 #include "job/choose.h"
 #include "job/describe.h"
@@ -267,6 +268,7 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     const int carries = p->gguf && !p->gguf->converts; /* blocks as they are */
     if (st == WHIT_OK && !carries) st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK) st = wh_plan_choose(p, err);
+    if (st == WHIT_OK) st = wh_act_scales(p, err);
     if (st == WHIT_OK && carries && decodes_any(p))
         st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);

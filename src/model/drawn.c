@@ -81,6 +81,6 @@ void wh_model_put(whit_model *m, size_t index, whit_weight *weight)
     if (!l->told.tensor) l->told.tensor = "";
     l->told.layer = l == &m->head ? -1 : (int64_t)(index / WH_LINEARS);
     whit_weight_describe(weight, &l->told.info);
-    l->told.acts = l->told.info.acts_q8 ? m->acts : WHIT_ACTS_F32;
+    wh_linear_acts(l, m, weight->scheme.a8, 0);
     m->info.weight_bytes += l->told.info.bytes;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/acts.h"
 #include "model/rope.h"
 #include "model/runner.h"
 
@@ -101,6 +102,38 @@ static void place_tokens(const tokens *t, size_t begin, size_t end)
 /* ---- layers -----------------------------------------------------------------------------------
  */
 
+typedef struct rounding {
+    const wh_linear *l;
+    const float *x;
+    float *out;
+    size_t count;
+} rounding;
+
+static void round_part(void *ctx, unsigned t, unsigned threads)
+{
+    const rounding *r = ctx;
+    const size_t cols = (size_t)r->l->told.info.cols;
+    size_t begin, end;
+    wh_pool_split(r->count, 1, t, threads, &begin, &end);
+    wh_acts_round(r->l->told.info.scheme.kind, r->l->told.act_scale, r->x + begin * cols,
+                  end - begin, cols, r->out + begin * cols);
+}
+
+/* The activations in 8 bits, as the linear's scheme has them. */
+static const float *rounded(const whit_session *s, const wh_linear *l, const float *x, size_t count)
+{
+    whit_context *c = s->model->context;
+    rounding r = { l, x, s->rounded, count };
+    if (count * l->told.info.cols < WORTH_THREADS) {
+        round_part(&r, 0, 1);
+        return s->rounded;
+    }
+    pthread_mutex_lock(&c->lock);
+    wh_pool_run(c->pool, round_part, &r);
+    pthread_mutex_unlock(&c->lock);
+    return s->rounded;
+}
+
 /* y [count][rows] = x [count][cols] W^T + bias */
 static whit_status product(const whit_session *s, const wh_linear *l, size_t position,
                            const float *x, size_t count, float *y, whit_error *err)
@@ -110,6 +143,7 @@ static whit_status product(const whit_session *s, const wh_linear *l, size_t pos
         const whit_linear_input input = { l->index, x, count, (size_t)info->cols, position };
         s->watch(s->watch_ctx, &input);
     }
+    if (l->rounds) x = rounded(s, l, x, count);
     whit_status st = whit_matmul(s->model->context, l->weight, l->told.acts, x, count, y, err);
     for (size_t t = 0; t < count && l->bias && st == WHIT_OK; t++)
         wh_add(y + t * info->rows, l->bias, (size_t)info->rows);

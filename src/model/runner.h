@@ -14,6 +14,7 @@ typedef struct wh_linear {
     whit_weight *weight;
     float *bias; /* NULL: none */
     whit_model_linear told;
+    int rounds; /* its activations are rounded before the product (acts.h) */
     size_t index;
 } wh_linear;
 
@@ -44,6 +45,7 @@ struct whit_model {
     wh_model_config config;
     const wh_ops *ops;
     whit_acts acts;
+    int rounds;        /* some linear does */
     size_t embeddings; /* index into the source: rows are read as they are needed */
     wh_layer *layer;   /* [config.layers] */
     wh_linear head;
@@ -66,6 +68,10 @@ void wh_model_put(whit_model *m, size_t index, whit_weight *weight);
 
 /* What whit_model_describe tells. */
 void wh_model_tell(whit_model *m);
+
+/* weights.c: how a linear takes its activations: as the model does where there is a kernel for it,
+ * or in 8 bits as its scheme says, WHIT_A8_..; scale: of WHIT_A8_STATIC. */
+void wh_linear_acts(wh_linear *l, whit_model *m, int a8, float scale);
 
 /* weights.c: everything behind source and config. */
 whit_status wh_model_load(whit_model *m, whit_error *err);
@@ -118,6 +124,7 @@ struct whit_session {
     size_t chunk;
     /* [chunk][..]: residual stream, what goes into linears, what comes out */
     float *stream, *normed, *query, *turned, *key, *value, *mixed, *gate, *up;
+    float *rounded;       /* [chunk][the widest input], where some linear may round */
     float *cosine, *sine; /* [chunk][head_dim / 2] */
     char *desks;          /* of attention, one a thread */
     size_t desk_bytes;

@@ -17,6 +17,7 @@ static size_t lay_out(whit_session *s, char *base)
 {
     const wh_model_config *c = &s->model->config;
     const size_t q = (size_t)c->heads * c->head_dim, kv = (size_t)c->kv_heads * c->head_dim;
+    const size_t widest = c->ffn > c->dim ? (c->ffn > q ? c->ffn : q) : c->dim > q ? c->dim : q;
     const struct {
         float **at;
         size_t values; /* of a token */
@@ -30,6 +31,7 @@ static size_t lay_out(whit_session *s, char *base)
         { &s->mixed, q },
         { &s->gate, c->ffn },
         { &s->up, c->ffn },
+        { &s->rounded, s->model->rounds || s->model->lent ? widest : 0 },
         { &s->cosine, c->head_dim / 2 },
         { &s->sine, c->head_dim / 2 },
     };

@@ -137,6 +137,17 @@ static float *vector(loading *x, wh_role role, uint32_t layer)
     return data;
 }
 
+void wh_linear_acts(wh_linear *l, whit_model *m, int a8, float scale)
+{
+    const int same = l->weight->whole_token && a8 == WHIT_A8_TOKEN;
+    l->told.acts = l->told.info.acts_q8 ? m->acts : WHIT_ACTS_F32;
+    if (a8 != WHIT_A8_NONE) l->told.acts = same ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
+    l->told.a8 = a8;
+    l->told.act_scale = scale;
+    l->rounds = a8 != WHIT_A8_NONE && !same;
+    m->rounds |= l->rounds;
+}
+
 static void linear(loading *x, wh_linear *l, wh_role role, wh_role bias, uint32_t layer)
 {
     whit_model *m = x->m;
@@ -148,7 +159,8 @@ static void linear(loading *x, wh_linear *l, wh_role role, wh_role bias, uint32_
     whit_weight_describe(l->weight, &l->told.info);
     l->told.tensor = whit_source_at(m->source, index)->tensor.name;
     l->told.layer = role == WH_ROLE_OUTPUT ? -1 : (int64_t)layer;
-    l->told.acts = l->told.info.acts_q8 ? m->acts : WHIT_ACTS_F32;
+    const whit_source_tensor *t = whit_source_at(m->source, index);
+    wh_linear_acts(l, m, t->scheme.a8, t->act_scale);
     l->index = x->linears++;
     if (bias != WH_ROLE_NONE) l->bias = vector(x, bias, layer);
     if (stored == role) m->info.parameters += l->told.info.rows * l->told.info.cols;

@@ -12,6 +12,7 @@
  *                                        mxfp4 U8, nvfp4 F8_E4M3
  *   intN-asym         T.zero as well     U8, the shape of T.scale
  *   nvfp4             T.scale2 as well   F32 [1]
+ *   -a8s              T.act_scale as well  F32 [1], of the activations
  *   -dq               T.scale            U8 codes; T.scale_absmax F32 [ceil(rows*groups/256)],
  *                                        T.scale_offset F32 [1]
  *
@@ -79,6 +80,8 @@ unsigned whit_native_planes(const whit_scheme *scheme, uint64_t rows, uint64_t c
         planes[count++] = (whit_plane){ ".scale_absmax", WHIT_F32, 1, { blocks, 0 }, 4 * blocks };
         planes[count++] = (whit_plane){ ".scale_offset", WHIT_F32, 1, { 1, 0 }, 4 };
     }
+    if (scheme->a8 == WHIT_A8_STATIC)
+        planes[count++] = (whit_plane){ ".act_scale", WHIT_F32, 1, { 1, 0 }, 4 };
     if (overflow) *overflow = !ok;
     return count;
 }

@@ -45,7 +45,8 @@ const wh_scheme_part wh_scheme_parts[] = {
     { "sf32", WH_PART_SCALE, WHIT_F32 },
     { "sf16", WH_PART_SCALE, WHIT_F16 },
     { "sbf16", WH_PART_SCALE, WHIT_BF16 },
-    { "a8", WH_PART_ACTS, 1 },
+    { "a8", WH_PART_ACTS, WHIT_A8_TOKEN },
+    { "a8s", WH_PART_ACTS, WHIT_A8_STATIC },
     { NULL, 0, 0 },
 };
 
@@ -104,7 +105,8 @@ const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TE
     if ((row->takes & WH_PART_DQ) && scheme->dq) put_part(buf, part_name(WH_PART_DQ, 1));
     if ((row->takes & WH_PART_SCALE) && scheme->scale_type != wh_scheme_default_scale(row, scheme))
         put_part(buf, part_name(WH_PART_SCALE, (int)scheme->scale_type));
-    if ((row->takes & WH_PART_ACTS) && scheme->a8) put_part(buf, part_name(WH_PART_ACTS, 1));
+    if ((row->takes & WH_PART_ACTS) && scheme->a8)
+        put_part(buf, part_name(WH_PART_ACTS, scheme->a8));
     return buf;
 }
 

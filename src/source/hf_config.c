@@ -26,9 +26,9 @@ typedef enum sort {
     NUMBER, /* int64_t: whole, of up to nine digits */
     TRUTH,  /* int */
     PAIR,   /* int64_t [2]: [128, 128] or "128x128" */
+    CHOICE, /* int: true 1, false 0, a text -1 */
     OBJECT, /* by the table of the member, into the same struct */
-    EACH,   /* every member of an object whatever its name, as OBJECT */
-    GROUP,  /* by the table of the member, into a new wh_hf_group */
+    GROUPS, /* every member of an object whatever its name, as OBJECT into a new wh_hf_group */
     FILLED  /* int: an object is not empty */
 } sort;
 
@@ -37,7 +37,7 @@ typedef struct member {
     const char *key;
     sort sort;
     size_t at;                   /* in the struct */
-    const struct member *inside; /* of OBJECT, EACH, GROUP: up to one without a key */
+    const struct member *inside; /* of OBJECT, GROUPS: up to one without a key */
 } member;
 
 static const member weights[] = {
@@ -49,7 +49,18 @@ static const member weights[] = {
     { "block_structure", PAIR, offsetof(wh_hf_group, block), NULL },
     { NULL, TEXT, 0, NULL },
 };
-static const member group[] = { { "weights", GROUP, 0, weights }, { NULL, TEXT, 0, NULL } };
+static const member activations[] = {
+    { "num_bits", NUMBER, offsetof(wh_hf_group, act_bits), NULL },
+    { "type", TEXT, offsetof(wh_hf_group, act_type), NULL },
+    { "strategy", TEXT, offsetof(wh_hf_group, act_strategy), NULL },
+    { "dynamic", CHOICE, offsetof(wh_hf_group, act_dynamic), NULL },
+    { NULL, TEXT, 0, NULL },
+};
+static const member group[] = {
+    { "weights", OBJECT, 0, weights },
+    { "input_activations", OBJECT, 0, activations },
+    { NULL, TEXT, 0, NULL },
+};
 static const member sparsity[] = {
     { "format", TEXT, offsetof(wh_hf_config, sparsity), NULL },
     { NULL, TEXT, 0, NULL },
@@ -67,7 +78,7 @@ static const member quantization[] = {
     { "pack_dtype", TEXT, offsetof(wh_hf_config, pack_dtype), NULL },
     { "dynamic", FILLED, offsetof(wh_hf_config, dynamic), NULL },
     { "is_marlin_format", TRUTH, offsetof(wh_hf_config, marlin), NULL },
-    { "config_groups", EACH, 0, group },
+    { "config_groups", GROUPS, 0, group },
     { "sparsity_config", OBJECT, 0, sparsity },
     { NULL, TEXT, 0, NULL },
 };
@@ -116,6 +127,12 @@ static int take_truth(wh_json_token token, int *out)
     return token == WH_JSON_TRUE || token == WH_JSON_FALSE;
 }
 
+static int take_choice(wh_json_token token, int *out)
+{
+    *out = token == WH_JSON_STRING ? -1 : token == WH_JSON_TRUE;
+    return token == WH_JSON_STRING || token == WH_JSON_TRUE || token == WH_JSON_FALSE;
+}
+
 static int take_pair(parser *p, wh_json_token token, int64_t out[2])
 {
     if (token == WH_JSON_STRING) {
@@ -133,18 +150,6 @@ static int take_pair(parser *p, wh_json_token token, int64_t out[2])
 
 static int take_members(parser *p, const member *table, void *to);
 
-static int take_each(parser *p, const member *m, void *to)
-{
-    wh_json_token token;
-    while ((token = wh_json_next(&p->j)) == WH_JSON_KEY) {
-        token = wh_json_next(&p->j);
-        if (token == WH_JSON_NULL) continue;
-        if (token != WH_JSON_OBJECT) return fail(p, m->key, " holds something else than objects");
-        if (!take_members(p, m->inside, to)) return 0;
-    }
-    return token == WH_JSON_OBJECT_END;
-}
-
 static int take_group(parser *p, const member *m)
 {
     wh_hf_config *c = p->config;
@@ -154,8 +159,25 @@ static int take_group(parser *p, const member *m)
         return 0;
     }
     c->group = data;
-    c->group[c->groups] = (wh_hf_group){ .symmetric = 1 };
-    return take_members(p, m->inside, &c->group[c->groups++]);
+    wh_hf_group *g = &c->group[c->groups];
+    *g = (wh_hf_group){ .symmetric = -1 };
+    if (!take_members(p, m->inside, g)) return 0;
+    /* one that says nothing of weights is none */
+    c->groups += g->bits != 0 || *g->type || *g->strategy || g->size != 0 || g->symmetric >= 0;
+    if (g->symmetric < 0) g->symmetric = 1;
+    return 1;
+}
+
+static int take_groups(parser *p, const member *m)
+{
+    wh_json_token token;
+    while ((token = wh_json_next(&p->j)) == WH_JSON_KEY) {
+        token = wh_json_next(&p->j);
+        if (token == WH_JSON_NULL) continue;
+        if (token != WH_JSON_OBJECT) return fail(p, m->key, " holds something else than objects");
+        if (!take_group(p, m)) return 0;
+    }
+    return token == WH_JSON_OBJECT_END;
 }
 
 static int take_filled(parser *p, int *out)
@@ -170,8 +192,9 @@ static int take_filled(parser *p, int *out)
 
 static int take_value(parser *p, const member *m, void *to)
 {
-    static const char *const wants[] = { " is no text", " is no whole number", " is no truth value",
-                                         " is no pair of numbers", " is no object" };
+    static const char *const wants[] = { " is no text",          " is no whole number",
+                                         " is no truth value",   " is no pair of numbers",
+                                         " is no truth or text", " is no object" };
     const wh_json_token token = wh_json_next(&p->j);
     void *at = (char *)to + m->at;
     int ok = token == WH_JSON_OBJECT;
@@ -180,11 +203,11 @@ static int take_value(parser *p, const member *m, void *to)
     if (m->sort == NUMBER) ok = take_number(p, token, at);
     if (m->sort == TRUTH) ok = take_truth(token, at);
     if (m->sort == PAIR) ok = take_pair(p, token, at);
+    if (m->sort == CHOICE) ok = take_choice(token, at);
     if (!ok) return fail(p, m->key, wants[m->sort < OBJECT ? m->sort : OBJECT]);
     if (m->sort == OBJECT) return take_members(p, m->inside, to);
-    if (m->sort == EACH) return take_each(p, m, to);
-    if (m->sort == FILLED) return take_filled(p, at);
-    return m->sort == GROUP ? take_group(p, m) : 1;
+    if (m->sort == GROUPS) return take_groups(p, m);
+    return m->sort == FILLED ? take_filled(p, at) : 1;
 }
 
 /* Behind an opening bracket: all members up to the closing one. */

@@ -17,12 +17,16 @@ typedef enum wh_hf_method {
 #define WH_HF_TEXT 40
 typedef char wh_hf_text[WH_HF_TEXT]; /* cut short where it is longer; "": not said */
 
-/* compressed-tensors: the weights of one group of layers. Numbers are 0 where nothing is said. */
+/* compressed-tensors: one group of layers, its weights and activations. Numbers are 0 where nothing
+ * is said. */
 typedef struct wh_hf_group {
     wh_hf_text type, strategy; /* "int", "float"; "tensor", "channel", "group", "block", .. */
     int64_t bits, size;        /* size: of "group", -1 for all columns */
     int64_t block[2];          /* rows and columns of "block" */
     int symmetric;             /* 1 where nothing is said */
+    wh_hf_text act_type, act_strategy; /* of its activations; "": they stay as they are */
+    int64_t act_bits;
+    int act_dynamic; /* 1, 0, -1: neither */
 } wh_hf_group;
 
 /* Zero-initialise; wh_hf_config_free at the end. */

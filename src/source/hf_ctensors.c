@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -41,17 +42,52 @@ static int agrees(const wh_hf_group *g, const whit_scheme *s, uint64_t cols)
     }
 }
 
-static int is_said(const wh_hf *h, const whit_scheme *s, uint64_t cols)
+/* The first group of the configuration that has such weights; NULL: none. */
+static const wh_hf_group *group_of(const wh_hf *h, const whit_scheme *s, uint64_t cols)
 {
-    int said = h->config->groups == 0;
-    for (size_t i = 0; i < h->config->groups; i++) said |= agrees(&h->config->group[i], s, cols);
-    return said;
+    for (size_t i = 0; i < h->config->groups; i++)
+        if (agrees(&h->config->group[i], s, cols)) return &h->config->group[i];
+    return NULL;
 }
 
-static whit_status check_said(const wh_hf *h)
+static int is_said(const wh_hf *h, const whit_scheme *s, uint64_t cols)
+{
+    return h->config->groups == 0 || group_of(h, s, cols);
+}
+
+/* Activations of 8 bits, of the weights' sort, with a scale a token or the one that is stored; any
+ * other way is left to the program that knows it. */
+static whit_status take_acts(wh_hf *h, const wh_hf_group *g)
+{
+    const size_t index = wh_hf_part(h, ".input_scale");
+    whit_scheme *s = &h->t->scheme;
+    uint8_t octets[4] = { 0 };
+    if (g->act_bits != 8 || strcmp(g->act_type, s->kind == WHIT_INT ? "int" : "float") != 0)
+        return WHIT_OK;
+    if (g->act_dynamic == 1 && strcmp(g->act_strategy, "token") == 0) s->a8 = WHIT_A8_TOKEN;
+    if (g->act_dynamic != 0 || strcmp(g->act_strategy, "tensor") != 0) return WHIT_OK;
+    if (index == WHIT_NOT_FOUND || wh_hf_part(h, ".input_zero_point") != WHIT_NOT_FOUND)
+        return WHIT_OK;
+    const whit_tensor *t = whit_file_tensor(h->file, index);
+    const size_t size = whit_dtype_bits(t->dtype) / 8;
+    if (!wh_hf_is_scale(t) || t->elements != 1 || t->rank > 1)
+        return wh_hf_bad(h, "input_scale is not one F32, F16 or BF16");
+    whit_status st = whit_file_read(h->file, index, 0, size, octets, h->err);
+    if (st == WHIT_OK) st = wh_hf_take(h, index, -1, t->dtype, t->rank, 1, 0);
+    if (st != WHIT_OK) return st;
+    whit_dtype_to_f32(t->dtype, octets, 1, &h->t->act_scale);
+    if (!(h->t->act_scale > 0 && h->t->act_scale < INFINITY))
+        return wh_hf_bad(h, "input_scale is not above 0 and finite");
+    s->a8 = WHIT_A8_STATIC;
+    return WHIT_OK;
+}
+
+static whit_status check_said(wh_hf *h)
 {
     char text[WHIT_SCHEME_TEXT];
-    if (is_said(h, &h->t->scheme, h->t->cols)) return WHIT_OK;
+    const wh_hf_group *g = group_of(h, &h->t->scheme, h->t->cols);
+    if (g) return take_acts(h, g);
+    if (h->config->groups == 0) return WHIT_OK;
     return wh_hf_bad(h, "is %s, and the configuration has no group of such weights",
                      whit_scheme_print(&h->t->scheme, text));
 }

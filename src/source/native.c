@@ -6,6 +6,7 @@
 #include "source/native.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +121,18 @@ static whit_status claim_plane(context *c, whit_source_tensor *s, const whit_pla
     return WHIT_OK;
 }
 
+/* T.act_scale is read at once: it is a number, and not a plane of the weights. */
+static whit_status read_act_scale(context *c, whit_source_tensor *s, size_t index)
+{
+    uint8_t octets[4];
+    whit_status st = whit_file_read(c->file, index, 0, sizeof octets, octets, c->err);
+    if (st != WHIT_OK) return st;
+    whit_dtype_to_f32(WHIT_F32, octets, 1, &s->act_scale);
+    if (!(s->act_scale > 0 && s->act_scale < INFINITY))
+        return bad(c, s->tensor.name, "act_scale is not above 0 and finite");
+    return WHIT_OK;
+}
+
 /* Find and prove the stored parts. */
 static whit_status resolve(context *c, whit_source_tensor *s)
 {
@@ -144,6 +157,11 @@ static whit_status resolve(context *c, whit_source_tensor *s)
             return bad(c, s->tensor.name, "type or shape is not what whit.tensors says");
         s->tensor.bytes = t->bytes;
         s->tensor.dtype = t->dtype; /* it is a plain tensor of that type now */
+    }
+    if (s->scheme.a8 == WHIT_A8_STATIC) {
+        whit_status st = read_act_scale(c, s, s->planes[count - 1]);
+        if (st != WHIT_OK) return st;
+        s->planes[count - 1] = WHIT_NOT_FOUND;
     }
     const whit_tensor *first = whit_file_tensor(c->file, s->planes[0]);
     s->stored = first->dtype;

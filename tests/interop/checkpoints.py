@@ -171,7 +171,7 @@ def check(temp, fmt, scheme, native, extra):
 CASES = [
     ("compressed-tensors", "int4-g32", None), ("compressed-tensors", "int4-g32-asym", None),
     ("compressed-tensors", "int4-channel", None), ("compressed-tensors", "int8-channel", None),
-    ("compressed-tensors", "int8-g64-asym", None), ("compressed-tensors", "int8-channel-a8", "int8-channel"),
+    ("compressed-tensors", "int8-g64-asym", None), ("compressed-tensors", "int8-channel-a8", None),
     ("gptq", "int4-g32", None), ("gptq", "int4-g32-asym", None), ("gptq", "int8-g64", None),
     ("gptq", "int3-g32", None), ("gptq", "int2-g32", None), ("gptq", "int3-g64-asym", None),
     ("gptq", "int4-channel", "int4-channel-sf16"), ("gptq", "int4-g32", None, "--gptq-version", "2"),
