@@ -14,6 +14,7 @@
 #include "check.h"
 #include "block_vectors.h"
 #include "blocks.h"
+#include "base/half.h"
 #include "pack/block.h"
 
 enum { LONGEST = 256 };
@@ -299,11 +300,55 @@ static void check_zero_importance(void)
     }
 }
 
+/* ---- taken apart ---- */
+
+enum { TAKEN = 5 };
+
+/* What a field's description says a weight is, in float32. */
+static float recombined(const wh_block_type *t, const wh_block_fields *f, size_t i)
+{
+    const size_t b = i / t->info.weights, sub = i / t->sub;
+    float step = wh_f16_to_f32(f->d[b]), base = t->affine ? wh_f16_to_f32(f->m[b]) : 0.0f;
+    if (t->step == WH_STEP_SCALED) step = step * (float)f->scale[sub];
+    if (t->step == WH_STEP_SCALED && t->affine) base = base * (float)f->min[sub];
+    const float value = step * (float)(f->code[i] + t->lowest);
+    return t->affine ? value - base : value;
+}
+
+/* Of any octets the fields give what the decoder gives. */
+static void check_fields(void)
+{
+    static uint8_t code[TAKEN * LONGEST], min[TAKEN * 16];
+    static uint16_t d[TAKEN], m[TAKEN];
+    static int8_t scale[TAKEN * 16];
+    static float decoded[TAKEN * LONGEST];
+    static uint8_t octets[TAKEN * LONGEST];
+    const wh_block_fields f = { code, d, m, scale, min };
+    check_rng rng = { 99 };
+    for (int block = 1; block < WHIT_BLOCK_COUNT; block++) {
+        const wh_block_type *t = wh_block_type_of((whit_block)block);
+        if (t->levels || (t->step != WH_STEP_D && t->step != WH_STEP_SCALED)) continue;
+        size_t wrong = 0;
+        for (int turn = 0; turn < 50; turn++) {
+            for (size_t i = 0; i < sizeof octets; i++) octets[i] = (uint8_t)(check_u64(&rng) >> 40);
+            wh_block_take(t, octets, TAKEN, &f);
+            whit_block_decode((whit_block)block, octets, TAKEN, decoded, NULL);
+            for (size_t i = 0; i < TAKEN * t->info.weights; i++) {
+                const float want = decoded[i], got = recombined(t, &f, i);
+                const int same = isnan(want) ? isnan(got) : wh_f32_bits(want) == wh_f32_bits(got);
+                wrong += !same;
+            }
+        }
+        CHECK(wrong == 0, "%s: %zu weights recombined from its fields", t->info.name, wrong);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *data = argc > 1 ? argv[1] : "tests/data";
     make_inputs();
     check_table();
+    check_fields();
     check_vectors();
     check_sums();
     check_hard_sums();

@@ -42,6 +42,23 @@ typedef struct wh_block_type {
     void (*pack)(const wh_block_parts *p, uint8_t *out);
 } wh_block_type;
 
+/* What `count` blocks are made of, each kind of field by itself: integer codes and what they are
+ * multiplied with. With scale = 1 and min = 1 where there are no sub-blocks,
+ *   value[i] = d * scale[sub] * (code[i] + lowest) - m * min[sub]
+ * in the order of whit_block_decode, which gives the same bits. */
+typedef struct wh_block_fields {
+    uint8_t *code; /* [count * weights] */
+    uint16_t *d;   /* F16 [count] */
+    uint16_t *m;   /* F16 [count], where the type is affine: what is subtracted */
+    int8_t *scale; /* [count * weights / sub], of WH_STEP_SCALED */
+    uint8_t *min;  /* the same, where it is affine too */
+} wh_block_fields;
+
+/* Only for types with integer levels whose step is WH_STEP_D or WH_STEP_SCALED; fields that the
+ * type has not are not touched (block_fields.c). */
+void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
+                   const wh_block_fields *out);
+
 /* NULL for WHIT_BLOCK_NONE and values outside the enum. */
 const wh_block_type *wh_block_type_of(whit_block block);
 
