@@ -40,6 +40,22 @@ static inline whit_scheme kernel_scheme(const char *text)
     return scheme;
 }
 
+/* So many columns, of types with blocks rounded up to whole ones. */
+static inline size_t kernel_cols(const char *text, size_t cols)
+{
+    const whit_block_info *info = whit_block_describe(kernel_scheme(text).block);
+    return info ? (cols + info->weights - 1) / info->weights * info->weights : cols;
+}
+
+static inline whit_status kernel_blocks(whit_weight **w, whit_context *context, whit_block block,
+                                        const float *values, size_t rows, size_t cols,
+                                        uint8_t *octets, whit_error *err)
+{
+    const whit_status st =
+        whit_block_encode(block, WHIT_SEARCH_REFERENCE, values, rows, cols, NULL, octets, err);
+    return st == WHIT_OK ? whit_weight_from_blocks(w, context, block, rows, cols, octets, err) : st;
+}
+
 /* A weight of any scheme, the same each time. */
 static inline whit_weight *kernel_weight(whit_context *context, const char *text, size_t rows,
                                          size_t cols)
@@ -56,7 +72,7 @@ static inline whit_weight *kernel_weight(whit_context *context, const char *text
           *values = kernel_need(rows * cols, sizeof *values);
     for (size_t i = 0; i < rows * cols; i++) {
         codes[i] = (uint8_t)(check_u64(&rng) & 0x7b); /* no NaN of fp8 */
-        if (scheme.bits < 8) codes[i] &= (uint8_t)((1u << scheme.bits) - 1);
+        if (scheme.bits && scheme.bits < 8) codes[i] &= (uint8_t)((1u << scheme.bits) - 1);
         values[i] = check_normal(&rng);
     }
     for (size_t i = 0; i < scales; i++) scale[i] = check_f32(&rng) * 0.01f;
@@ -64,7 +80,9 @@ static inline whit_weight *kernel_weight(whit_context *context, const char *text
                             : scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
                                                           : WHIT_F32;
     whit_status st;
-    if (whit_scheme_is_quantized(&scheme)) {
+    if (scheme.kind == WHIT_GGUF) {
+        st = kernel_blocks(&w, context, scheme.block, values, rows, cols, codes, &err);
+    } else if (whit_scheme_is_quantized(&scheme)) {
         st = whit_weight_from_codes(&w, context, &scheme, rows, cols, codes, scale,
                                     scheme.asym ? zero : NULL, &err);
     } else {

@@ -34,14 +34,55 @@ static const struct {
     { 1030, 64, 2 }, /* more panels than are held at once */
 };
 
-/* Each with every shape; those with integer codes also with int8 activations. */
+/* Each with every shape, blocks with columns rounded up to whole ones; those with integer codes
+ * also with int8 activations. */
 static const char *const types[] = {
-    "f32",       "f16",           "bf16",          "int8-channel",      "int8-g32",
-    "int8-g128", "int8-g64-asym", "int8-tensor",   "int8-channel-asym", "int7-channel",
-    "int6-g96",  "int5-g32-sf32", "int4-g32",      "int4-g64-asym",     "int4-g128",
-    "int4-g160", "int4-channel",  "int4-tensor",   "int3-g32",          "int2-g64-asym",
-    "nf4-g64",   "nf4-channel",   "fp4-g32",       "fp4bnb-g64",        "mxfp4",
-    "nvfp4",     "int4-g48",      "fp8_e4m3-g128", "fp8_e5m2-channel",  "fp8_e4m3-block32x32",
+    "f32",
+    "f16",
+    "bf16",
+    "int8-channel",
+    "int8-g32",
+    "int8-g128",
+    "int8-g64-asym",
+    "int8-tensor",
+    "int8-channel-asym",
+    "int7-channel",
+    "int6-g96",
+    "int5-g32-sf32",
+    "int4-g32",
+    "int4-g64-asym",
+    "int4-g128",
+    "int4-g160",
+    "int4-channel",
+    "int4-tensor",
+    "int3-g32",
+    "int2-g64-asym",
+    "nf4-g64",
+    "nf4-channel",
+    "fp4-g32",
+    "fp4bnb-g64",
+    "mxfp4",
+    "nvfp4",
+    "int4-g48",
+    "fp8_e4m3-g128",
+    "fp8_e5m2-channel",
+    "fp8_e4m3-block32x32",
+    "int2-channel",
+    "int3-g96-asym",
+    "int5-channel",
+    "int6-g32-asym",
+    "int6-channel",
+    "q4_0",
+    "q4_1",
+    "q5_0",
+    "q5_1",
+    "q8_0",
+    "q2_k",
+    "q3_k",
+    "q4_k",
+    "q5_k",
+    "q6_k",
+    "iq4_nl",
 };
 
 /* What takes another way through the tiles, or is as long as a sum may be. */
@@ -135,6 +176,23 @@ static whit_status floats_weight(whit_weight **out, whit_context *context, const
     return st;
 }
 
+static whit_status blocks_weight(whit_weight **out, whit_context *context, const checksum_case *c,
+                                 whit_block block, check_rng *rng, whit_error *err)
+{
+    const whit_block_info *info = whit_block_describe(block);
+    const size_t count = c->rows * c->cols;
+    float *values = need(count, sizeof *values);
+    void *octets = need(count / info->weights, info->bytes);
+    for (size_t i = 0; i < count; i++) values[i] = check_f32(rng);
+    whit_status st = whit_block_encode(block, WHIT_SEARCH_REFERENCE, values, c->rows, c->cols, NULL,
+                                       octets, err);
+    if (st == WHIT_OK)
+        st = whit_weight_from_blocks(out, context, block, c->rows, c->cols, octets, err);
+    free(values);
+    free(octets);
+    return st;
+}
+
 static void make_weight(whit_weight **out, whit_context *context, const checksum_case *c,
                         check_rng *rng)
 {
@@ -144,9 +202,10 @@ static void make_weight(whit_weight **out, whit_context *context, const checksum
     const whit_dtype dtype = scheme.kind == WHIT_TO_F32   ? WHIT_F32
                              : scheme.kind == WHIT_TO_F16 ? WHIT_F16
                                                           : WHIT_BF16;
-    const whit_status st = whit_scheme_is_quantized(&scheme)
-                               ? codes_weight(out, context, c, &scheme, rng, &err)
-                               : floats_weight(out, context, c, dtype, rng, &err);
+    const whit_status st =
+        scheme.kind == WHIT_GGUF ? blocks_weight(out, context, c, scheme.block, rng, &err)
+        : whit_scheme_is_quantized(&scheme) ? codes_weight(out, context, c, &scheme, rng, &err)
+                                            : floats_weight(out, context, c, dtype, rng, &err);
     if (st != WHIT_OK) die(c->type, &err);
 }
 
@@ -198,7 +257,16 @@ static const char *square_line(whit_context *context, size_t n, char line[160])
 /* Integer codes that a kernel multiplies as they are. */
 static int has_q8(const checksum_case *c)
 {
+    if (c->type[0] == 'q') return 1;
     return strncmp(c->type, "int", 3) == 0 && strcmp(c->type, "int4-g48") != 0;
+}
+
+/* Columns of whole blocks. */
+static size_t whole(const char *type, size_t cols)
+{
+    const whit_block_info *info = whit_block_describe(whit_block_parse(type));
+    const size_t n = info && (type[0] == 'q' || type[0] == 'i') ? info->weights : 1;
+    return (cols + n - 1) / n * n;
 }
 
 /* Product n; 0 where there is none. */
@@ -212,7 +280,7 @@ static int case_at(size_t n, checksum_case *c)
     }
     c->type = types[n / 2 / COUNT(shapes)];
     c->rows = shapes[n / 2 % COUNT(shapes)].rows;
-    c->cols = shapes[n / 2 % COUNT(shapes)].cols;
+    c->cols = whole(c->type, shapes[n / 2 % COUNT(shapes)].cols);
     c->tokens = shapes[n / 2 % COUNT(shapes)].tokens;
     c->acts = n % 2 ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
     return 1;

@@ -302,7 +302,7 @@ static void test_copies(void)
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         whit_weight *a = make_weight(types[i], w, ROWS, COLS), *b;
         if (!a) continue;
-        const uint64_t bound = wh_item_bytes(&a->scheme, ROWS, COLS);
+        const uint64_t bound = wh_weight_bytes(&a->scheme, ROWS, COLS);
         CHECK(a->bytes <= bound, "%s takes %d", types[i], (int)a->bytes);
         CHECK(whit_matmul(context, a, WHIT_ACTS_F32, x, 1, y, NULL) == WHIT_OK, "%s", types[i]);
         CHECK(wh_weight_copy(&b, a, NULL) == WHIT_OK, "%s", types[i]);

@@ -287,7 +287,7 @@ static void test_weight(const scratch *s)
           err.msg);
     if (w && plain) {
         whit_weight_describe(w, &info);
-        CHECK(info.decoded && strcmp(info.form, "f32") == 0 && info.scheme.block == WHIT_Q5_0 &&
+        CHECK(!info.decoded && strcmp(info.form, "q5g") == 0 && info.scheme.block == WHIT_Q5_0 &&
                   info.rows == 40 && info.cols == 256,
               "%s", info.form);
         CHECK(whit_matmul(context, w, WHIT_ACTS_F32, x, 1, y, &err) == WHIT_OK, "%s", err.msg);

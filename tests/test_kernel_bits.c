@@ -69,28 +69,38 @@ static const struct {
     { "int8-g64-asym", WHIT_ACTS_Q8 },  { "nf4-g64", WHIT_ACTS_F32 },
     { "f32", WHIT_ACTS_F32 },           { "f16", WHIT_ACTS_F32 },
     { "bf16", WHIT_ACTS_F32 },          { "int4-g128", WHIT_ACTS_Q8 },
+    { "int2-g64", WHIT_ACTS_Q8 },       { "int3-g32-asym", WHIT_ACTS_Q8 },
+    { "int3-g96", WHIT_ACTS_F32 },      { "int5-g64", WHIT_ACTS_Q8 },
+    { "int6-channel", WHIT_ACTS_Q8 },   { "int6-g128", WHIT_ACTS_F32 },
+    { "q4_0", WHIT_ACTS_F32 },          { "q4_1", WHIT_ACTS_Q8 },
+    { "q2_k", WHIT_ACTS_Q8 },           { "q3_k", WHIT_ACTS_Q8 },
+    { "q4_k", WHIT_ACTS_Q8 },           { "q4_k", WHIT_ACTS_F32 },
+    { "q5_k", WHIT_ACTS_Q8 },           { "q6_k", WHIT_ACTS_Q8 },
+    { "q6_k", WHIT_ACTS_F32 },          { "q8_0", WHIT_ACTS_F32 },
 };
 
-enum { MOST = 513 };
+enum { MOST = 513, WIDEST = 512 /* columns, rounded up to whole blocks */ };
 
 /* Row j of a product of many tokens is the product of token j alone. */
 static void test_tokens(whit_context *context)
 {
     enum { ROWS = 33, COLS = 323 };
     static const size_t more[] = { 31, 32, 33, 64, 65, 512, MOST };
-    float *x = kernel_tokens(MOST * COLS);
+    float *x = kernel_tokens(MOST * WIDEST);
     float *alone = kernel_need(MOST * ROWS, sizeof *alone),
           *y = kernel_need(MOST * ROWS + 1, sizeof *y);
-    x[5 * COLS + 7] = INFINITY; /* of one token: the others know nothing of it */
     for (size_t k = 0; k < COUNT(kinds); k++) {
-        whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, COLS);
+        const size_t cols = kernel_cols(kinds[k].scheme, COLS);
+        whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, cols);
+        const float finite = x[5 * cols + 7];
+        x[5 * cols + 7] = INFINITY; /* of one token: the others know nothing of it */
         for (size_t j = 0; j < MOST; j++)
-            kernel_multiply(context, w, kinds[k].acts, x + j * COLS, 1, alone + j * ROWS);
+            kernel_multiply(context, w, kinds[k].acts, x + j * cols, 1, alone + j * ROWS);
         for (size_t i = 0; i < 17 + COUNT(more); i++) {
             const size_t tokens = i < 17 ? i + 1 : more[i - 17];
             const size_t first = tokens < 100 ? 6 + i : 0; /* the odd one only in the long ones */
             y[tokens * ROWS] = 12345.0f;
-            kernel_multiply(context, w, kinds[k].acts, x + first * COLS, tokens, y);
+            kernel_multiply(context, w, kinds[k].acts, x + first * cols, tokens, y);
             size_t wrong = 0;
             for (size_t j = 0; j < tokens; j++)
                 wrong += first + j != 5 &&
@@ -99,6 +109,7 @@ static void test_tokens(whit_context *context)
                   (int)kinds[k].acts, wrong, tokens);
             CHECK(y[tokens * ROWS] == 12345.0f, "%s: beyond y", kinds[k].scheme);
         }
+        x[5 * cols + 7] = finite;
         whit_weight_free(w);
     }
     free(x);
@@ -111,14 +122,15 @@ static void test_threads(void)
     enum { ROWS = 535, COLS = 160, TOKENS = 40 };
     static const unsigned threads[] = { 1, 2, 3, 7 };
     static const size_t tokens[] = { 1, 8, 17, TOKENS };
-    float *x = kernel_tokens(TOKENS * COLS);
+    float *x = kernel_tokens(TOKENS * WIDEST);
     float *want = kernel_need(TOKENS * ROWS, sizeof *want),
           *y = kernel_need(TOKENS * ROWS, sizeof *y);
     for (size_t k = 0; k < COUNT(kinds); k++)
         for (size_t m = 0; m < COUNT(tokens); m++)
             for (size_t t = 0; t < COUNT(threads); t++) {
                 whit_context *context = kernel_context(threads[t], 0);
-                whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, COLS);
+                whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS,
+                                               kernel_cols(kinds[k].scheme, COLS));
                 kernel_multiply(context, w, kinds[k].acts, x, tokens[m], t ? y : want);
                 CHECK(t == 0 || memcmp(y, want, tokens[m] * ROWS * sizeof *y) == 0,
                       "%s, acts %d, %zu tokens: other bits at %u threads", kinds[k].scheme,
@@ -139,11 +151,12 @@ static void test_not_finite(whit_context *context)
     float *y = kernel_need(TOKENS * ROWS, sizeof *y);
     for (size_t k = 0; k < COUNT(kinds); k++)
         for (size_t o = 0; o < COUNT(odd); o++) {
-            whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, COLS);
-            float *x = kernel_tokens(TOKENS * COLS);
+            const size_t cols = kernel_cols(kinds[k].scheme, COLS);
+            whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, cols);
+            float *x = kernel_tokens(TOKENS * cols);
             size_t wrong = 0;
-            x[3 * COLS + 99] = odd[o];
-            x[17 * COLS] = odd[o];
+            x[3 * cols + 99] = odd[o];
+            x[17 * cols] = odd[o];
             kernel_multiply(context, w, kinds[k].acts, x, TOKENS, y);
             for (size_t i = 0; i < TOKENS * ROWS; i++) {
                 const int hit = i / ROWS == 3 || i / ROWS == 17;
@@ -227,9 +240,10 @@ static void test_no_memory(whit_context *context)
 {
     enum { ROWS = 50, COLS = 320, TOKENS = 600 };
     static const size_t tokens[] = { 1, 3, 16, 17, TOKENS };
-    float *x = kernel_tokens(TOKENS * COLS), *y = kernel_need(TOKENS * ROWS, sizeof *y);
+    float *x = kernel_tokens(TOKENS * WIDEST), *y = kernel_need(TOKENS * ROWS, sizeof *y);
     for (size_t k = 0; k < COUNT(kinds); k++) {
-        whit_weight *w = kernel_weight(context, kinds[k].scheme, ROWS, COLS);
+        whit_weight *w =
+            kernel_weight(context, kinds[k].scheme, ROWS, kernel_cols(kinds[k].scheme, COLS));
         for (size_t m = 0; m < COUNT(tokens); m++) {
             const size_t before = atomic_load(&taken);
             whit_matmul(context, w, kinds[k].acts, x, tokens[m], y, NULL);

@@ -1,8 +1,8 @@
-/* tests/test_kernel_schemes.c - whit_matmul with every scheme that the library decodes, against
- * whit_dequantize and sums in double.
+/* tests/test_kernel_schemes.c - whit_matmul with every scheme that the library decodes, blocks of
+ * GGUF too, against whit_dequantize and sums in double.
  *
  * Bounds, u = 2^-24, S = sum |w x|, w the decoded float32 (one rounding from the code's value):
- *   held as floats        cols u S
+ *   held as floats        cols u S, blocks with float activations too
  *   codes, float acts     (ceil(step/4) + 4 + steps + 1) u S
  *   codes, int8 acts      (steps + 3 + 1) u S' + sum over steps of 1/2 sx sum |w|, with
  *                         S' = sum |w| (|x| + sx/2)
@@ -39,10 +39,11 @@ typedef struct product {
 } product;
 
 /* Inputs in a step, as kernels.h has it: the largest multiple of 32 up to 128 that divides the
- * group; 128 where the row has one scale. */
+ * group; 128 where the row has one scale, 32 of blocks. */
 static size_t step_of(const whit_weight_info *info)
 {
     const size_t group = info->scheme.group;
+    if (info->scheme.kind == WHIT_GGUF) return 32;
     if (group == 0 || group >= info->cols) return 128;
     size_t step = 128;
     while (group % step != 0) step -= 32;
@@ -51,8 +52,8 @@ static size_t step_of(const whit_weight_info *info)
 
 static int is_floats(const whit_weight_info *info)
 {
-    return strcmp(info->form, "f32") == 0 || strcmp(info->form, "f16") == 0 ||
-           strcmp(info->form, "bf16") == 0;
+    return info->scheme.kind == WHIT_GGUF || strcmp(info->form, "f32") == 0 ||
+           strcmp(info->form, "f16") == 0 || strcmp(info->form, "bf16") == 0;
 }
 
 /* Token j's int8 step of input k has this scale; *n inputs. */
@@ -233,6 +234,92 @@ static void test_schemes(whit_context *context)
     }
 }
 
+/* ---- blocks ---- */
+
+/* The bits of float activations are those of the decoded weights. */
+static void check_decoded(whit_context *context, const product *p)
+{
+    const size_t rows = (size_t)p->info.rows, cols = (size_t)p->info.cols;
+    static const size_t tokens[] = { 1, 7, 33 };
+    check_rng rng = { 9 };
+    whit_weight *plain = NULL;
+    float *x = need(33 * cols, sizeof *x), *y = need(33 * rows, sizeof *y);
+    float *want = need(33 * rows, sizeof *want);
+    for (size_t i = 0; i < 33 * cols; i++) x[i] = check_normal(&rng);
+    CHECK(whit_weight_from_floats(&plain, context, WHIT_F32, rows, cols, p->decoded, NULL) ==
+              WHIT_OK,
+          "%s: decoded", p->what);
+    for (size_t t = 0; t < COUNT(tokens); t++) {
+        CHECK(whit_matmul(context, p->w, WHIT_ACTS_F32, x, tokens[t], y, NULL) == WHIT_OK &&
+                  whit_matmul(context, plain, WHIT_ACTS_F32, x, tokens[t], want, NULL) == WHIT_OK,
+              "%s", p->what);
+        CHECK(memcmp(y, want, tokens[t] * rows * sizeof *y) == 0,
+              "%s, %zu tokens: not the bits of the decoded weights", p->what, tokens[t]);
+    }
+    whit_weight_free(plain);
+    free(x);
+    free(y);
+    free(want);
+}
+
+static void check_block(whit_context *context, whit_block block, size_t rows, size_t cols)
+{
+    static const char *const forms[WHIT_BLOCK_COUNT] = {
+        [WHIT_Q4_0] = "q4g", [WHIT_Q4_1] = "q4gm", [WHIT_Q5_0] = "q5g", [WHIT_Q5_1] = "q5gm",
+        [WHIT_Q8_0] = "q8g", [WHIT_Q2_K] = "q2k",  [WHIT_Q3_K] = "q3k", [WHIT_Q4_K] = "q4k",
+        [WHIT_Q5_K] = "q5k", [WHIT_Q6_K] = "q6k",
+    };
+    const whit_block_info *info = whit_block_describe(block);
+    check_rng rng = { rows * 77 + cols };
+    whit_error err = { WHIT_OK, "" };
+    float *w = need(rows * cols, sizeof *w), *decoded = need(rows * cols, sizeof *decoded);
+    uint8_t *octets = need(rows * cols / info->weights, info->bytes);
+    product p = { .what = info->name, .decoded = decoded };
+    whit_weight *weight = NULL;
+    for (size_t i = 0; i < rows * cols; i++) w[i] = check_normal(&rng) * 0.1f;
+    CHECK(whit_block_encode(block, WHIT_SEARCH_REFERENCE, w, rows, cols, NULL, octets, &err) ==
+                  WHIT_OK &&
+              whit_block_decode(block, octets, rows * cols / info->weights, decoded, &err) ==
+                  WHIT_OK &&
+              whit_weight_from_blocks(&weight, context, block, rows, cols, octets, &err) == WHIT_OK,
+          "%s: %s", info->name, err.msg);
+    if (weight) {
+        p.w = weight;
+        whit_weight_describe(weight, &p.info);
+        CHECK(forms[block] ? strcmp(p.info.form, forms[block]) == 0 && !p.info.decoded
+                           : p.info.decoded,
+              "%s: held as %s", info->name, p.info.form);
+        check_weight(context, &p);
+        check_decoded(context, &p);
+    }
+    whit_weight_free(weight);
+    free(w);
+    free(decoded);
+    free(octets);
+}
+
+static void test_blocks(whit_context *context)
+{
+    whit_weight *w = NULL;
+    whit_error err = { WHIT_OK, "" };
+    const uint8_t octets[144] = { 0 };
+    for (int block = 1; block < WHIT_BLOCK_COUNT; block++) {
+        const unsigned weights = whit_block_describe((whit_block)block)->weights;
+        check_block(context, (whit_block)block, 33, 2 * weights);
+        check_block(context, (whit_block)block, 17, 1024 + weights);
+    }
+    CHECK(whit_weight_from_blocks(&w, context, WHIT_Q4_K, 1, 128, octets, &err) == WHIT_ERR_ARG &&
+              !w && strstr(err.msg, "256"),
+          "half a block: %s", err.msg);
+    CHECK(whit_weight_from_blocks(&w, context, WHIT_BLOCK_NONE, 1, 256, octets, &err) ==
+              WHIT_ERR_ARG,
+          "no type");
+    CHECK(whit_weight_from_blocks(&w, context, WHIT_Q4_K, 1, 256, NULL, &err) == WHIT_ERR_ARG,
+          "no data");
+    CHECK(whit_weight_from_blocks(&w, context, WHIT_Q4_K, 0, 256, octets, &err) == WHIT_ERR_ARG,
+          "no rows");
+}
+
 /* ---- weights of a model ---- */
 
 static size_t check_model(whit_context *context, const char *path, const char *scheme)
@@ -378,6 +465,7 @@ int main(int argc, char **argv)
     CHECK(whit_context_open(&context, &options, &err) == WHIT_OK, "%s", err.msg);
     if (!context) return check_result();
     test_schemes(context);
+    test_blocks(context);
     test_rms(context);
     if (argc > 1) test_models(context, argv[1]);
     whit_context_close(context);

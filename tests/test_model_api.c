@@ -100,7 +100,7 @@ static const struct {
     int decoded, q8;
 } schemes[] = {
     { "int8-channel", "q8c", 0, 1 }, { "int4-g32", "q4g", 0, 1 }, { "int4-g32-asym", "q4gz", 0, 1 },
-    { "int3-g64", "q4c", 0, 1 },     { "nf4-g32", "nf4b", 0, 0 }, { "fp8_e4m3", "f32", 1, 0 },
+    { "int3-g64", "q3c", 0, 1 },     { "nf4-g32", "nf4b", 0, 0 }, { "fp8_e4m3", "f32", 1, 0 },
     { "int8-tensor", "q8c", 0, 1 },  { "f16", "f16", 0, 0 },      { "bf16", "bf16", 0, 0 },
     { "mxfp4", "nf4b", 0, 0 },
 };
@@ -150,7 +150,7 @@ static void test_blocks(const char *data)
     whit_model *m = open_model(path, 1, WHIT_ACTS_F32);
     const whit_model_linear *l = whit_model_linear_at(m, 0);
     CHECK(strcmp(l->tensor, "blk.0.attn_q.weight") == 0 && l->info.scheme.kind == WHIT_GGUF &&
-              l->info.decoded && strcmp(l->info.form, "f32") == 0,
+              !l->info.decoded && strcmp(l->info.form, "q4g") == 0,
           "%s as %s", l->tensor, l->info.form);
     l = whit_model_linear_at(m, whit_model_linears(m) - 1);
     CHECK(strcmp(l->tensor, "token_embd.weight") == 0 && l->layer == -1, "%s", l->tensor);

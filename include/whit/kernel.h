@@ -46,8 +46,9 @@ typedef struct whit_weight whit_weight;
 typedef struct whit_weight_info {
     uint64_t rows, cols; /* outputs, inputs                                                  */
     whit_scheme scheme;  /* what it was prepared from; plain floats: WHIT_TO_F32, .._F16, .. */
-    const char *form;    /* what the kernels read: q8c q8g q8gz q4c q4g q4gz nf4b (any table of
-                            16 values) f32 f16 bf16                                          */
+    const char *form;    /* what the kernels read: qN, N the bits of a code (2 3 4 5 6 8), with
+                            c: a scale a row, g: a group, gz: and a zero point, gm: and a minimum,
+                            k: scales of two levels; nf4b (any table of 16 values) f32 f16 bf16 */
     int decoded;         /* 1: no kernel multiplies this scheme yet; `form` holds its decoded
                             values                                                           */
     uint64_t bytes;      /* of the form: codes or values, scales, zero points                */
@@ -61,9 +62,9 @@ typedef struct whit_weight_info {
  *   scale  in  float32, shape of whit_scheme_scales (nvfp4: scale2 * scale)
  *   zero   in  uint8, same shape, where the scheme is asym; else NULL
  *
- * The planes are copied. Integer schemes of 2 to 4 bits, tables, and 5 to 8 bits per tensor, per
- * channel or in groups of a multiple of 32 are multiplied as they are (groups may exceed the
- * columns, the last may be short); everything else is held as decoded float32, with info.decoded.
+ * The planes are copied. Integer schemes and tables per tensor, per channel or in groups of a
+ * multiple of 32 are multiplied as they are (groups may exceed the columns, the last may be short);
+ * everything else is held as decoded float32, with info.decoded.
  * Errors: WHIT_ERR_ARG (null, no rows or columns, a scheme that stores no codes, zero missing; the
  * message says which), WHIT_ERR_NOMEM.
  */
@@ -71,6 +72,17 @@ WHIT_API whit_status whit_weight_from_codes(whit_weight **out, whit_context *con
                                             const whit_scheme *scheme, uint64_t rows, uint64_t cols,
                                             const uint8_t *codes, const float *scale,
                                             const uint8_t *zero, whit_error *err);
+
+/*
+ * Prepare blocks of GGUF: data [rows][cols / weights of a block] of them, no alignment needed.
+ *
+ * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K are multiplied as they are, the others held as
+ * decoded float32, with info.decoded. With WHIT_ACTS_F32 a product has the bits of the decoded
+ * weights. Errors: WHIT_ERR_ARG (also cols that are no whole blocks), WHIT_ERR_NOMEM.
+ */
+WHIT_API whit_status whit_weight_from_blocks(whit_weight **out, whit_context *context,
+                                             whit_block block, uint64_t rows, uint64_t cols,
+                                             const void *data, whit_error *err);
 
 /* Prepare plain floats, little-endian: data [rows][cols] of WHIT_F32, WHIT_F16 or WHIT_BF16.
  * Errors as above. */

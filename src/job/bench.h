@@ -159,8 +159,6 @@ typedef struct wh_item {
     size_t calls; /* in a turn */
 } wh_item;
 
-/* Octets that the kernels' form of it takes, at most. */
-uint64_t wh_item_bytes(const whit_scheme *scheme, uint64_t rows, uint64_t cols);
 /* Octets needed besides while one of them is made. */
 uint64_t wh_item_making(const wh_item *item);
 /* One of each, then copies: as many as `limit` octets hold where they are to be cold. *rotation is
@@ -193,8 +191,8 @@ whit_status wh_bench_turns(whit_bench *b, wh_item *item, size_t n, const wh_turn
 whit_status wh_model_items(whit_bench *b, wh_item **out, size_t *count, whit_error *err);
 /* What a tensor is held from: its scheme, or that of its plain type. */
 whit_scheme wh_stored_scheme(const whit_source_tensor *t);
-/* Types that products take. Errors: WHIT_ERR_ARG. */
-whit_status wh_product_type(const whit_scheme *type, whit_error *err);
+/* That a matrix of so many columns can be of the type. Errors: WHIT_ERR_ARG. */
+whit_status wh_type_fits(const whit_scheme *type, uint64_t cols, whit_error *err);
 
 /* ---- whole models (bench_retype.c) ---- */
 
@@ -208,6 +206,8 @@ whit_status wh_subject_open(whit_bench *b, const wh_model_config *c, whit_model 
                             whit_error *err);
 /* Octets of all its linears as one type; *making: besides, while one is made. */
 uint64_t wh_retyped_bytes(const wh_model_config *c, const whit_scheme *type, uint64_t *making);
+/* That all its linears can be of the type. Errors: WHIT_ERR_ARG. */
+whit_status wh_retype_fits(const wh_model_config *c, const whit_scheme *type, whit_error *err);
 /* Make all its linears of the type. */
 whit_status wh_retype(whit_bench *b, whit_model *m, const whit_scheme *type, whit_error *err);
 

@@ -306,8 +306,8 @@ whit_status wh_bench_forward(whit_bench *b, whit_error *err)
     uint64_t stored = 0;
     wh_model_config c;
     whit_status st = wh_list_types(b->o.types ? b->o.types : standard, &types, &n, err);
-    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = wh_product_type(&types[i], err);
     if (st == WHIT_OK) st = wh_subject_config(b, &c, &stored, err);
+    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = wh_retype_fits(&c, &types[i], err);
     if (st == WHIT_OK) {
         f.prompt = c.context < PREFILL ? c.context : PREFILL;
         f.behind = f.prompt - 1 < BEHIND ? f.prompt - 1 : BEHIND;

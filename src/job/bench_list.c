@@ -75,7 +75,7 @@ static void kernel_operation(operation *op, size_t index)
     const wh_op_row *row = &wh_op_table()[index];
     *op = (operation){ .name = row->name };
     op->work = index == WH_QACT_Q8                                ? CODES
-               : index == WH_GEMM_Q4_Q8 || index == WH_GEMM_Q8_Q8 ? PRODUCTS
+               : index >= WH_GEMM_Q2_Q8 && index <= WH_GEMM_B8_Q8 ? PRODUCTS
                                                                   : FLOATS;
     for (size_t v = 0; v < row->count; v++)
         add_variant(op, row->variants[v].isa, row->variants[v].needs);

@@ -142,7 +142,7 @@ static whit_status prepare(whit_bench *b, setting *s, const wh_item *item, size_
             making = m > making ? m : making;
             in = item[k].cols > in ? item[k].cols : in;
             out = item[k].rows > out ? item[k].rows : out;
-            sum += wh_item_bytes(&item[k].scheme, item[k].rows, item[k].cols);
+            sum += wh_weight_bytes(&item[k].scheme, item[k].rows, item[k].cols);
         }
         copies = sum > copies ? sum : copies;
     }
@@ -160,14 +160,16 @@ static whit_status prepare(whit_bench *b, setting *s, const wh_item *item, size_
     return WHIT_OK;
 }
 
-whit_status wh_product_type(const whit_scheme *type, whit_error *err)
+whit_status wh_type_fits(const whit_scheme *type, uint64_t cols, whit_error *err)
 {
     char name[WHIT_SCHEME_TEXT];
-    if (type->kind != WHIT_GGUF) return WHIT_OK;
+    const whit_block_info *info = whit_block_describe(type->block);
+    if (type->kind != WHIT_GGUF || cols % info->weights == 0) return WHIT_OK;
     whit_scheme_print(type, name);
     return wh_fail(err, WHIT_ERR_ARG,
-                   "'%s' is a type of GGUF, which no product takes; try: bench quantize --type %s",
-                   name, name);
+                   "'%s' has blocks of %u weights, which %" PRIu64
+                   " columns are no multiple of; try: another --shape or --type",
+                   name, info->weights, cols);
 }
 
 /* Every type with every shape, or the matrices of the model: sets of *per_set items. */
@@ -184,9 +186,10 @@ static whit_status make_items(whit_bench *b, wh_item **out, size_t *count, size_
         return st;
     }
     whit_status st = wh_list_types(b->o.types ? b->o.types : standard, &types, &n, err);
-    for (size_t i = 0; i < n && st == WHIT_OK; i++) st = wh_product_type(&types[i], err);
     if (st == WHIT_OK)
         st = wh_list_shapes(b->o.shapes ? b->o.shapes : "4096x4096", &shapes, &m, err);
+    for (size_t i = 0; st == WHIT_OK && i < n * m; i++)
+        st = wh_type_fits(&types[i % n], shapes[i / n].cols, err);
     wh_item *item = st == WHIT_OK ? wh_calloc(n * m, sizeof *item) : NULL;
     if (st == WHIT_OK && !item) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", n * m);
     for (size_t i = 0; st == WHIT_OK && i < n * m; i++)

@@ -57,7 +57,7 @@ static whit_status file_config(const char *path, wh_model_config *c, uint64_t *b
     for (size_t i = 0; st == WHIT_OK && i < whit_source_count(source); i++) {
         const whit_source_tensor *t = whit_source_at(source, i);
         const whit_scheme s = wh_stored_scheme(t);
-        if (t->tensor.rank >= 2) *bytes += wh_item_bytes(&s, t->rows, t->cols);
+        if (t->tensor.rank >= 2) *bytes += wh_weight_bytes(&s, t->rows, t->cols);
     }
     whit_source_close(source);
     return st;
@@ -125,9 +125,20 @@ uint64_t wh_retyped_bytes(const wh_model_config *c, const whit_scheme *type, uin
         wh_linear_sides(c, i, &item.rows, &item.cols);
         const uint64_t more = wh_item_making(&item);
         if (more > *making) *making = more;
-        sum += wh_item_bytes(type, item.rows, item.cols);
+        sum += wh_weight_bytes(type, item.rows, item.cols);
     }
     return sum;
+}
+
+whit_status wh_retype_fits(const wh_model_config *c, const whit_scheme *type, whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < linears_of(c) && st == WHIT_OK; i++) {
+        uint64_t rows, cols;
+        wh_linear_sides(c, i, &rows, &cols);
+        st = wh_type_fits(type, cols, err);
+    }
+    return st;
 }
 
 /* The values of a linear: the file's, decoded, or made-up ones. */

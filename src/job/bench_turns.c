@@ -41,7 +41,7 @@ typedef struct group {
 static wh_probe_kind probe_kind(const whit_weight *w, whit_acts acts)
 {
     if (acts != WHIT_ACTS_Q8) return WH_PROBE_FMA;
-    return w->form == WH_FORM_Q4 ? WH_PROBE_INT4 : WH_PROBE_INT8;
+    return wh_form_bits(w->form) <= 4 ? WH_PROBE_INT4 : WH_PROBE_INT8;
 }
 
 int wh_choose_acts(whit_bench_acts asked, const whit_weight_info *info, whit_acts *acts)

@@ -14,22 +14,12 @@ static uint64_t scales_of(const whit_scheme *s, uint64_t rows, uint64_t cols)
     return a * b;
 }
 
-uint64_t wh_item_bytes(const whit_scheme *scheme, uint64_t rows, uint64_t cols)
-{
-    const uint64_t padded = (rows + WH_PANEL - 1) / WH_PANEL * WH_PANEL, wide = (cols + 7) / 8 * 8;
-    if (scheme->kind == WHIT_TO_F16 || scheme->kind == WHIT_TO_BF16) return padded * cols * 2;
-    if (!whit_scheme_is_quantized(scheme) || !wh_weight_has_kernel(scheme, cols))
-        return padded * cols * 4;
-    const uint64_t groups = scheme->group ? (cols + scheme->group - 1) / scheme->group : 1;
-    const int bytes = scheme->kind == WHIT_INT && scheme->bits > 4;
-    return padded * (bytes ? wide : wide / 2) + padded * groups * 5;
-}
-
 uint64_t wh_item_making(const wh_item *item)
 {
     const uint64_t n = item->rows * item->cols, piece = ((uint64_t)1 << 20) + 32 * item->cols;
     if (item->index != WHIT_NOT_FOUND) return (n < piece ? n : piece) * 9;
     if (!whit_scheme_is_quantized(&item->scheme)) return n * (4 + 2);
+    if (item->scheme.kind == WHIT_GGUF) return n * (4 + 2) + piece * 9;
     return n * (4 + 1) + scales_of(&item->scheme, item->rows, item->cols) * 5;
 }
 
@@ -82,9 +72,26 @@ static whit_status make_codes(whit_bench *b, const wh_item *item, const float *w
     return st;
 }
 
+static whit_status make_blocks(whit_bench *b, const wh_item *item, const float *w,
+                               whit_weight **out, whit_error *err)
+{
+    const whit_block block = item->scheme.block;
+    const whit_block_info *info = whit_block_describe(block);
+    const size_t rows = (size_t)item->rows, cols = (size_t)item->cols;
+    uint8_t *blocks = wh_calloc(rows, cols / info->weights * info->bytes);
+    if (!blocks) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu x %zu blocks", rows, cols);
+    whit_status st =
+        whit_block_encode(block, WHIT_SEARCH_REFERENCE, w, rows, cols, NULL, blocks, err);
+    if (st == WHIT_OK)
+        st = whit_weight_from_blocks(out, b->context, block, rows, cols, blocks, err);
+    free(blocks);
+    return st;
+}
+
 whit_status wh_item_make(whit_bench *b, const wh_item *item, const float *w, whit_weight **out,
                          whit_error *err)
 {
+    if (item->scheme.kind == WHIT_GGUF) return make_blocks(b, item, w, out, err);
     return whit_scheme_is_quantized(&item->scheme) ? make_codes(b, item, w, out, err)
                                                    : make_floats(b, item, w, out, err);
 }

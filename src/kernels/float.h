@@ -5,10 +5,11 @@
 
 #include "kernels/kernels.h"
 
-wh_decode_fn wh_decode_q4_scalar, wh_decode_q8_scalar, wh_decode_t4_scalar, wh_decode_f16_scalar,
+/* _codes: every form of integer codes, blocks too */
+wh_decode_fn wh_decode_codes_scalar, wh_decode_t4_scalar, wh_decode_f16_scalar,
     wh_decode_bf16_scalar;
-wh_gemv_fn wh_gemv_q4_scalar, wh_gemv_q8_scalar, wh_gemv_t4_scalar, wh_gemv_f32_scalar,
-    wh_gemv_f16_scalar, wh_gemv_bf16_scalar;
+wh_gemv_fn wh_gemv_codes_scalar, wh_gemv_t4_scalar, wh_gemv_f32_scalar, wh_gemv_f16_scalar,
+    wh_gemv_bf16_scalar;
 wh_tile_fn wh_tile_chain_scalar, wh_tile_steps_scalar;
 wh_decode_fn wh_decode_q4_avx2, wh_decode_q8_avx2, wh_decode_t4_avx2, wh_decode_f16_avx2,
     wh_decode_bf16_avx2;

@@ -8,35 +8,15 @@
 
 #include <math.h>
 
+#include "kernels/code.h"
+
 /* ---- values ---- */
 
 typedef float value_fn(const whit_weight *w, size_t p, size_t r, size_t k);
 
-static unsigned nibble(const whit_weight *w, size_t p, size_t r, size_t k)
-{
-    const uint8_t pair = w->data[p * w->panel_bytes + k / 8 * 64 + r * 4 + k % 4];
-    return k % 8 < 4 ? pair & 15u : (unsigned)pair >> 4;
-}
-
-static int zero_at(const whit_weight *w, size_t p, size_t r, size_t k)
-{
-    return wh_weight_zero(w, (p * w->groups + k / w->group) * WH_PANEL + r);
-}
-
-static float value_q4(const whit_weight *w, size_t p, size_t r, size_t k)
-{
-    return (float)((int)nibble(w, p, r, k) - zero_at(w, p, r, k));
-}
-
-static float value_q8(const whit_weight *w, size_t p, size_t r, size_t k)
-{
-    const int code = w->data[p * w->panel_bytes + k / 4 * 64 + r * 4 + k % 4];
-    return (float)(code - zero_at(w, p, r, k));
-}
-
 static float value_t4(const whit_weight *w, size_t p, size_t r, size_t k)
 {
-    return w->table[nibble(w, p, r, k)];
+    return w->table[wh_code_at(w, p, r, k)];
 }
 
 static float value_f32(const whit_weight *w, size_t p, size_t r, size_t k)
@@ -77,8 +57,8 @@ static float dot_steps(const wh_gemv_args *a, value_fn *value, size_t p, size_t 
         float part[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
         for (size_t k = k0; k < end; k++)
             part[k % 4] = fmaf(value(w, p, r, k), a->x[k], part[k % 4]);
-        const size_t g = (p * w->groups + k0 / w->group) * WH_PANEL + r;
-        acc = fmaf((part[0] + part[1]) + (part[2] + part[3]), wh_weight_scale(w, g), acc);
+        const float scale = wh_weight_scale(w, wh_group_at(w, p, r, k0));
+        acc = fmaf((part[0] + part[1]) + (part[2] + part[3]), scale, acc);
     }
     return acc;
 }
@@ -92,14 +72,12 @@ static void gemv(const wh_gemv_args *a, dot_fn *dot, value_fn *value)
             a->y[p * WH_PANEL + r] = dot(a, value, p, r);
 }
 
-void wh_gemv_q4_scalar(const wh_gemv_args *a)
+void wh_gemv_codes_scalar(const wh_gemv_args *a)
 {
-    gemv(a, dot_steps, value_q4);
-}
-
-void wh_gemv_q8_scalar(const wh_gemv_args *a)
-{
-    gemv(a, dot_steps, value_q8);
+    if (wh_form_is_block(a->w->form))
+        gemv(a, dot_chain, wh_block_value_at);
+    else
+        gemv(a, dot_steps, wh_integer_at);
 }
 
 void wh_gemv_t4_scalar(const wh_gemv_args *a)
@@ -131,14 +109,9 @@ static void decode(const wh_decode_args *a, value_fn *value)
             a->out[(k - a->k0) * WH_PANEL + r] = value(a->w, a->p, r, k);
 }
 
-void wh_decode_q4_scalar(const wh_decode_args *a)
+void wh_decode_codes_scalar(const wh_decode_args *a)
 {
-    decode(a, value_q4);
-}
-
-void wh_decode_q8_scalar(const wh_decode_args *a)
-{
-    decode(a, value_q8);
+    decode(a, wh_form_is_block(a->w->form) ? wh_block_value_at : wh_integer_at);
 }
 
 void wh_decode_t4_scalar(const wh_decode_args *a)

@@ -5,7 +5,7 @@
 
 #include "kernels/kernels.h"
 
-wh_gemm_fn wh_gemm_q4_q8_scalar, wh_gemm_q8_q8_scalar;
+wh_gemm_fn wh_gemm_q8_scalar; /* all forms */
 wh_gemm_fn wh_gemm_q4_q8_avx2, wh_gemm_q8_q8_avx2;
 wh_gemm_fn wh_gemm_q4_q8_avxvnni, wh_gemm_q8_q8_avxvnni;
 wh_gemm_fn wh_gemm_q4_q8_avx512, wh_gemm_q8_q8_avx512;

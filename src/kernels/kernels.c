@@ -24,7 +24,7 @@ static const wh_variant qact_q8[] = {
 #endif
 };
 static const wh_variant gemm_q4_q8[] = {
-    { .isa = "scalar", .gemm = wh_gemm_q4_q8_scalar, .panels = 1 },
+    { .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_q4_q8_avx2, .panels = 1 },
     { .isa = "avxvnni",
@@ -39,7 +39,7 @@ static const wh_variant gemm_q4_q8[] = {
 #endif
 };
 static const wh_variant gemm_q8_q8[] = {
-    { .isa = "scalar", .gemm = wh_gemm_q8_q8_scalar, .panels = 1 },
+    { .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1 },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_q8_q8_avx2, .panels = 1 },
     { .isa = "avxvnni",
@@ -54,7 +54,7 @@ static const wh_variant gemm_q8_q8[] = {
 #endif
 };
 static const wh_variant gemv_q4[] = {
-    { .isa = "scalar", .gemv = wh_gemv_q4_scalar },
+    { .isa = "scalar", .gemv = wh_gemv_codes_scalar },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_q4_avx2, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q4_avx512, .panels = 2 },
@@ -64,7 +64,7 @@ static const wh_variant gemv_q4[] = {
 #endif
 };
 static const wh_variant gemv_q8[] = {
-    { .isa = "scalar", .gemv = wh_gemv_q8_scalar },
+    { .isa = "scalar", .gemv = wh_gemv_codes_scalar },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_q8_avx2, .panels = 1 },
     { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_q8_avx512, .panels = 2 },
@@ -114,7 +114,7 @@ static const wh_variant gemv_bf16[] = {
 #endif
 };
 static const wh_variant decode_q4[] = {
-    { .isa = "scalar", .decode = wh_decode_q4_scalar },
+    { .isa = "scalar", .decode = wh_decode_codes_scalar },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_q4_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q4_avx512 },
@@ -124,7 +124,7 @@ static const wh_variant decode_q4[] = {
 #endif
 };
 static const wh_variant decode_q8[] = {
-    { .isa = "scalar", .decode = wh_decode_q8_scalar },
+    { .isa = "scalar", .decode = wh_decode_codes_scalar },
 #ifdef WH_BUILD_X86
     { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_q8_avx2 },
     { .isa = "avx512", .needs = AVX512, .decode = wh_decode_q8_avx512 },
@@ -184,17 +184,76 @@ static const wh_variant tile_steps[] = {
 #endif
 };
 
+/* Codes of other widths, and blocks. */
+#define SCALAR_GEMM                                                                                \
+    {                                                                                              \
+        .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1                                    \
+    }
+#define SCALAR_GEMV                                                                                \
+    {                                                                                              \
+        .isa = "scalar", .gemv = wh_gemv_codes_scalar                                              \
+    }
+#define SCALAR_DECODE                                                                              \
+    {                                                                                              \
+        .isa = "scalar", .decode = wh_decode_codes_scalar                                          \
+    }
+static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM };
+static const wh_variant gemv_q2[] = { SCALAR_GEMV };
+static const wh_variant gemv_q3[] = { SCALAR_GEMV };
+static const wh_variant gemv_q5[] = { SCALAR_GEMV };
+static const wh_variant gemv_q6[] = { SCALAR_GEMV };
+static const wh_variant gemv_b2[] = { SCALAR_GEMV };
+static const wh_variant gemv_b3[] = { SCALAR_GEMV };
+static const wh_variant gemv_b4[] = { SCALAR_GEMV };
+static const wh_variant gemv_b5[] = { SCALAR_GEMV };
+static const wh_variant gemv_b6[] = { SCALAR_GEMV };
+static const wh_variant gemv_b8[] = { SCALAR_GEMV };
+static const wh_variant decode_q2[] = { SCALAR_DECODE };
+static const wh_variant decode_q3[] = { SCALAR_DECODE };
+static const wh_variant decode_q5[] = { SCALAR_DECODE };
+static const wh_variant decode_q6[] = { SCALAR_DECODE };
+static const wh_variant decode_b2[] = { SCALAR_DECODE };
+static const wh_variant decode_b3[] = { SCALAR_DECODE };
+static const wh_variant decode_b4[] = { SCALAR_DECODE };
+static const wh_variant decode_b5[] = { SCALAR_DECODE };
+static const wh_variant decode_b6[] = { SCALAR_DECODE };
+static const wh_variant decode_b8[] = { SCALAR_DECODE };
+
 #define ROW(name)                                                                                  \
     {                                                                                              \
 #name, name, sizeof(name) / sizeof(name)[0]                                                \
     }
 static const wh_op_row table[WH_OPS] = {
-    [WH_QACT_Q8] = ROW(qact_q8),       [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
-    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8), [WH_GEMV_Q4] = ROW(gemv_q4),
+    [WH_QACT_Q8] = ROW(qact_q8),       [WH_GEMM_Q2_Q8] = ROW(gemm_q2_q8),
+    [WH_GEMM_Q3_Q8] = ROW(gemm_q3_q8), [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
+    [WH_GEMM_Q5_Q8] = ROW(gemm_q5_q8), [WH_GEMM_Q6_Q8] = ROW(gemm_q6_q8),
+    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8), [WH_GEMM_B2_Q8] = ROW(gemm_b2_q8),
+    [WH_GEMM_B3_Q8] = ROW(gemm_b3_q8), [WH_GEMM_B4_Q8] = ROW(gemm_b4_q8),
+    [WH_GEMM_B5_Q8] = ROW(gemm_b5_q8), [WH_GEMM_B6_Q8] = ROW(gemm_b6_q8),
+    [WH_GEMM_B8_Q8] = ROW(gemm_b8_q8), [WH_GEMV_Q2] = ROW(gemv_q2),
+    [WH_GEMV_Q3] = ROW(gemv_q3),       [WH_GEMV_Q4] = ROW(gemv_q4),
+    [WH_GEMV_Q5] = ROW(gemv_q5),       [WH_GEMV_Q6] = ROW(gemv_q6),
     [WH_GEMV_Q8] = ROW(gemv_q8),       [WH_GEMV_T4] = ROW(gemv_t4),
+    [WH_GEMV_B2] = ROW(gemv_b2),       [WH_GEMV_B3] = ROW(gemv_b3),
+    [WH_GEMV_B4] = ROW(gemv_b4),       [WH_GEMV_B5] = ROW(gemv_b5),
+    [WH_GEMV_B6] = ROW(gemv_b6),       [WH_GEMV_B8] = ROW(gemv_b8),
     [WH_GEMV_F32] = ROW(gemv_f32),     [WH_GEMV_F16] = ROW(gemv_f16),
-    [WH_GEMV_BF16] = ROW(gemv_bf16),   [WH_DECODE_Q4] = ROW(decode_q4),
+    [WH_GEMV_BF16] = ROW(gemv_bf16),   [WH_DECODE_Q2] = ROW(decode_q2),
+    [WH_DECODE_Q3] = ROW(decode_q3),   [WH_DECODE_Q4] = ROW(decode_q4),
+    [WH_DECODE_Q5] = ROW(decode_q5),   [WH_DECODE_Q6] = ROW(decode_q6),
     [WH_DECODE_Q8] = ROW(decode_q8),   [WH_DECODE_T4] = ROW(decode_t4),
+    [WH_DECODE_B2] = ROW(decode_b2),   [WH_DECODE_B3] = ROW(decode_b3),
+    [WH_DECODE_B4] = ROW(decode_b4),   [WH_DECODE_B5] = ROW(decode_b5),
+    [WH_DECODE_B6] = ROW(decode_b6),   [WH_DECODE_B8] = ROW(decode_b8),
     [WH_DECODE_F16] = ROW(decode_f16), [WH_DECODE_BF16] = ROW(decode_bf16),
     [WH_TILE_CHAIN] = ROW(tile_chain), [WH_TILE_STEPS] = ROW(tile_steps),
 };
@@ -202,9 +261,19 @@ static const wh_op_row table[WH_OPS] = {
 static const struct {
     wh_op gemm, gemv, decode;
 } by_form[WH_FORMS] = {
+    [WH_FORM_Q2] = { WH_GEMM_Q2_Q8, WH_GEMV_Q2, WH_DECODE_Q2 },
+    [WH_FORM_Q3] = { WH_GEMM_Q3_Q8, WH_GEMV_Q3, WH_DECODE_Q3 },
     [WH_FORM_Q4] = { WH_GEMM_Q4_Q8, WH_GEMV_Q4, WH_DECODE_Q4 },
+    [WH_FORM_Q5] = { WH_GEMM_Q5_Q8, WH_GEMV_Q5, WH_DECODE_Q5 },
+    [WH_FORM_Q6] = { WH_GEMM_Q6_Q8, WH_GEMV_Q6, WH_DECODE_Q6 },
     [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8 },
     [WH_FORM_T4] = { WH_OPS, WH_GEMV_T4, WH_DECODE_T4 },
+    [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2 },
+    [WH_FORM_B3] = { WH_GEMM_B3_Q8, WH_GEMV_B3, WH_DECODE_B3 },
+    [WH_FORM_B4] = { WH_GEMM_B4_Q8, WH_GEMV_B4, WH_DECODE_B4 },
+    [WH_FORM_B5] = { WH_GEMM_B5_Q8, WH_GEMV_B5, WH_DECODE_B5 },
+    [WH_FORM_B6] = { WH_GEMM_B6_Q8, WH_GEMV_B6, WH_DECODE_B6 },
+    [WH_FORM_B8] = { WH_GEMM_B8_Q8, WH_GEMV_B8, WH_DECODE_B8 },
     [WH_FORM_F32] = { WH_OPS, WH_GEMV_F32, WH_OPS },
     [WH_FORM_F16] = { WH_OPS, WH_GEMV_F16, WH_DECODE_F16 },
     [WH_FORM_BF16] = { WH_OPS, WH_GEMV_BF16, WH_DECODE_BF16 },
@@ -234,7 +303,7 @@ wh_op wh_matmul_op(const whit_weight *w, whit_acts acts, size_t tokens)
 {
     if (acts == WHIT_ACTS_Q8) return by_form[w->form].gemm;
     if (tokens == 1) return by_form[w->form].gemv;
-    return w->scale ? WH_TILE_STEPS : WH_TILE_CHAIN;
+    return w->scale && !wh_form_is_block(w->form) ? WH_TILE_STEPS : WH_TILE_CHAIN;
 }
 
 void wh_kernels_select(wh_kernels *k, uint32_t allowed)

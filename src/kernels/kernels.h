@@ -11,22 +11,36 @@
  *   int8 activations    acc = +0; for each step b, ascending:
  *                           i   = sum code * xq - zero * xsum[b]              exact in int32
  *                           acc = fmaf((float)i, sw * sx[b], acc)       product rounded once
+ *     two levels            i   = sum over the sub-blocks s of the step, exact in int32, of
+ *                                 sub[s] * (sum code * xq - zero * xsum[s])
+ *     minima                after that, with mn[s] = 1 and one s where there is one level:
+ *                           acc = fmaf((float)(sum mn[s] * xsum[s]), -(min * sx[b]), acc)
  *   float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
  *   codes                   a[k % 4] = fmaf(value(k), x(k), a[k % 4]), k ascending
  *                           acc = fmaf((a[0] + a[1]) + (a[2] + a[3]), sw, acc)
- *   float weights       acc = +0; acc = fmaf(w(k), x(k), acc), k ascending
+ *   float weights,      acc = +0; acc = fmaf(w(k), x(k), acc), k ascending
+ *   blocks
  *
- * value(k) is code - zero, an integer, or the entry of a table. Sources: none; exact integer sums
- * and correctly rounded fused multiply-adds (IEEE 754-2008, 5.4.1) leave nothing else to agree on.
+ * value(k) is code - zero, an integer, or the entry of a table. Of blocks w(k) is what they decode
+ * to, in float32: d * value(k), of two levels (d * sub) * value(k), less min or min * mn where
+ * there are minima. Sources: none; exact integer sums and correctly rounded fused multiply-adds
+ * (IEEE 754-2008, 5.4.1) leave nothing else to agree on.
  *
- * Layouts of a panel p (every plane 64-byte aligned):
- *   q4, t4  [ceil(cols/8)][16 rows][4 octets]: octet i of row r in line t holds the codes of
- *           k = 8t + i (low nibble) and k = 8t + 4 + i (high nibble)
- *   q8      [ceil(cols/4)][16][4]: octet i of row r in line t is the code of k = 4t + i
- *   floats  [cols][16]: the values of column k
- *   scale   [groups][16] F16 or F32      zero [groups][16] octets, or NULL: all are `centre`
- * Codes beyond cols and rows are `centre` (with zero points, and t4: 0), scales and zero points
- * beyond rows are 0. Where q8 has no zero points `centre` is 128, so code - 128 fits an octet.
+ * Layouts of a panel p (every plane 64-byte aligned). Codes are in units of 32 inputs, a unit in
+ * lines of 64 octets, 4 of each row:
+ *   nibbles  4 lines: octet i of row r in line t has k = 8t + i (low half) and 8t + 4 + i (high)
+ *   pairs    2 lines: bits 2j and 2j + 1 of that octet are those of k = 16t + 4j + i
+ *   bits     1 line: bit j is that of k = 4j + i
+ *   q2       pairs                              q3  pairs, then bits: the third
+ *   q4, t4   nibbles                            q5  nibbles, then bits: the fifth
+ *   q6       nibbles, then pairs: the fifth and sixth
+ *   q8       8 lines: octet i of row r in line t is the code of k = 4t + i
+ *   b2 .. b8 as q2 .. q8
+ *   floats   [cols][16]: the values of column k
+ *   scale    [groups][16] F16 or F32     zero [groups][16] octets, or NULL: all are `centre`
+ *   min      [groups][16] F16 or NULL    sub, sub_min [subs][16] octets or NULL
+ * Codes beyond cols and rows are `centre` (with zero points, and t4: 0), all else beyond rows is 0.
+ * Where q8 has no zero points `centre` is 128, so code - 128 fits an octet.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_KERNELS_KERNELS_H
@@ -37,15 +51,26 @@
 #include "base/half.h"
 
 #define WH_PANEL 16        /* rows */
+#define WH_UNIT 32         /* inputs whose codes lie together */
 #define WH_TOKENS 16       /* most tokens in a block of int8 activations */
 #define WH_STEP 128        /* longest step, but for int8 per channel with int8 activations */
 #define WH_LONG_STEP 65536 /* the longest of those: |code * xq| <= 255 * 127 a product */
 
 typedef enum wh_form {
-    WH_FORM_Q4, /* integers 0..15 minus a zero point   */
+    WH_FORM_Q2, /* integers 0..3 minus a zero point    */
+    WH_FORM_Q3,
+    WH_FORM_Q4,
+    WH_FORM_Q5,
+    WH_FORM_Q6,
     WH_FORM_Q8, /* integers 0..255 minus a zero point  */
     WH_FORM_T4, /* entries of a table of 16 values     */
-    WH_FORM_F32,
+    WH_FORM_B2, /* blocks of GGUF, by bits of a code   */
+    WH_FORM_B3,
+    WH_FORM_B4,
+    WH_FORM_B5,
+    WH_FORM_B6,
+    WH_FORM_B8,
+    WH_FORM_F32, /* what is below has codes            */
     WH_FORM_F16,
     WH_FORM_BF16,
     WH_FORMS
@@ -57,16 +82,22 @@ struct whit_weight {
     size_t rows, cols, panels;
     size_t group, groups; /* codes: inputs that share a scale (cols where all do)             */
     size_t step;          /* of float activations, codes only; a multiple of 32 that divides
-                             group, or group is cols                                          */
+                             group, or group is cols; 32 of blocks, which are whole           */
     size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP)          */
+    size_t sum_step;      /* inputs whose int8 activations are summed: int_step, or `sub`     */
     int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
     size_t panel_bytes;   /* of data                                                          */
     const uint8_t *data;  /* [panels][panel_bytes]                                            */
     void *scale;          /* [panels][groups][16], NULL for floats                            */
     int scale_f16;
-    uint8_t *zero;   /* [panels][groups][16] or NULL                                     */
-    int centre;      /* the zero point where zero is NULL                                */
-    float table[16]; /* WH_FORM_T4                                                       */
+    uint8_t *zero;     /* [panels][groups][16] or NULL                                     */
+    int centre;        /* the zero point where zero is NULL                                */
+    size_t sub;        /* inputs of a sub-block, 16 or 32; 0: one level of scales          */
+    size_t subs;       /* of a row                                                         */
+    int8_t *sub_scale; /* [panels][subs][16], NULL with one level                        */
+    uint8_t *sub_min;  /* the same where there are minima                                */
+    uint16_t *min;     /* F16 [panels][groups][16], NULL without minima                  */
+    float table[16];   /* WH_FORM_T4                                                       */
     /* not for kernels */
     whit_scheme scheme;
     int decoded;
@@ -75,20 +106,23 @@ struct whit_weight {
     size_t pages_bytes;
 };
 
-/* Octets of a panel for each input. */
+/* Bits of a code; of a value without codes. */
+static inline unsigned wh_form_bits(wh_form form)
+{
+    static const uint8_t bits[WH_FORMS] = { 2, 3, 4, 5, 6, 8, 4, 2, 3, 4, 5, 6, 8, 32, 16, 16 };
+    return bits[form];
+}
+
+/* Octets of a panel for each input; of codes where the input begins a unit. */
 static inline size_t wh_input_bytes(wh_form form)
 {
-    switch (form) {
-    case WH_FORM_Q4:
-    case WH_FORM_T4:
-        return WH_PANEL / 2;
-    case WH_FORM_Q8:
-        return WH_PANEL;
-    case WH_FORM_F32:
-        return WH_PANEL * 4;
-    default:
-        return WH_PANEL * 2;
-    }
+    return WH_PANEL / 8 * wh_form_bits(form);
+}
+
+/* Blocks of GGUF: with float activations as if they were decoded. */
+static inline int wh_form_is_block(wh_form form)
+{
+    return form >= WH_FORM_B2 && form <= WH_FORM_B8;
 }
 
 /* Scale and zero point at [panel][group][row]. */
@@ -111,22 +145,22 @@ static inline int wh_weight_zero(const whit_weight *w, size_t at)
  *   m not finite:      codes 0, scale m / 127, so that the product becomes a NaN
  *   2^-100 <= m:       code = rne(x * (127 / m))
  *   0 < m < 2^-100:    code = rne((x * 2^64) * (127 / (m * 2^64)))
- *   sum = sum of the codes of the step
- * Codes beyond cols are 0. */
+ * sum = sum of the codes of sum_step inputs. Codes beyond cols are 0. */
 typedef struct wh_qact_args {
     const float *x; /* [tokens][stride], cols of each used */
     size_t stride, cols, step;
+    size_t sum_step; /* `step`, or 16, which divides it */
     int whole_token;
     size_t tokens; /* 1..WH_TOKENS */
     int8_t *codes; /* [ceil(cols/64)][tokens][64], -127..127 */
     float *scale;  /* [steps][tokens] */
-    int32_t *sum;  /* [steps][tokens] */
+    int32_t *sum;  /* [ceil(cols/sum_step)][tokens] */
 } wh_qact_args;
 
-/* Rows of panels [p0, p1) times one block of int8 activations. Forms Q4 and Q8. */
+/* Rows of panels [p0, p1) times one block of int8 activations. Forms of integer codes. */
 typedef struct wh_gemm_args {
     const whit_weight *w;
-    const int8_t *codes; /* of wh_qact_args, with int_step */
+    const int8_t *codes; /* of wh_qact_args, with int_step and sum_step */
     const float *scale;
     const int32_t *sum;
     size_t tokens; /* 1..WH_TOKENS */
@@ -144,8 +178,8 @@ typedef struct wh_gemv_args {
 } wh_gemv_args;
 
 /* Values of panel p, inputs [k0, k1), as float32: codes without their scale (code - zero, or the
- * table's entry), floats widened. k0 is a multiple of the step, k1 too or cols. All forms but F32,
- * which needs none. */
+ * table's entry), blocks decoded, floats widened. k0 is a multiple of the step, k1 too or cols. All
+ * forms but F32, which needs none. */
 typedef struct wh_decode_args {
     const whit_weight *w;
     size_t p, k0, k1;
@@ -189,17 +223,47 @@ typedef struct wh_variant {
 
 typedef enum wh_op {
     WH_QACT_Q8,
+    WH_GEMM_Q2_Q8,
+    WH_GEMM_Q3_Q8,
     WH_GEMM_Q4_Q8,
+    WH_GEMM_Q5_Q8,
+    WH_GEMM_Q6_Q8,
     WH_GEMM_Q8_Q8,
+    WH_GEMM_B2_Q8,
+    WH_GEMM_B3_Q8,
+    WH_GEMM_B4_Q8,
+    WH_GEMM_B5_Q8,
+    WH_GEMM_B6_Q8,
+    WH_GEMM_B8_Q8,
+    WH_GEMV_Q2,
+    WH_GEMV_Q3,
     WH_GEMV_Q4,
+    WH_GEMV_Q5,
+    WH_GEMV_Q6,
     WH_GEMV_Q8,
     WH_GEMV_T4,
+    WH_GEMV_B2,
+    WH_GEMV_B3,
+    WH_GEMV_B4,
+    WH_GEMV_B5,
+    WH_GEMV_B6,
+    WH_GEMV_B8,
     WH_GEMV_F32,
     WH_GEMV_F16,
     WH_GEMV_BF16,
+    WH_DECODE_Q2,
+    WH_DECODE_Q3,
     WH_DECODE_Q4,
+    WH_DECODE_Q5,
+    WH_DECODE_Q6,
     WH_DECODE_Q8,
     WH_DECODE_T4,
+    WH_DECODE_B2,
+    WH_DECODE_B3,
+    WH_DECODE_B4,
+    WH_DECODE_B5,
+    WH_DECODE_B6,
+    WH_DECODE_B8,
     WH_DECODE_F16,
     WH_DECODE_BF16,
     WH_TILE_CHAIN,

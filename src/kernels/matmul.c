@@ -58,17 +58,23 @@ typedef struct acts_block {
     size_t tokens;
 } acts_block;
 
+static size_t int_sums(const whit_weight *w)
+{
+    return (w->cols + w->sum_step - 1) / w->sum_step;
+}
+
 static size_t block_bytes(const whit_weight *w)
 {
-    return WH_TOKENS * ((w->cols + 63) / 64 * 64 + int_steps(w) * 8);
+    return WH_TOKENS * ((w->cols + 63) / 64 * 64 + (int_steps(w) + int_sums(w)) * 4);
 }
 
 static acts_block block_at(const product *call, size_t j)
 {
-    const size_t plane = int_steps(call->w) * WH_TOKENS * 4;
+    const size_t scales = int_steps(call->w) * WH_TOKENS * 4;
+    const size_t sums = int_sums(call->w) * WH_TOKENS * 4;
     char *at = call->scratch + j * block_bytes(call->w);
-    acts_block b = { .scale = (float *)(void *)at, .sum = (int32_t *)(void *)(at + plane) };
-    b.codes = (int8_t *)(at + 2 * plane);
+    acts_block b = { .scale = (float *)(void *)at, .sum = (int32_t *)(void *)(at + scales) };
+    b.codes = (int8_t *)(at + scales + sums);
     b.tokens = call->tokens - j * WH_TOKENS < WH_TOKENS ? call->tokens - j * WH_TOKENS : WH_TOKENS;
     return b;
 }
@@ -85,6 +91,7 @@ static void quantize_part(void *ctx, unsigned t, unsigned threads)
                                  .stride = w->cols,
                                  .cols = w->cols,
                                  .step = w->int_step,
+                                 .sum_step = w->sum_step,
                                  .whole_token = w->whole_token,
                                  .tokens = b.tokens,
                                  .codes = b.codes,
@@ -232,7 +239,7 @@ static void load_block(const product *call, const desk *b, wh_tile_args *tile, s
     const wh_decode_args a = { .w = w, .p = p, .k0 = k0, .k1 = k1, .out = b->value[i] };
     call->kernels->op[wh_decode_op(w->form)]->decode(&a);
     tile->value[i] = b->value[i];
-    if (!w->scale) return;
+    if (!w->scale || wh_form_is_block(w->form)) return;
     for (size_t k = k0, s = 0; k < k1; k += w->step, s++)
         for (size_t r = 0; r < WH_PANEL; r++)
             b->scale[i][s * WH_PANEL + r] =

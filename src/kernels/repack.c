@@ -1,7 +1,7 @@
 /* src/kernels/repack.c - rows of codes or values to the panels of kernels.h.
  *
- * Eight codes of a row are taken as one little-endian word, so that a line of a panel is sixteen
- * words put side by side. Parallel over panels; no row is read twice.
+ * Four codes of a row are taken as one little-endian word, so that a line of a panel is sixteen
+ * such words, shifted into each other, side by side. Parallel over panels; no row is read twice.
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/weight.h"
@@ -10,11 +10,11 @@
 
 #include "base/bytes.h"
 
-/* n codes from c on, n 4 or 8, those beyond the row as `pad`. */
-static uint64_t codes_at(const uint8_t *row, size_t cols, size_t c, size_t n, uint8_t pad)
+/* Eight codes from c on, those beyond the row as `pad`. */
+static uint64_t codes_at(const uint8_t *row, size_t cols, size_t c, uint8_t pad)
 {
     uint8_t part[8];
-    if (cols - c >= n) return n == 8 ? wh_load64(row + c) : wh_load32(row + c);
+    if (cols - c >= sizeof part) return wh_load64(row + c);
     memset(part, pad, sizeof part);
     memcpy(part, row + c, cols - c);
     return wh_load64(part);
@@ -31,34 +31,59 @@ static uint64_t each_octet(unsigned value)
     return UINT64_C(0x0101010101010101) * value;
 }
 
-static void pack_nibbles(const whit_weight *w, size_t p, const wh_rows *rows, uint8_t *out)
+/* The codes of a row's unit as eight words, 4 inputs in each; `lift` is added to all. */
+static void unit_words(const whit_weight *w, const uint8_t *row, size_t k, uint8_t mask,
+                       unsigned lift, uint32_t v[8])
 {
-    const uint64_t mask = each_octet((1u << w->scheme.bits) - 1),
-                   pad = each_octet((unsigned)w->centre);
-    const size_t lines = (w->cols + 7) / 8;
-    for (size_t r = 0; r < WH_PANEL; r++) {
-        const uint8_t *row = code_row(rows, w->cols, p * WH_PANEL + r);
-        for (size_t t = 0; t < lines; t++) {
-            uint64_t v = pad;
-            if (row) v = codes_at(row, w->cols, t * 8, 8, (uint8_t)w->centre) & mask;
-            wh_store32(out + t * 64 + r * 4, (uint32_t)v | (uint32_t)(v >> 32) << 4);
-        }
+    const uint8_t centre = (uint8_t)(w->centre - (int)lift);
+    for (size_t i = 0; i < WH_UNIT; i += 8) {
+        uint64_t eight = each_octet(centre);
+        if (row && k + i < w->cols)
+            eight = codes_at(row, w->cols, k + i, centre) & each_octet(mask);
+        eight += each_octet(lift);
+        v[i / 4] = (uint32_t)eight;
+        v[i / 4 + 1] = (uint32_t)(eight >> 32);
     }
 }
 
-static void pack_octets(const whit_weight *w, size_t p, const wh_rows *rows, uint8_t *out)
+/* Lines of `bits` bits of each code from bit `from` on; a row's place in the first is `out`. */
+static void put_lines(const uint32_t v[8], unsigned from, unsigned bits, uint8_t *out)
 {
-    const unsigned bits = w->scheme.bits;
-    /* symmetric codes of fewer bits are moved so that 128 stands for zero */
-    const unsigned centre = w->zero ? 0 : 1u << (bits - 1), lift = w->zero ? 0 : 128 - centre;
-    const uint64_t mask = each_octet((1u << bits) - 1), up = each_octet(lift);
-    const size_t lines = (w->cols + 3) / 4;
+    const uint32_t mask = UINT32_C(0x01010101) * ((1u << bits) - 1);
+    const size_t each = 8 / bits; /* words in an octet */
+    for (size_t t = 0; t < bits; t++) {
+        uint32_t line = 0;
+        for (size_t i = 0; i < each; i++) line |= (v[t * each + i] >> from & mask) << i * bits;
+        wh_store32(out + t * 64, line);
+    }
+}
+
+static void pack_unit(const uint32_t v[8], unsigned bits, uint8_t *out)
+{
+    if (bits == 8)
+        put_lines(v, 0, 8, out);
+    else if (bits >= 4)
+        put_lines(v, 0, 4, out);
+    else
+        put_lines(v, 0, 2, out);
+    if (bits == 3) put_lines(v, 2, 1, out + 2 * 64);
+    if (bits == 5) put_lines(v, 4, 1, out + 4 * 64);
+    if (bits == 6) put_lines(v, 4, 2, out + 4 * 64);
+}
+
+static void pack_codes(const whit_weight *w, size_t p, const wh_rows *rows, uint8_t *out)
+{
+    const unsigned bits = wh_form_bits(w->form), own = w->scheme.bits ? w->scheme.bits : bits;
+    /* symmetric codes of 7 bits are moved so that 128 stands for zero */
+    const unsigned lift = own < bits && w->centre ? (1u << (bits - 1)) - (1u << (own - 1)) : 0;
+    const uint8_t mask = (uint8_t)((1u << own) - 1);
+    const size_t unit = WH_UNIT * wh_input_bytes(w->form);
     for (size_t r = 0; r < WH_PANEL; r++) {
         const uint8_t *row = code_row(rows, w->cols, p * WH_PANEL + r);
-        for (size_t t = 0; t < lines; t++) {
-            uint64_t v = each_octet(centre);
-            if (row) v = codes_at(row, w->cols, t * 4, 4, (uint8_t)centre) & mask;
-            wh_store32(out + t * 64 + r * 4, (uint32_t)(v + up));
+        for (size_t k = 0; k < w->cols; k += WH_UNIT) {
+            uint32_t v[8];
+            unit_words(w, row, k, mask, lift, v);
+            pack_unit(v, bits, out + k / WH_UNIT * unit + r * 4);
         }
     }
 }
@@ -98,14 +123,44 @@ static void put_scales(const whit_weight *w, size_t p, const wh_rows *rows, void
     }
 }
 
+/* [rows][count] elements of 1 or 2 octets to [count][16] of a panel; 0 beyond the rows. */
+static void put_turned(const wh_rows *rows, size_t p, const void *from, size_t count, size_t size,
+                       void *plane)
+{
+    const size_t end = rows->row + rows->rows;
+    uint8_t *out = (uint8_t *)plane + p * count * WH_PANEL * size;
+    for (size_t r = 0; r < WH_PANEL; r++) {
+        const size_t row = p * WH_PANEL + r;
+        const uint8_t *in = (const uint8_t *)from + (row - rows->row) * count * size;
+        for (size_t i = 0; i < count; i++) {
+            uint8_t *to = out + (i * WH_PANEL + r) * size;
+            if (row >= end)
+                memset(to, 0, size);
+            else if (size == 1)
+                *to = in[i];
+            else
+                memcpy(to, in + 2 * i, 2);
+        }
+    }
+}
+
+static void put_block_scales(const whit_weight *w, size_t p, const wh_rows *rows)
+{
+    put_turned(rows, p, rows->d, w->groups, 2, w->scale);
+    if (w->min) put_turned(rows, p, rows->min, w->groups, 2, w->min);
+    if (w->sub_scale) put_turned(rows, p, rows->sub_scale, w->subs, 1, w->sub_scale);
+    if (w->sub_min) put_turned(rows, p, rows->sub_min, w->subs, 1, w->sub_min);
+}
+
 void wh_repack_panel(whit_weight *w, size_t p, const wh_rows *rows)
 {
     uint8_t *base = w->pages, *out = base + p * w->panel_bytes;
-    if (w->form == WH_FORM_Q4 || w->form == WH_FORM_T4)
-        pack_nibbles(w, p, rows, out);
-    else if (w->form == WH_FORM_Q8)
-        pack_octets(w, p, rows, out);
+    if (w->form < WH_FORM_F32)
+        pack_codes(w, p, rows, out);
     else
         pack_values(w, p, rows, out);
-    if (w->scale) put_scales(w, p, rows, w->scale, w->zero);
+    if (wh_form_is_block(w->form))
+        put_block_scales(w, p, rows);
+    else if (w->scale)
+        put_scales(w, p, rows, w->scale, w->zero);
 }

@@ -14,23 +14,46 @@
 
 #define MAX_SIDE ((uint64_t)1 << 31) /* rows and columns: counts that int32 indices can hold */
 
+/* Forms of blocks of GGUF: inputs of a sub-block with a scale of its own (0: there are none), and
+ * whether there are minima. Without them a code is less half of its range. */
+static const struct block_form {
+    wh_form form; /* 0: no kernel's */
+    uint8_t sub, minima;
+} block_forms[WHIT_BLOCK_COUNT] = {
+    [WHIT_Q4_0] = { WH_FORM_B4, 0, 0 },  [WHIT_Q4_1] = { WH_FORM_B4, 0, 1 },
+    [WHIT_Q5_0] = { WH_FORM_B5, 0, 0 },  [WHIT_Q5_1] = { WH_FORM_B5, 0, 1 },
+    [WHIT_Q8_0] = { WH_FORM_B8, 0, 0 },  [WHIT_Q2_K] = { WH_FORM_B2, 16, 1 },
+    [WHIT_Q3_K] = { WH_FORM_B3, 16, 0 }, [WHIT_Q4_K] = { WH_FORM_B4, 32, 1 },
+    [WHIT_Q5_K] = { WH_FORM_B5, 32, 1 }, [WHIT_Q6_K] = { WH_FORM_B6, 16, 0 },
+};
+
+static const struct block_form *block_form_of(const whit_scheme *s)
+{
+    const size_t block = s->kind == WHIT_GGUF ? (size_t)s->block : 0;
+    return &block_forms[block < WHIT_BLOCK_COUNT ? block : 0];
+}
+
 static int is_integer_code(const whit_scheme *s)
 {
     return s->kind == WHIT_INT;
 }
 
-static wh_form form_of(const wh_weight_shape *shape)
+static wh_form form_of(const whit_scheme *s, uint64_t cols)
 {
-    const whit_scheme *s = &shape->scheme;
+    static const wh_form by_bits[9] = { 0,          0,          WH_FORM_Q2, WH_FORM_Q3, WH_FORM_Q4,
+                                        WH_FORM_Q5, WH_FORM_Q6, WH_FORM_Q8, WH_FORM_Q8 };
     if (s->kind == WHIT_TO_F16) return WH_FORM_F16;
     if (s->kind == WHIT_TO_BF16) return WH_FORM_BF16;
-    if (shape->decode || !wh_weight_has_kernel(s, shape->cols)) return WH_FORM_F32;
-    if (!is_integer_code(s)) return WH_FORM_T4;
-    return s->bits <= 4 ? WH_FORM_Q4 : WH_FORM_Q8;
+    if (!wh_weight_has_kernel(s, cols)) return WH_FORM_F32;
+    if (s->kind == WHIT_GGUF) return block_form_of(s)->form;
+    return is_integer_code(s) ? by_bits[s->bits] : WH_FORM_T4;
 }
 
 int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols)
 {
+    if (scheme->kind == WHIT_GGUF) /* their rows are whole blocks */
+        return block_form_of(scheme)->form != 0 &&
+               cols % whit_block_describe(scheme->block)->weights == 0;
     if (!is_integer_code(scheme) && !whit_scheme_table(scheme->kind) && scheme->kind != WHIT_MXFP4)
         return 0;
     if (scheme->kind == WHIT_NVFP4 || scheme->gran == WHIT_GRAN_BLOCK) return 0;
@@ -47,9 +70,22 @@ static size_t step_of(size_t group, size_t cols)
     return step;
 }
 
-static void set_codes(whit_weight *w, const wh_weight_shape *shape)
+static void set_blocks(whit_weight *w)
 {
-    const whit_scheme *s = &shape->scheme;
+    const struct block_form *f = block_form_of(&w->scheme);
+    w->group = whit_block_describe(w->scheme.block)->weights;
+    w->groups = w->cols / w->group;
+    w->step = w->int_step = w->sum_step = WH_UNIT;
+    w->scale_f16 = 1;
+    w->centre = f->minima ? 0 : 1 << (wh_form_bits(w->form) - 1);
+    w->sub = f->sub;
+    if (f->sub) w->subs = w->cols / f->sub;
+    if (f->sub) w->sum_step = f->sub;
+}
+
+static void set_codes(whit_weight *w, int scale_f16)
+{
+    const whit_scheme *s = &w->scheme;
     const int one = s->group == 0 || s->group >= w->cols;
     w->group = one ? w->cols : s->group;
     w->groups = (w->cols + w->group - 1) / w->group;
@@ -57,38 +93,88 @@ static void set_codes(whit_weight *w, const wh_weight_shape *shape)
     w->whole_token = one && w->form == WH_FORM_Q8;
     w->int_step = w->step;
     if (w->whole_token) w->int_step = w->cols < WH_LONG_STEP ? w->cols : WH_LONG_STEP;
-    w->scale_f16 = shape->scale_f16;
-    if (w->form == WH_FORM_Q4) w->centre = 1 << (s->bits - 1);
-    if (w->form == WH_FORM_Q8) w->centre = 128;
-    if (s->asym) w->centre = 0;
+    w->sum_step = w->int_step;
+    w->scale_f16 = scale_f16;
+    if (w->form <= WH_FORM_Q8 && !s->asym) w->centre = 1 << (wh_form_bits(w->form) - 1);
     if (w->form == WH_FORM_T4)
         memcpy(w->table, whit_scheme_table(s->kind == WHIT_MXFP4 ? WHIT_FP4 : s->kind),
                sizeof w->table);
 }
 
+/* Everything but memory and the table's entries: pure. */
+static void set_form(whit_weight *w, const whit_scheme *scheme, int scale_f16, int decode)
+{
+    w->scheme = *scheme;
+    w->panels = (w->rows + WH_PANEL - 1) / WH_PANEL;
+    w->form = decode ? WH_FORM_F32 : form_of(scheme, w->cols);
+    w->decoded = w->form == WH_FORM_F32 && scheme->kind != WHIT_TO_F32;
+    if (wh_form_is_block(w->form))
+        set_blocks(w);
+    else if (w->form < WH_FORM_F32)
+        set_codes(w, scale_f16);
+    const size_t unit = w->form < WH_FORM_F32 ? WH_UNIT : 1;
+    w->panel_bytes = (w->cols + unit - 1) / unit * unit * wh_input_bytes(w->form);
+}
+
+/* Octets of the planes: data, scale, zero, min, sub_scale, sub_min. */
+enum { PLANES = 6 };
+
+/* 0: more than a number holds. */
+static int plane_bytes(const whit_weight *w, uint64_t bytes[PLANES])
+{
+    uint64_t data, cells, subs;
+    if (!wh_mul_u64(w->panels, w->panel_bytes, &data) ||
+        !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->groups, &cells) ||
+        !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->subs, &subs))
+        return 0;
+    const int minima = wh_form_is_block(w->form) && w->centre == 0;
+    bytes[0] = data;
+    bytes[1] = cells * (w->scale_f16 ? 2 : 4);
+    bytes[2] = w->form <= WH_FORM_Q8 && w->scheme.asym ? cells : 0;
+    bytes[3] = minima ? cells * 2 : 0;
+    bytes[4] = subs;
+    bytes[5] = minima ? subs : 0;
+    return cells < UINT64_MAX / 64 && subs < UINT64_MAX / 64 && data < UINT64_MAX / 4;
+}
+
+uint64_t wh_weight_bytes(const whit_scheme *scheme, uint64_t rows, uint64_t cols)
+{
+    whit_weight w = { .rows = (size_t)rows, .cols = (size_t)cols };
+    uint64_t bytes[PLANES], sum = 0;
+    set_form(&w, scheme, 0, 0);
+    if (!plane_bytes(&w, bytes)) return UINT64_MAX;
+    for (size_t i = 0; i < PLANES; i++) sum += bytes[i];
+    return sum;
+}
+
 /* Planes one after the other, each on a multiple of 64. */
 static whit_status allocate(whit_weight *w, whit_error *err)
 {
-    uint64_t data, cells, total;
-    /* a line of codes holds several inputs, the last one not all */
-    const size_t each = wh_input_bytes(w->form), inputs = w->form <= WH_FORM_T4 ? 64 / each : 1;
-    w->panel_bytes = (w->cols + inputs - 1) / inputs * inputs * each;
-    if (!wh_mul_u64(w->panels, w->panel_bytes, &data) ||
-        !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->groups, &cells) || cells > UINT64_MAX / 8 ||
-        !wh_add_u64(data, cells * 5 + 128, &total) || total > SIZE_MAX)
+    uint64_t bytes[PLANES], total = 0;
+    uint8_t *plane[PLANES];
+    const int fits = plane_bytes(w, bytes);
+    for (size_t i = 0; fits && i < PLANES; i++) {
+        w->bytes += bytes[i];
+        total += (bytes[i] + 63) / 64 * 64;
+    }
+    if (!fits || total > SIZE_MAX)
         return wh_fail(err, WHIT_ERR_NOMEM, "a weight of %zu x %zu fits in no memory", w->rows,
                        w->cols);
-    const uint64_t scale = (cells * (w->scale_f16 ? 2 : 4) + 63) / 64 * 64;
-    const uint64_t zero = w->form <= WH_FORM_Q8 && w->scheme.asym ? cells : 0;
-    w->pages_bytes = (size_t)(data + scale + zero);
-    char *base = wh_pages_alloc(w->pages_bytes);
-    if (!base)
+    w->pages_bytes = (size_t)total;
+    w->pages = wh_pages_alloc(w->pages_bytes);
+    if (!w->pages)
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a weight of %zu octets", w->pages_bytes);
-    w->pages = base;
-    w->data = (uint8_t *)base;
-    if (cells) w->scale = base + data;
-    if (zero) w->zero = (uint8_t *)base + data + scale;
-    w->bytes = data + cells * (w->scale_f16 ? 2 : 4) + zero;
+    uint8_t *at = w->pages;
+    for (size_t i = 0; i < PLANES; i++) {
+        plane[i] = bytes[i] ? at : NULL;
+        at += (bytes[i] + 63) / 64 * 64;
+    }
+    w->data = plane[0];
+    w->scale = plane[1];
+    w->zero = plane[2];
+    w->min = (uint16_t *)(void *)plane[3];
+    w->sub_scale = (int8_t *)plane[4];
+    w->sub_min = plane[5];
     return WHIT_OK;
 }
 
@@ -110,13 +196,9 @@ whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_wei
     whit_weight *w = wh_calloc(1, sizeof *w);
     if (!w) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a weight");
     w->context = context;
-    w->scheme = shape->scheme;
     w->rows = (size_t)shape->rows;
     w->cols = (size_t)shape->cols;
-    w->panels = (w->rows + WH_PANEL - 1) / WH_PANEL;
-    w->form = form_of(shape);
-    w->decoded = w->form == WH_FORM_F32 && shape->scheme.kind != WHIT_TO_F32;
-    if (w->form <= WH_FORM_T4) set_codes(w, shape);
+    set_form(w, &shape->scheme, shape->scale_f16, shape->decode);
     st = allocate(w, err);
     if (st == WHIT_OK) {
         pthread_mutex_lock(&context->lock);
@@ -160,23 +242,23 @@ void whit_weight_free(whit_weight *weight)
     free(weight);
 }
 
+/* By bits of a code: of channels, groups, with zero points, with minima, of two levels. */
 static const char *form_name(const whit_weight *w)
 {
-    const int channel = w->group == w->cols, zero = w->zero != NULL;
-    switch (w->form) {
-    case WH_FORM_Q4:
-        return channel ? "q4c" : zero ? "q4gz" : "q4g";
-    case WH_FORM_Q8:
-        return channel ? "q8c" : zero ? "q8gz" : "q8g";
-    case WH_FORM_T4:
-        return "nf4b";
-    case WH_FORM_F16:
-        return "f16";
-    case WH_FORM_BF16:
-        return "bf16";
-    default:
-        return "f32";
-    }
+    static const char *const names[9][5] = {
+        [2] = { "q2c", "q2g", "q2gz", "q2gm", "q2k" },
+        [3] = { "q3c", "q3g", "q3gz", "q3gm", "q3k" },
+        [4] = { "q4c", "q4g", "q4gz", "q4gm", "q4k" },
+        [5] = { "q5c", "q5g", "q5gz", "q5gm", "q5k" },
+        [6] = { "q6c", "q6g", "q6gz", "q6gm", "q6k" },
+        [8] = { "q8c", "q8g", "q8gz", "q8gm", "q8k" },
+    };
+    if (w->form == WH_FORM_T4) return "nf4b";
+    if (w->form == WH_FORM_F16) return "f16";
+    if (w->form == WH_FORM_BF16) return "bf16";
+    if (w->form == WH_FORM_F32) return "f32";
+    const int channel = w->group == w->cols && !wh_form_is_block(w->form);
+    return names[wh_form_bits(w->form)][channel ? 0 : w->sub ? 4 : w->min ? 3 : w->zero ? 2 : 1];
 }
 
 void whit_weight_describe(const whit_weight *weight, whit_weight_info *info)

@@ -16,6 +16,9 @@ typedef struct wh_weight_shape {
 /* 1 if a kernel multiplies codes of the scheme at this width; else they are held decoded. */
 int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols);
 
+/* Octets of the planes of a weight of the scheme, at most: with scales of four octets. */
+uint64_t wh_weight_bytes(const whit_scheme *scheme, uint64_t rows, uint64_t cols);
+
 /* Whether rows and columns are within bounds. Errors: WHIT_ERR_ARG. */
 whit_status wh_weight_sides(uint64_t rows, uint64_t cols, whit_error *err);
 
@@ -31,6 +34,11 @@ typedef struct wh_rows {
     const float *scale;   /* [rows][groups]                                    */
     const uint8_t *zero;  /* the same, NULL unless asym                        */
     const void *values;   /* [rows][cols] of F32, F16 or BF16, without codes   */
+    /* blocks of GGUF, taken apart, with codes but without scale and zero; NULL where the form has
+     * no such plane */
+    const uint16_t *d, *min; /* F16 [rows][groups]; min is what is subtracted */
+    const int8_t *sub_scale; /* [rows][subs]                                  */
+    const uint8_t *sub_min;  /* [rows][subs]                                  */
 } wh_rows;
 void wh_weight_put(whit_weight *w, const wh_rows *rows);
 

@@ -27,6 +27,12 @@ static void copy_part(void *ctx, unsigned t, unsigned threads)
     memcpy(job->to + begin, job->from + begin, end - begin);
 }
 
+/* Where a plane of `from` is in `to`. */
+static void *moved(const whit_weight *to, const whit_weight *from, const void *plane)
+{
+    return plane ? (char *)to->pages + ((const char *)plane - (const char *)from->pages) : NULL;
+}
+
 whit_status wh_weight_copy(whit_weight **out, const whit_weight *weight, whit_error *err)
 {
     *out = NULL;
@@ -39,12 +45,13 @@ whit_status wh_weight_copy(whit_weight **out, const whit_weight *weight, whit_er
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a weight of %zu octets",
                        weight->pages_bytes);
     }
-    const char *from = weight->pages;
-    char *to = w->pages;
-    w->data = (const uint8_t *)to + (weight->data - (const uint8_t *)from);
-    if (w->scale) w->scale = to + ((const char *)weight->scale - from);
-    if (w->zero) w->zero = (uint8_t *)to + (weight->zero - (const uint8_t *)from);
-    copy_job job = { to, from, w->pages_bytes };
+    w->data = moved(w, weight, weight->data);
+    w->scale = moved(w, weight, weight->scale);
+    w->zero = moved(w, weight, weight->zero);
+    w->min = moved(w, weight, weight->min);
+    w->sub_scale = moved(w, weight, weight->sub_scale);
+    w->sub_min = moved(w, weight, weight->sub_min);
+    copy_job job = { w->pages, weight->pages, w->pages_bytes };
     pthread_mutex_lock(&w->context->lock);
     wh_pool_run(w->context->pool, copy_part, &job);
     pthread_mutex_unlock(&w->context->lock);

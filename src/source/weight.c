@@ -13,6 +13,7 @@
 #include "base/half.h"
 #include "base/mem.h"
 #include "kernels/weight.h"
+#include "pack/block.h"
 #include "source/codes.h"
 
 #define PIECE_WEIGHTS ((size_t)1 << 20)
@@ -121,7 +122,9 @@ whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
     } else if (scheme->gran == WHIT_GRAN_TENSOR) {
         st = put_one_scale(*out, &a, err);
     } else {
-        const wh_rows all = { 0, (size_t)rows, a.codes, a.scale, a.zero, NULL };
+        const wh_rows all = {
+            .rows = (size_t)rows, .codes = codes, .scale = scale, .zero = a.zero
+        };
         wh_weight_put(*out, &all);
     }
     if (st != WHIT_OK) {
@@ -154,6 +157,126 @@ whit_status whit_weight_from_floats(whit_weight **out, whit_context *context, wh
     const wh_rows all = { .rows = (size_t)rows, .values = data };
     wh_weight_put(*out, &all);
     return WHIT_OK;
+}
+
+/* ---- blocks of GGUF ---- */
+
+/* Buffers for some rows of blocks: those that the form has planes for. */
+typedef struct block_rows {
+    wh_block_fields part;
+    uint8_t *raw;
+} block_rows;
+
+static whit_status block_rows_alloc(block_rows *b, const whit_weight *w, size_t rows, int raw,
+                                    whit_error *err)
+{
+    const size_t groups = rows * w->groups, subs = rows * w->subs;
+    *b = (block_rows){ 0 };
+    b->part.code = wh_calloc(rows, w->cols);
+    b->part.d = wh_calloc(groups, sizeof *b->part.d);
+    b->part.m = wh_calloc(groups, sizeof *b->part.m);
+    if (subs) b->part.scale = wh_calloc(subs, 1);
+    if (subs) b->part.min = wh_calloc(subs, 1);
+    if (raw) b->raw = wh_calloc(groups, whit_block_describe(w->scheme.block)->bytes);
+    if (!b->part.code || !b->part.d || !b->part.m || (subs && (!b->part.scale || !b->part.min)) ||
+        (raw && !b->raw))
+        return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows of a weight", rows);
+    return WHIT_OK;
+}
+
+static void block_rows_free(block_rows *b)
+{
+    free(b->part.code);
+    free(b->part.d);
+    free(b->part.m);
+    free(b->part.scale);
+    free(b->part.min);
+    free(b->raw);
+}
+
+/* Rows [row, row + n) from their blocks. */
+static void put_blocks(whit_weight *w, size_t row, size_t n, const uint8_t *blocks,
+                       const block_rows *b)
+{
+    wh_block_take(wh_block_type_of(w->scheme.block), blocks, n * w->groups, &b->part);
+    const wh_rows rows = { .row = row,
+                           .rows = n,
+                           .codes = b->part.code,
+                           .d = b->part.d,
+                           .min = b->part.m,
+                           .sub_scale = b->part.scale,
+                           .sub_min = b->part.min };
+    wh_weight_put(w, &rows);
+}
+
+static whit_status load_blocks(whit_weight *w, const whit_file *file, size_t index, size_t most,
+                               whit_error *err)
+{
+    block_rows b;
+    const size_t row_bytes = w->groups * whit_block_describe(w->scheme.block)->bytes;
+    whit_status st = block_rows_alloc(&b, w, most, 1, err);
+    for (size_t row = 0; row < w->rows && st == WHIT_OK; row += most) {
+        const size_t n = w->rows - row < most ? w->rows - row : most;
+        st = whit_file_read(file, index, (uint64_t)row * row_bytes, n * row_bytes, b.raw, err);
+        if (st == WHIT_OK) put_blocks(w, row, n, b.raw, &b);
+    }
+    block_rows_free(&b);
+    return st;
+}
+
+/* The same from memory; held decoded where no kernel has the type. */
+static whit_status from_blocks(whit_weight *w, const uint8_t *blocks, whit_error *err)
+{
+    const whit_block_info *info = whit_block_describe(w->scheme.block);
+    const size_t fit = piece_rows(&w->scheme, w->cols), most = fit < w->rows ? fit : w->rows;
+    const size_t each = w->cols / info->weights;
+    block_rows b = { 0 };
+    float *values = w->decoded ? wh_calloc(most, w->cols * sizeof *values) : NULL;
+    whit_status st = w->decoded ? WHIT_OK : block_rows_alloc(&b, w, most, 0, err);
+    if (w->decoded && !values)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory to decode %zu columns", w->cols);
+    for (size_t row = 0; row < w->rows && st == WHIT_OK; row += most) {
+        const size_t n = w->rows - row < most ? w->rows - row : most;
+        const uint8_t *at = blocks + row * each * info->bytes;
+        if (!w->decoded) {
+            put_blocks(w, row, n, at, &b);
+            continue;
+        }
+        const wh_rows rows = { .row = row, .rows = n, .values = values };
+        st = whit_block_decode(w->scheme.block, at, n * each, values, err);
+        if (st == WHIT_OK) wh_weight_put(w, &rows);
+    }
+    block_rows_free(&b);
+    free(values);
+    return st;
+}
+
+whit_status whit_weight_from_blocks(whit_weight **out, whit_context *context, whit_block block,
+                                    uint64_t rows, uint64_t cols, const void *data, whit_error *err)
+{
+    const whit_block_info *info = whit_block_describe(block);
+    const wh_weight_shape shape = {
+        .rows = rows,
+        .cols = cols,
+        .scheme = { .kind = WHIT_GGUF, .scale_type = WHIT_F32, .block = block }
+    };
+    if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_blocks: out is null");
+    *out = NULL;
+    if (!context || !data)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_blocks: context or data is null");
+    if (!info) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_from_blocks: no such type");
+    if (cols % info->weights != 0)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "whit_weight_from_blocks: rows are whole blocks of %u weights",
+                       info->weights);
+    whit_status st = wh_weight_new(out, context, &shape, err);
+    if (st != WHIT_OK) return st;
+    st = from_blocks(*out, data, err);
+    if (st != WHIT_OK) {
+        whit_weight_free(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 /* ---- from a model ---- */
@@ -203,7 +326,12 @@ static whit_status load_rows(whit_weight *w, const whit_source *source, size_t i
                              size_t n, piece *p, whit_error *err)
 {
     const whit_source_tensor *t = whit_source_at(source, index);
-    const wh_rows rows = { row, n, p->codes, p->scale, w->zero ? p->zero : NULL, p->values };
+    const wh_rows rows = { .row = row,
+                           .rows = n,
+                           .codes = p->codes,
+                           .scale = p->scale,
+                           .zero = w->zero ? p->zero : NULL,
+                           .values = p->values };
     whit_status st;
     if (w->scale)
         st = wh_codes_rows(whit_source_file(source), t, row, n, p->codes, p->scale,
@@ -213,6 +341,17 @@ static whit_status load_rows(whit_weight *w, const whit_source *source, size_t i
     else
         st = read_halves(source, t, row, n, p->values, err);
     if (st == WHIT_OK) wh_weight_put(w, &rows);
+    return st;
+}
+
+static whit_status load_pieces(whit_weight *w, const whit_source *source, size_t index, size_t most,
+                               whit_error *err)
+{
+    piece p;
+    whit_status st = piece_alloc(&p, w, most, err);
+    for (size_t row = 0; row < w->rows && st == WHIT_OK; row += most)
+        st = load_rows(w, source, index, row, w->rows - row < most ? w->rows - row : most, &p, err);
+    piece_free(&p);
     return st;
 }
 
@@ -250,12 +389,9 @@ whit_status whit_weight_load(whit_weight **out, whit_context *context, const whi
     if (st != WHIT_OK) return st;
     const size_t fit = piece_rows(&shape.scheme, t->cols);
     const size_t most = fit < t->rows ? fit : (size_t)t->rows;
-    piece p;
-    st = piece_alloc(&p, *out, most, err);
-    for (size_t row = 0; row < t->rows && st == WHIT_OK; row += most)
-        st = load_rows(*out, source, index, row,
-                       t->rows - row < most ? (size_t)t->rows - row : most, &p, err);
-    piece_free(&p);
+    st = wh_form_is_block((*out)->form)
+             ? load_blocks(*out, whit_source_file(source), t->planes[0], most, err)
+             : load_pieces(*out, source, index, most, err);
     if (st != WHIT_OK) {
         whit_weight_free(*out);
         *out = NULL;

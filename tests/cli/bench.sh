@@ -177,13 +177,13 @@ for bad in 64 64x 65x1 0x1 64x1025 65536x1 64x1,64x2 axb; do
 done
 refused 2 '--synthetic has no meaning for matmul' bench --synthetic 64x1
 refused 2 '--tokens has no meaning for model' bench model a --tokens 1
-refused 2 'try: bench quantize --type q4_k' bench model --synthetic 64x1 --type q4_k
+refused 2 "'q4_k' has blocks of 256 weights" bench model --synthetic 64x1 --type q4_k
 refused 1 'try: --max-memory' bench model "$model" --max-memory 1MiB
 refused 1 'nowhere' bench model nowhere
 refused 4 'alone.safetensors' bench model alone.safetensors
 refused 2 "'int9'" bench --type int9
 refused 2 "'keep' is no type of weights" bench --type keep
-refused 2 'try: bench quantize --type q4_k' bench --type int4,q4_k
+refused 2 "'q4_k' has blocks of 256 weights" bench --type int4,q4_k --shape 64x96
 refused 2 "'4x' is no shape" bench --shape 4x
 refused 2 "'0' is no number of tokens" bench --tokens 0
 refused 2 "--acts takes f32|q8, not 'q4'" bench --acts q4

@@ -81,20 +81,22 @@ static void *need(size_t count, size_t size)
     return data;
 }
 
-void acts_block(int_block *b, size_t cols, size_t step, size_t tokens, int_fill fill,
-                check_rng *rng)
+void acts_block(int_block *b, size_t cols, size_t step, size_t sum_step, size_t tokens,
+                int_fill fill, check_rng *rng)
 {
+    const size_t sums = (cols + sum_step - 1) / sum_step * tokens;
     b->cols = cols;
     b->step = step;
+    b->sum_step = sum_step;
     b->tokens = tokens;
     b->steps = (cols + step - 1) / step;
     b->codes_bytes = (cols + 63) / 64 * tokens * 64;
     b->scale_bytes = b->steps * tokens * sizeof *b->scale;
-    b->sum_bytes = b->steps * tokens * sizeof *b->sum;
+    b->sum_bytes = sums * sizeof *b->sum;
     b->plain = need(tokens * cols, 1);
     b->codes = need(b->codes_bytes, 1);
     b->scale = need(b->steps * tokens, sizeof *b->scale);
-    b->sum = need(b->steps * tokens, sizeof *b->sum);
+    b->sum = need(sums, sizeof *b->sum);
     for (size_t at = 0; at < b->steps * tokens; at++) b->scale[at] = one_scale(fill, rng);
     for (size_t j = 0; j < tokens; j++)
         for (size_t k = 0; k < cols; k++) {
@@ -103,7 +105,7 @@ void acts_block(int_block *b, size_t cols, size_t step, size_t tokens, int_fill 
             if (!isfinite(b->scale[at])) continue;
             b->plain[j * cols + k] = code;
             b->codes[(k / 64 * tokens + j) * 64 + k % 64] = code;
-            b->sum[at] += code;
+            b->sum[k / sum_step * tokens + j] += code;
         }
 }
 

@@ -38,7 +38,7 @@ typedef enum int_fill {
 
 /* A block as wh_qact_args describes it, filled apart from any quantizer. */
 typedef struct int_block {
-    size_t cols, step, tokens, steps;
+    size_t cols, step, sum_step, tokens, steps;
     int8_t *plain; /* [tokens][cols] */
     int8_t *codes;
     float *scale;
@@ -46,8 +46,8 @@ typedef struct int_block {
     size_t codes_bytes, scale_bytes, sum_bytes;
 } int_block;
 
-void acts_block(int_block *b, size_t cols, size_t step, size_t tokens, int_fill fill,
-                check_rng *rng);
+void acts_block(int_block *b, size_t cols, size_t step, size_t sum_step, size_t tokens,
+                int_fill fill, check_rng *rng);
 void acts_block_free(int_block *b);
 
 /* Equal bits, or a NaN both. */

@@ -63,9 +63,10 @@ static void one_case(uint32_t allowed, const planes_spec *s, const decode_room *
         planes_place(&p, &room->planes, side);
         for (size_t v = 0; v < op->count; v++) {
             if (op->variants[v].needs & ~allowed) continue;
-            guard_case("%s_%s %zux%zu group %zu step %zu inputs %zu..%zu%s codes %d", op->name,
-                       op->variants[v].isa, s->rows, s->cols, s->group, p.w.step, a.k0, a.k1,
-                       s->zeros ? " zeros" : "", (int)s->codes);
+            guard_case("%s_%s %zux%zu group %zu step %zu sub %zu inputs %zu..%zu%s%s codes %d",
+                       op->name, op->variants[v].isa, s->rows, s->cols, s->group, p.w.step, s->sub,
+                       a.k0, a.k1, s->zeros ? " zeros" : "", s->minima ? " minima" : "",
+                       (int)s->codes);
             a.out = guard_place(&room->out, bytes, 64, side);
             op->variants[v].decode(&a);
             check_values(&p, &a);
@@ -111,7 +112,7 @@ int check_decode(uint32_t allowed)
     planes_room_open(&room.planes);
     guard_open(&room.out, (size_t)2 << 20);
     for (int form = 0; form < WH_FORMS; form++) {
-        if (form <= WH_FORM_T4)
+        if (form < WH_FORM_F32)
             for (size_t n = 0; planes_case(&s, (wh_form)form, n, &rng); n++)
                 one_case(allowed, &s, &room, &rng);
         else if (form != WH_FORM_F32)

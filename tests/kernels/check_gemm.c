@@ -2,8 +2,9 @@
  * [0], and [0] lies within its derived bound of the sum in double.
  *
  * The bound: (steps + 3) u S with S = sum over steps of |i| sw sx, for one conversion, one product
- * of scales and one fused multiply-add a step; where the product of the scales is subnormal its
- * rounding is absolute: 2^-150 |i|, and 2^-150 for each sum.
+ * of scales and one fused multiply-add a step; with minima there are two terms a step, and S has
+ * both. Where the product of the scales is subnormal its rounding is absolute: 2^-150 |i|, and
+ * 2^-150 for each sum.
  * SPDX-License-Identifier: MIT */
 #include "kernels/parts.h"
 
@@ -45,6 +46,15 @@ static void room_close(gemm_room *room)
     guard_close(&room->expected);
 }
 
+/* A term of a sum: |i| and what it is multiplied with. */
+static double add_term(double i, double scale, double *S, double *tiny)
+{
+    const double term = i * scale;
+    *S += fabs(term);
+    *tiny += (fabs(i) + 1) * 0x1p-150;
+    return term;
+}
+
 /* Token j, row r: exact but for double; S and what may underflow besides. */
 static double in_double(const gemm_case *c, size_t j, size_t r, double *S, double *tiny)
 {
@@ -52,14 +62,16 @@ static double in_double(const gemm_case *c, size_t j, size_t r, double *S, doubl
     double sum = *S = *tiny = 0;
     for (size_t k0 = 0, at = j; k0 < b->cols; k0 += b->step, at += b->tokens) {
         const size_t end = b->cols - k0 < b->step ? b->cols : k0 + b->step;
-        int64_t i = 0;
-        for (size_t k = k0; k < end; k++)
-            i += (int64_t)planes_value(&c->p, r, k) * b->plain[j * b->cols + k];
+        const double sx = (double)b->scale[at];
+        int64_t i = 0, mins = 0;
+        for (size_t k = k0; k < end; k++) {
+            const int64_t x = b->plain[j * b->cols + k];
+            i += planes_sub_scale(&c->p, r, k) * planes_level(&c->p, r, k) * x;
+            mins += planes_sub_min(&c->p, r, k) * x;
+        }
         CHECK(i >= INT32_MIN && i <= INT32_MAX, "%s: a sum beyond int32", guard_case_name());
-        const double term = (double)i * planes_scale(&c->p, r, k0) * (double)b->scale[at];
-        sum += term;
-        *S += fabs(term);
-        *tiny += (fabs((double)i) + 1) * 0x1p-150;
+        sum += add_term((double)i, planes_group_scale(&c->p, r, k0) * sx, S, tiny);
+        if (c->p.min) sum -= add_term((double)mins, planes_min(&c->p, r, k0) * sx, S, tiny);
     }
     return sum;
 }
@@ -71,7 +83,8 @@ static void check_oracle(const gemm_case *c, const float *y)
             double S, tiny;
             const double want = in_double(c, j, r, &S, &tiny);
             const double got = (double)y[j * c->ldy + r];
-            const double bound = (double)(c->b.steps + 3) * 0x1p-24 * S + tiny;
+            const double terms = (double)(c->b.steps * (c->p.min ? 2 : 1));
+            const double bound = (terms + 3) * 0x1p-24 * S + tiny;
             const int ok = isnan(want) ? isnan(got) : fabs(got - want) <= bound;
             CHECK(ok, "%s: token %zu row %zu: %a, not %a +- %a", guard_case_name(), j, r, got, want,
                   bound);
@@ -127,7 +140,7 @@ static void one_case(const wh_op_row *op, uint32_t allowed, const planes_spec *s
 {
     gemm_case c;
     planes_make(&c.p, s, rng);
-    acts_block(&c.b, s->cols, c.p.w.int_step, tokens, fill, rng);
+    acts_block(&c.b, s->cols, c.p.w.int_step, c.p.w.sum_step, tokens, fill, rng);
     c.p0 = 0;
     c.p1 = c.p.w.panels;
     if (check_below(rng, 3) == 0) { /* some of the panels */
@@ -136,12 +149,28 @@ static void one_case(const wh_op_row *op, uint32_t allowed, const planes_spec *s
     }
     c.ldy = s->rows + check_below(rng, 3);
     c.y_count = (tokens - 1) * c.ldy + s->rows;
-    guard_case("%zux%zu group %zu step %zu tokens %zu%s%s codes %d scales %d acts %d", s->rows,
-               s->cols, s->group, c.p.w.int_step, tokens, s->zeros ? " zeros" : "",
-               s->scale_f16 ? " f16" : "", (int)s->codes, (int)s->scales, (int)fill);
+    guard_case("%zux%zu group %zu step %zu sub %zu tokens %zu%s%s%s codes %d scales %d acts %d",
+               s->rows, s->cols, s->group, c.p.w.int_step, s->sub, tokens, s->zeros ? " zeros" : "",
+               s->minima ? " minima" : "", s->scale_f16 ? " f16" : "", (int)s->codes,
+               (int)s->scales, (int)fill);
     run(op, allowed, &c, room);
     planes_free(&c.p);
     acts_block_free(&c.b);
+}
+
+/* Every pair of fills of each type of blocks. */
+static void check_block_fills(wh_form form, uint32_t allowed, const gemm_room *room, check_rng *rng)
+{
+    const wh_op_row *op = &wh_op_table()[wh_gemm_op(form)];
+    planes_spec s;
+    for (size_t n = 1; planes_case(&s, form, n, rng); n += 20) /* the types by turns */
+        for (int codes = 0; codes < CODE_FILLS; codes++)
+            for (int fill = 0; fill < INT_FILLS; fill++) {
+                s.rows = 33;
+                s.codes = (code_fill)codes;
+                one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
+                         rng);
+            }
 }
 
 /* Every pair of fills, where a tail and two panels meet. */
@@ -151,8 +180,9 @@ static void check_fills(wh_form form, uint32_t allowed, const gemm_room *room, c
     for (int codes = 0; codes < CODE_FILLS; codes++)
         for (int fill = 0; fill < INT_FILLS; fill++)
             for (int zeros = 0; zeros < 2; zeros++) {
-                planes_spec s = { form, 33, 321, 160, 0, 0, fill % 2, zeros, 0, 0, 0, 0 };
-                s.step = 32;
+                planes_spec s = { .form = form, .rows = 33, .cols = 321, .group = 160, .step = 32 };
+                s.scale_f16 = fill % 2;
+                s.zeros = zeros;
                 s.codes = (code_fill)codes;
                 one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
                          rng);
@@ -182,7 +212,8 @@ static void check_long(uint32_t allowed, const gemm_room *room, check_rng *rng)
     static const int_fill acts[] = { INTS_HIGHEST, INTS_LOWEST, INTS_UNIFORM };
     for (size_t n = 0; n < COUNT(cols) * COUNT(acts); n++)
         for (int zeros = 0; zeros < 2; zeros++) {
-            planes_spec s = { WH_FORM_Q8, 1, 0, 0, 0, 1, 0, zeros, 0, CODES_HIGHEST, 0, 0 };
+            planes_spec s = { .form = WH_FORM_Q8, .rows = 1, .whole_token = 1, .zeros = zeros };
+            s.codes = CODES_HIGHEST;
             s.cols = cols[n % COUNT(cols)];
             if (n % 2) s.codes = CODES_LOWEST;
             one_case(op, allowed, &s, n == 0 ? 5 : 1, acts[n / COUNT(cols)], room, rng);
@@ -194,9 +225,13 @@ int check_gemm(uint32_t allowed)
     gemm_room room;
     check_rng rng = { 42 };
     room_open(&room);
-    for (int form = WH_FORM_Q4; form <= WH_FORM_Q8; form++) {
+    for (int form = 0; form < WH_FORMS; form++) {
+        if (wh_gemm_op((wh_form)form) == WH_OPS) continue;
         check_cases((wh_form)form, allowed, &room, &rng);
-        check_fills((wh_form)form, allowed, &room, &rng);
+        if (wh_form_is_block((wh_form)form))
+            check_block_fills((wh_form)form, allowed, &room, &rng);
+        else
+            check_fills((wh_form)form, allowed, &room, &rng);
     }
     check_long(allowed, &room, &rng);
     room_close(&room);

@@ -32,9 +32,10 @@ typedef struct exact {
 static exact in_double(const gemv_case *c, size_t r)
 {
     const whit_weight *w = &c->p.w;
-    const size_t step = c->p.scale ? w->step : w->cols;
+    const int in_steps = c->p.scale && !wh_form_is_block(w->form);
+    const size_t step = in_steps ? w->step : w->cols;
     const size_t steps = (w->cols + step - 1) / step;
-    const double factor = (double)(c->p.scale ? (step + 3) / 4 + 4 + steps : w->cols);
+    const double factor = (double)(in_steps ? (step + 3) / 4 + 4 + steps : w->cols);
     double S = 0, tiny = (double)steps * 0x1p-150, most = 0;
     exact e = { 0, 0 };
     for (size_t k0 = 0; k0 < w->cols; k0 += step) {
@@ -124,9 +125,10 @@ static void one_case(uint32_t allowed, const planes_spec *s, float_fill fill, co
         c.p0 = check_below(rng, c.p.w.panels);
         c.p1 = c.p0 + 1 + check_below(rng, c.p.w.panels - c.p0);
     }
-    guard_case("%zux%zu group %zu step %zu%s%s codes %d scales %d acts %d", s->rows, s->cols,
-               s->group, c.p.w.step, s->zeros ? " zeros" : "", s->scale_f16 ? " f16" : "",
-               (int)s->codes, (int)s->scales, (int)fill);
+    guard_case("%zux%zu group %zu step %zu sub %zu%s%s%s codes %d scales %d acts %d", s->rows,
+               s->cols, s->group, c.p.w.step, s->sub, s->zeros ? " zeros" : "",
+               s->minima ? " minima" : "", s->scale_f16 ? " f16" : "", (int)s->codes,
+               (int)s->scales, (int)fill);
     run(&wh_op_table()[wh_gemv_op(s->form)], allowed, &c, room);
     planes_free(&c.p);
     free(c.x);
@@ -138,14 +140,16 @@ static float_fill some_fill(check_rng *rng)
     return check_below(rng, 2) ? FLOATS_NORMAL : (float_fill)check_below(rng, FLOAT_FILLS);
 }
 
-/* Every pair of fills, where a tail and two panels meet. */
+/* Every pair of fills, where a tail and two panels meet; of blocks the cases have them. */
 static void check_fills(wh_form form, uint32_t allowed, const gemv_room *room, check_rng *rng)
 {
-    const int codes = form <= WH_FORM_T4 ? CODE_FILLS : 1;
+    const int codes = form < WH_FORM_F32 ? CODE_FILLS : 1;
     for (int code = 0; code < codes; code++)
         for (int fill = 0; fill < FLOAT_FILLS; fill++)
             for (int zeros = 0; zeros < (form < WH_FORM_T4 ? 2 : 1); zeros++) {
-                planes_spec s = { form, 33, 323, 160, 32, 0, 0, zeros, 0, (code_fill)code, 0, 0 };
+                planes_spec s = { .form = form, .rows = 33, .cols = 323, .group = 160, .step = 32 };
+                s.zeros = zeros;
+                s.codes = (code_fill)code;
                 s.scale_f16 = fill % 2;
                 one_case(allowed, &s, (float_fill)fill, room, rng);
                 s.group = s.step = 0;
@@ -163,13 +167,13 @@ int check_gemv(uint32_t allowed)
     guard_open(&room.x, (size_t)1 << 20);
     guard_open(&room.y, (size_t)1 << 20);
     for (int form = 0; form < WH_FORMS; form++) {
-        if (form <= WH_FORM_T4)
+        if (form < WH_FORM_F32)
             for (size_t n = 0; planes_case(&s, (wh_form)form, n, &rng); n++)
                 one_case(allowed, &s, some_fill(&rng), &room, &rng);
         else
             for (size_t n = 0; planes_float_case(&s, (wh_form)form, n, &rng); n++)
                 one_case(allowed, &s, some_fill(&rng), &room, &rng);
-        check_fills((wh_form)form, allowed, &room, &rng);
+        if (!wh_form_is_block((wh_form)form)) check_fills((wh_form)form, allowed, &room, &rng);
     }
     planes_room_close(&room.planes);
     guard_close(&room.x);

@@ -63,11 +63,10 @@ static void expect(qact_case *c)
             const size_t n = c->cols - k0 < c->step ? c->cols - k0 : c->step;
             const float most = c->whole_token ? largest(x, c->cols) : largest(x + k0, n);
             c->want.scale[at] = (float)((double)most / 127.0);
-            c->want.sum[at] = 0;
             for (size_t k = k0; k < k0 + n; k++) {
                 const int code = code_of(x[k], most);
                 c->want.codes[(k / 64 * c->tokens + j) * 64 + k % 64] = (int8_t)code;
-                c->want.sum[at] += code;
+                c->want.sum[k / c->want.sum_step * c->tokens + j] += code;
             }
         }
     }
@@ -117,6 +116,7 @@ static void run(qact_case *c, uint32_t allowed, const qact_room *room)
             wh_qact_args a = { .stride = c->stride,
                                .cols = c->cols,
                                .step = c->step,
+                               .sum_step = w->sum_step,
                                .whole_token = c->whole_token,
                                .tokens = c->tokens };
             a.x = guard_put(&room->x, c->x, x_bytes, 4, side);
@@ -137,7 +137,7 @@ static void run(qact_case *c, uint32_t allowed, const qact_room *room)
         }
 }
 
-static void one_case(size_t cols, size_t step, int whole_token, size_t tokens, int how,
+static void one_case(size_t cols, size_t step, int whole_token, size_t tokens, int how, int by_16,
                      uint32_t allowed, const qact_room *room, check_rng *rng)
 {
     qact_case c = { .cols = cols, .step = step, .tokens = tokens, .whole_token = whole_token };
@@ -148,9 +148,9 @@ static void one_case(size_t cols, size_t step, int whole_token, size_t tokens, i
     for (size_t j = 0; j < tokens; j++) /* every token in another way now and then */
         fill(c.x + j * c.stride, cols,
              check_below(rng, 4) ? how : (int)check_below(rng, QACT_FILLS), rng);
-    guard_case("cols %zu step %zu%s tokens %zu fill %d", cols, step, whole_token ? " whole" : "",
-               tokens, how);
-    acts_block(&c.want, cols, step, tokens, INTS_ZERO, rng);
+    guard_case("cols %zu step %zu%s%s tokens %zu fill %d", cols, step, whole_token ? " whole" : "",
+               by_16 ? " sums of 16" : "", tokens, how);
+    acts_block(&c.want, cols, step, by_16 ? 16 : step, tokens, INTS_ZERO, rng);
     expect(&c);
     run(&c, allowed, room);
     acts_block_free(&c.want);
@@ -173,11 +173,13 @@ int check_qact(uint32_t allowed)
             for (int how = 0; how < QACT_FILLS; how++, turn++) {
                 const size_t cols = lengths[i], step = steps[s] ? steps[s] : cols;
                 const size_t tokens = cols > 256 ? 1 + turn % 3 : 1 + turn % WH_TOKENS;
-                one_case(cols, step, steps[s] == 0, tokens, how, allowed, &room, &rng);
+                one_case(cols, step, steps[s] == 0, tokens, how, 0, allowed, &room, &rng);
+                if (step == 32 && cols >= 32)
+                    one_case(cols / 32 * 32, step, 0, tokens, how, 1, allowed, &room, &rng);
             }
     for (int more = -32; more <= 33; more += 13) /* steps as long as they get */
-        one_case((size_t)(WH_LONG_STEP + more), WH_LONG_STEP, 1, 2, FLOATS_OUTLIER, allowed, &room,
-                 &rng);
+        one_case((size_t)(WH_LONG_STEP + more), WH_LONG_STEP, 1, 2, FLOATS_OUTLIER, 0, allowed,
+                 &room, &rng);
     guard_close(&room.x);
     guard_close(&room.codes);
     guard_close(&room.scale);

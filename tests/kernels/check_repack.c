@@ -8,6 +8,7 @@
 
 #include "kernels/acts.h"
 #include "kernels/planes.h"
+#include "pack/block.h"
 
 static void *need(size_t bytes)
 {
@@ -18,8 +19,8 @@ static void *need(size_t bytes)
 
 static whit_scheme scheme_of(const planes_spec *s)
 {
-    const int most = s->form == WH_FORM_Q8 ? 8 : 4;
-    whit_scheme scheme = { .kind = WHIT_INT, .bits = (unsigned)(s->bits ? s->bits : most) };
+    const unsigned most = wh_form_bits(s->form);
+    whit_scheme scheme = { .kind = WHIT_INT, .bits = s->bits ? (unsigned)s->bits : most };
     if (s->form == WH_FORM_T4) scheme.kind = WHIT_NF4;
     scheme.asym = s->zeros;
     scheme.gran = s->group ? WHIT_GRAN_GROUP : WHIT_GRAN_CHANNEL;
@@ -47,6 +48,78 @@ static whit_status prepare(whit_weight **w, whit_context *context, const planes 
     free(codes);
     free(scale);
     return st;
+}
+
+/* The type of the blocks. */
+static whit_block block_of(const planes_spec *s)
+{
+    const int k = s->sub != 0, m = s->minima;
+    switch (s->form) {
+    case WH_FORM_B2:
+        return WHIT_Q2_K;
+    case WH_FORM_B3:
+        return WHIT_Q3_K;
+    case WH_FORM_B4:
+        return k ? WHIT_Q4_K : m ? WHIT_Q4_1 : WHIT_Q4_0;
+    case WH_FORM_B5:
+        return k ? WHIT_Q5_K : m ? WHIT_Q5_1 : WHIT_Q5_0;
+    case WH_FORM_B6:
+        return WHIT_Q6_K;
+    default:
+        return WHIT_Q8_0;
+    }
+}
+
+/* Block b of the matrix, its fields as the type stores them. */
+static void block_parts(const planes *p, const planes_spec *s, size_t b, wh_block_parts *parts)
+{
+    const size_t subs = s->sub ? s->group / s->sub : 0;
+    const int lift = s->form == WH_FORM_B3 ? 32 : 0;
+    memcpy(parts->code, p->code + b * s->group, s->group);
+    parts->d = (uint16_t)p->scale[b];
+    if (p->min) parts->m = s->sub ? p->min[b] : p->min[b] ^ 0x8000;
+    for (size_t i = 0; i < subs; i++) {
+        parts->scale[i] = (uint8_t)(p->sub_scale[b * subs + i] + lift);
+        if (p->sub_min) parts->min[i] = p->sub_min[b * subs + i];
+    }
+}
+
+/* The same from blocks, which begin at an odd address. */
+static whit_status prepare_blocks(whit_weight **w, whit_context *context, const planes *p,
+                                  const planes_spec *s, whit_error *err)
+{
+    const wh_block_type *t = wh_block_type_of(block_of(s));
+    const size_t count = s->rows * p->w.groups;
+    uint8_t *bytes = need(count * t->info.bytes + 1);
+    for (size_t b = 0; b < count; b++) {
+        wh_block_parts parts = { 0 };
+        block_parts(p, s, b, &parts);
+        t->pack(&parts, bytes + 1 + b * t->info.bytes);
+    }
+    const whit_status st =
+        whit_weight_from_blocks(w, context, block_of(s), s->rows, s->cols, bytes + 1, err);
+    free(bytes);
+    return st;
+}
+
+static void check_subs(const planes *p, const whit_weight *w)
+{
+    const whit_weight *m = &p->w;
+    CHECK(w->sub == m->sub && w->subs == m->subs && w->sum_step == (w->sub ? w->sub : w->int_step),
+          "%s: sub-blocks of %zu", guard_case_name(), w->sub);
+    const struct {
+        const char *name;
+        const void *is, *want;
+        size_t bytes;
+    } row[] = {
+        { "minima", w->min, p->min_plane, p->min_bytes },
+        { "scales of sub-blocks", w->sub_scale, p->sub_scale_plane, p->sub_scale_bytes },
+        { "minima of sub-blocks", w->sub_min, p->sub_min_plane, p->sub_min_bytes },
+    };
+    for (size_t i = 0; i < COUNT(row); i++)
+        CHECK(row[i].is && row[i].want ? memcmp(row[i].is, row[i].want, row[i].bytes) == 0
+                                       : !row[i].is && !row[i].want,
+              "%s: %s", guard_case_name(), row[i].name);
 }
 
 static whit_status prepare_floats(whit_weight **w, whit_context *context, const planes *p,
@@ -90,8 +163,9 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
     planes_make(&p, s, rng);
     guard_case("repack form %d bits %d %zux%zu group %zu%s", (int)s->form, s->bits, s->rows,
                s->cols, s->group, s->zeros ? " zeros" : "");
-    const whit_status st =
-        p.code ? prepare(&w, context, &p, s, &err) : prepare_floats(&w, context, &p, s, &err);
+    const whit_status st = wh_form_is_block(s->form) ? prepare_blocks(&w, context, &p, s, &err)
+                           : p.code                  ? prepare(&w, context, &p, s, &err)
+                                                     : prepare_floats(&w, context, &p, s, &err);
     CHECK(st == WHIT_OK, "%s: %s", guard_case_name(), err.msg);
     if (st == WHIT_OK) {
         const whit_weight *m = &p.w;
@@ -106,6 +180,7 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
               "%s: a step of %zu", guard_case_name(), w->int_step);
         CHECK(memcmp(w->data, p.data_plane, p.data_bytes) == 0, "%s: codes", guard_case_name());
         if (p.code) check_scales(&p, w);
+        check_subs(&p, w);
     }
     whit_weight_free(w);
     planes_free(&p);
@@ -122,7 +197,7 @@ int check_repack(uint32_t allowed)
         whit_context *context = NULL;
         CHECK(whit_context_open(&context, &options, NULL) == WHIT_OK, "no context");
         for (int form = 0; form < WH_FORMS && context; form++)
-            for (size_t n = 0; form <= WH_FORM_T4 ? planes_case(&s, (wh_form)form, n, &rng)
+            for (size_t n = 0; form < WH_FORM_F32 ? planes_case(&s, (wh_form)form, n, &rng)
                                                   : planes_float_case(&s, (wh_form)form, n, &rng);
                  n++)
                 if (s.cols <= 300 || n % 4 == 0) one_case(context, &s, &rng);

@@ -48,19 +48,19 @@ static void *need(size_t count, size_t size)
 
 static int bits_of(const planes_spec *s)
 {
-    return s->bits ? s->bits : s->form == WH_FORM_Q8 ? 8 : 4;
+    return s->bits ? s->bits : (int)wh_form_bits(s->form);
 }
 
 /* The zero point of codes that have none of their own. */
 static int centre_of(const planes_spec *s)
 {
-    if (s->zeros || s->form >= WH_FORM_T4) return 0;
-    return s->form == WH_FORM_Q8 ? 128 : 1 << (bits_of(s) - 1);
+    if (s->zeros || s->minima || s->form == WH_FORM_T4 || s->form >= WH_FORM_F32) return 0;
+    return 1 << ((int)wh_form_bits(s->form) - 1);
 }
 
 static int lowest(const planes_spec *s)
 {
-    return s->zeros || s->form == WH_FORM_T4 ? 0 : centre_of(s) - (1 << (bits_of(s) - 1));
+    return centre_of(s) ? centre_of(s) - (1 << (bits_of(s) - 1)) : 0;
 }
 
 static int highest(const planes_spec *s)
@@ -114,6 +114,34 @@ static int one_code(const planes_spec *s, size_t group, size_t k, int zero, chec
     }
 }
 
+/* What the type of blocks can hold in a sub-block; the ends more often than by chance. */
+static int one_factor(const planes_spec *s, int min, check_rng *rng)
+{
+    const int six = s->form == WH_FORM_B4 || s->form == WH_FORM_B5;
+    const int bottom = min ? 0 : s->form == WH_FORM_B6 ? -128 : s->form == WH_FORM_B3 ? -32 : 0;
+    const int top = six ? 63 : s->form == WH_FORM_B6 ? 127 : s->form == WH_FORM_B3 ? 31 : 15;
+    const uint64_t which = check_below(rng, 6);
+    if (which < 2) return which ? top : bottom;
+    return bottom + (int)check_below(rng, (uint64_t)(top - bottom) + 1);
+}
+
+static void fill_subs(planes *p, const planes_spec *s, check_rng *rng)
+{
+    const whit_weight *w = &p->w;
+    planes_spec plain = *s;
+    plain.scale_f16 = 1;
+    if (s->minima) p->min = need(w->rows * w->groups, sizeof *p->min);
+    for (size_t g = 0; s->minima && g < w->rows * w->groups; g++)
+        p->min[g] = (uint16_t)one_scale(&plain, rng);
+    if (!s->sub) return;
+    p->sub_scale = need(w->rows * w->subs, 1);
+    p->sub_min = s->minima ? need(w->rows * w->subs, 1) : NULL;
+    for (size_t i = 0; i < w->rows * w->subs; i++) {
+        p->sub_scale[i] = (int8_t)one_factor(s, 0, rng);
+        if (p->sub_min) p->sub_min[i] = (uint8_t)one_factor(s, 1, rng);
+    }
+}
+
 static void fill_codes(planes *p, const planes_spec *s, check_rng *rng)
 {
     const whit_weight *w = &p->w;
@@ -124,6 +152,7 @@ static void fill_codes(planes *p, const planes_spec *s, check_rng *rng)
         p->scale[g] = one_scale(s, rng);
         if (s->zeros) p->zero[g] = (uint8_t)one_zero(s, rng);
     }
+    fill_subs(p, s, rng);
     for (size_t r = 0; r < w->rows; r++)
         for (size_t k = 0; k < w->cols; k++)
             p->code[r * w->cols + k] = (uint8_t)one_code(s, w->group, k, planes_zero(p, r, k), rng);
@@ -152,28 +181,62 @@ int planes_zero(const planes *p, size_t r, size_t k)
     return p->zero ? p->zero[r * p->w.groups + k / p->w.group] : p->w.centre;
 }
 
-double planes_scale(const planes *p, size_t r, size_t k)
+double planes_group_scale(const planes *p, size_t r, size_t k)
 {
-    if (!p->scale) return 1.0;
     const uint32_t bits = p->scale[r * p->w.groups + k / p->w.group];
     return p->w.scale_f16 ? planes_f16(bits) : planes_f32(bits);
+}
+
+double planes_scale(const planes *p, size_t r, size_t k)
+{
+    return p->scale && !wh_form_is_block(p->w.form) ? planes_group_scale(p, r, k) : 1.0;
+}
+
+int planes_level(const planes *p, size_t r, size_t k)
+{
+    return p->code[r * p->w.cols + k] - planes_zero(p, r, k);
+}
+
+int planes_sub_scale(const planes *p, size_t r, size_t k)
+{
+    return p->sub_scale ? p->sub_scale[r * p->w.subs + k / p->w.sub] : 1;
+}
+
+double planes_min(const planes *p, size_t r, size_t k)
+{
+    return p->min ? planes_f16(p->min[r * p->w.groups + k / p->w.group]) : 0.0;
+}
+
+int planes_sub_min(const planes *p, size_t r, size_t k)
+{
+    return p->sub_min ? p->sub_min[r * p->w.subs + k / p->w.sub] : 1;
+}
+
+/* As blocks are decoded: each product and the difference rounded to float32. */
+static float block_value(const planes *p, size_t r, size_t k)
+{
+    float step = (float)planes_group_scale(p, r, k), base = (float)planes_min(p, r, k);
+    if (p->sub_scale) step = step * (float)planes_sub_scale(p, r, k);
+    if (p->sub_min) base = base * (float)planes_sub_min(p, r, k);
+    const float value = step * (float)planes_level(p, r, k);
+    return p->min ? value - base : value;
 }
 
 double planes_value(const planes *p, size_t r, size_t k)
 {
     const size_t at = r * p->w.cols + k;
+    if (wh_form_is_block(p->w.form)) return (double)block_value(p, r, k);
     switch (p->w.form) {
-    case WH_FORM_Q4:
-    case WH_FORM_Q8:
-        return p->code[at] - planes_zero(p, r, k);
     case WH_FORM_T4:
         return (double)p->w.table[p->code[at]];
+    case WH_FORM_F32:
+        return planes_f32(p->bits[at]);
     case WH_FORM_F16:
         return planes_f16(p->bits[at]);
     case WH_FORM_BF16:
         return planes_bf16(p->bits[at]);
     default:
-        return planes_f32(p->bits[at]);
+        return planes_level(p, r, k);
     }
 }
 
@@ -186,19 +249,27 @@ static uint8_t padded_code(const planes *p, size_t row, size_t k)
     return (uint8_t)(p->w.form == WH_FORM_T4 ? 0 : p->w.centre);
 }
 
+/* Sets `bits` bits of a code, from bit `from` of it on, in lines of so many octets as codes have
+ * bits there: octet i of row r in line t has the k = (t * 8 / bits + j) * 4 + i, j by j. */
+static void pack_bits(uint8_t *lines, size_t r, size_t q, unsigned code, unsigned from,
+                      unsigned bits)
+{
+    const size_t fours = q / 4, each = 8 / bits;
+    const unsigned part = code >> from & ((1u << bits) - 1);
+    lines[fours / each * 64 + r * 4 + q % 4] |= (uint8_t)(part << fours % each * bits);
+}
+
 static void pack_codes(planes *p)
 {
-    const size_t lines = p->w.panel_bytes / 64, per_line = p->w.form == WH_FORM_Q8 ? 4 : 8;
-    uint8_t *out = p->data_plane;
-    for (size_t panel = 0; panel < p->w.panels; panel++)
-        for (size_t t = 0; t < lines; t++)
-            for (size_t r = 0; r < 16; r++)
-                for (size_t i = 0; i < 4; i++) {
-                    const size_t row = panel * 16 + r;
-                    unsigned octet = padded_code(p, row, per_line * t + i);
-                    if (per_line == 8) octet |= (unsigned)padded_code(p, row, 8 * t + 4 + i) << 4;
-                    *out++ = (uint8_t)octet;
-                }
+    const unsigned bits = wh_form_bits(p->w.form), low = bits == 8 ? 8 : bits < 4 ? 2 : 4;
+    const size_t padded = (p->w.cols + 31) / 32 * 32;
+    for (size_t row = 0; row < p->w.panels * 16; row++)
+        for (size_t k = 0; k < padded; k++) {
+            const unsigned code = padded_code(p, row, k);
+            uint8_t *unit = p->data_plane + row / 16 * p->w.panel_bytes + k / 32 * bits * 64;
+            pack_bits(unit, row % 16, k % 32, code, 0, low);
+            if (bits > low) pack_bits(unit + low * 64, row % 16, k % 32, code, low, bits - low);
+        }
 }
 
 static void pack_floats(planes *p)
@@ -234,19 +305,30 @@ static void pack_scales(planes *p)
         }
 }
 
+/* [rows][count] elements to [panels][count][16]; NULL for NULL. */
+static void pack_turned(const planes *p, const void *from, size_t count, size_t size,
+                        uint8_t **plane, size_t *bytes)
+{
+    if (!from) return;
+    *bytes = p->w.panels * count * 16 * size;
+    *plane = need(*bytes, 1);
+    for (size_t row = 0; row < p->w.rows; row++)
+        for (size_t i = 0; i < count; i++)
+            memcpy(*plane + ((row / 16 * count + i) * 16 + row % 16) * size,
+                   (const uint8_t *)from + (row * count + i) * size, size);
+}
+
+static void pack_subs(planes *p)
+{
+    pack_turned(p, p->min, p->w.groups, 2, &p->min_plane, &p->min_bytes);
+    pack_turned(p, p->sub_scale, p->w.subs, 1, &p->sub_scale_plane, &p->sub_scale_bytes);
+    pack_turned(p, p->sub_min, p->w.subs, 1, &p->sub_min_plane, &p->sub_min_bytes);
+}
+
 static size_t panel_bytes(wh_form form, size_t cols)
 {
-    switch (form) {
-    case WH_FORM_Q4:
-    case WH_FORM_T4:
-        return (cols + 7) / 8 * 64;
-    case WH_FORM_Q8:
-        return (cols + 3) / 4 * 64;
-    case WH_FORM_F32:
-        return cols * 64;
-    default:
-        return cols * 32;
-    }
+    if (form < WH_FORM_F32) return (cols + 31) / 32 * 64 * wh_form_bits(form);
+    return form == WH_FORM_F32 ? cols * 64 : cols * 32;
 }
 
 /* A table like nf4's, with the extremes of what an entry may be. */
@@ -262,7 +344,7 @@ static void fill_table(float table[16], check_rng *rng)
 
 void planes_make(planes *p, const planes_spec *s, check_rng *rng)
 {
-    const int coded = s->form == WH_FORM_Q4 || s->form == WH_FORM_Q8 || s->form == WH_FORM_T4;
+    const int coded = s->form < WH_FORM_F32;
     memset(p, 0, sizeof *p);
     whit_weight *w = &p->w;
     w->form = s->form;
@@ -285,10 +367,14 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
     w->whole_token = s->whole_token;
     w->int_step = w->step;
     if (s->whole_token) w->int_step = s->cols < WH_LONG_STEP ? s->cols : WH_LONG_STEP;
+    w->sum_step = s->sub ? s->sub : w->int_step;
+    w->sub = s->sub;
+    w->subs = s->sub ? s->cols / s->sub : 0;
     if (s->form == WH_FORM_T4) fill_table(w->table, rng);
     fill_codes(p, s, rng);
     pack_codes(p);
     pack_scales(p);
+    pack_subs(p);
 }
 
 void planes_free(planes *p)
@@ -297,9 +383,15 @@ void planes_free(planes *p)
     free(p->bits);
     free(p->scale);
     free(p->zero);
+    free(p->min);
+    free(p->sub_scale);
+    free(p->sub_min);
     free(p->data_plane);
     free(p->scale_plane);
     free(p->zero_plane);
+    free(p->min_plane);
+    free(p->sub_scale_plane);
+    free(p->sub_min_plane);
 }
 
 void planes_room_open(planes_room *room)
@@ -307,6 +399,9 @@ void planes_room_open(planes_room *room)
     guard_open(&room->data, (size_t)8 << 20);
     guard_open(&room->scale, (size_t)1 << 20);
     guard_open(&room->zero, (size_t)1 << 20);
+    guard_open(&room->min, (size_t)1 << 20);
+    guard_open(&room->sub_scale, (size_t)1 << 20);
+    guard_open(&room->sub_min, (size_t)1 << 20);
 }
 
 void planes_room_close(planes_room *room)
@@ -314,6 +409,9 @@ void planes_room_close(planes_room *room)
     guard_close(&room->data);
     guard_close(&room->scale);
     guard_close(&room->zero);
+    guard_close(&room->min);
+    guard_close(&room->sub_scale);
+    guard_close(&room->sub_min);
 }
 
 void planes_place(planes *p, const planes_room *room, guard_side side)
@@ -321,6 +419,9 @@ void planes_place(planes *p, const planes_room *room, guard_side side)
     p->w.data = guard_put(&room->data, p->data_plane, p->data_bytes, 64, side);
     p->w.scale = guard_put(&room->scale, p->scale_plane, p->scale_bytes, 64, side);
     p->w.zero = guard_put(&room->zero, p->zero_plane, p->zero_bytes, 64, side);
+    p->w.min = guard_put(&room->min, p->min_plane, p->min_bytes, 64, side);
+    p->w.sub_scale = guard_put(&room->sub_scale, p->sub_scale_plane, p->sub_scale_bytes, 64, side);
+    p->w.sub_min = guard_put(&room->sub_min, p->sub_min_plane, p->sub_min_bytes, 64, side);
 }
 
 /* ---- cases ---- */
@@ -340,8 +441,46 @@ static size_t some_step(size_t group, check_rng *rng)
     return steps[check_below(rng, 3) ? count - 1 : check_below(rng, count)];
 }
 
+static void some_fills(planes_spec *s, check_rng *rng)
+{
+    s->codes = (code_fill)check_below(rng, CODE_FILLS);
+    s->scales = check_below(rng, 2) ? SCALES_USUAL : (scale_fill)check_below(rng, SCALE_FILLS);
+}
+
+/* Rows of whole blocks. */
+static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
+{
+    static const struct {
+        wh_form form;
+        size_t block, sub;
+        int minima;
+    } types[] = {
+        { WH_FORM_B2, 256, 16, 1 }, { WH_FORM_B3, 256, 16, 0 }, { WH_FORM_B4, 32, 0, 0 },
+        { WH_FORM_B4, 32, 0, 1 },   { WH_FORM_B4, 256, 32, 1 }, { WH_FORM_B5, 32, 0, 0 },
+        { WH_FORM_B5, 32, 0, 1 },   { WH_FORM_B5, 256, 32, 1 }, { WH_FORM_B6, 256, 16, 0 },
+        { WH_FORM_B8, 32, 0, 0 },
+    };
+    static const size_t blocks[] = { 1, 2, 3, 5, 9, 17, 33, 2, 1, 4 };
+    size_t t = 0;
+    for (size_t left = n / (2 * COUNT(blocks)); t < COUNT(types); t++)
+        if (types[t].form == form && left-- == 0) break;
+    if (t == COUNT(types)) return 0;
+    memset(s, 0, sizeof *s);
+    s->form = form;
+    s->group = types[t].block;
+    s->sub = types[t].sub;
+    s->minima = types[t].minima;
+    s->scale_f16 = 1;
+    s->step = 32;
+    s->cols = blocks[n % COUNT(blocks)] * s->group;
+    s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);
+    some_fills(s, rng);
+    return 1;
+}
+
 int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
 {
+    if (wh_form_is_block(form)) return block_case(s, form, n, rng);
     static const size_t groups[] = { 32, 64, 96, 128, 160, 256, 0 };
     static const size_t lengths[] = { 32, 64, 96, 160, 1, 3, 7, 33, 100 };
     const size_t kinds = form == WH_FORM_T4 ? 2 : 4, all = COUNT(lengths) + 3;
@@ -359,10 +498,8 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->whole_token = form == WH_FORM_Q8 && (s->group == 0 || s->group >= s->cols);
     s->scale_f16 = kind % 2 == 0;
     s->zeros = kind >= 2;
-    const int most = form == WH_FORM_Q8 ? 8 : 4, fewer = (int)check_below(rng, 9) - 5;
-    if (form != WH_FORM_T4 && fewer > 0) s->bits = most - (fewer < most - 1 ? fewer : most - 2);
-    s->codes = (code_fill)check_below(rng, CODE_FILLS);
-    s->scales = check_below(rng, 2) ? SCALES_USUAL : (scale_fill)check_below(rng, SCALE_FILLS);
+    if (form == WH_FORM_Q8 && check_below(rng, 3) == 0) s->bits = 7;
+    some_fills(s, rng);
     return 1;
 }
 

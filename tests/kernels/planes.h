@@ -39,17 +39,22 @@ typedef struct planes_spec {
     int bits;        /* of a code, 0: 4 or 8; symmetric codes lie about the centre of the form */
     code_fill codes; /* codes only */
     scale_fill scales;
-    int wild; /* floats: any bit pattern, NaN and infinity too */
+    int wild;   /* floats: any bit pattern, NaN and infinity too */
+    size_t sub; /* blocks: inputs of a sub-block, 0: one level */
+    int minima; /* blocks */
 } planes_spec;
 
 typedef struct planes {
-    whit_weight w;   /* its planes are NULL until planes_place */
-    uint8_t *code;   /* [rows][cols] of codes */
-    uint32_t *bits;  /* [rows][cols] of floats: the stored bits */
-    uint32_t *scale; /* [rows][groups]: the stored bits */
-    uint8_t *zero;   /* [rows][groups] or NULL */
-    uint8_t *data_plane, *scale_plane, *zero_plane;
-    size_t data_bytes, scale_bytes, zero_bytes;
+    whit_weight w;     /* its planes are NULL until planes_place */
+    uint8_t *code;     /* [rows][cols] of codes */
+    uint32_t *bits;    /* [rows][cols] of floats: the stored bits */
+    uint32_t *scale;   /* [rows][groups]: the stored bits */
+    uint8_t *zero;     /* [rows][groups] or NULL */
+    uint16_t *min;     /* [rows][groups] F16 or NULL */
+    int8_t *sub_scale; /* [rows][subs] or NULL */
+    uint8_t *sub_min;  /* the same */
+    uint8_t *data_plane, *scale_plane, *zero_plane, *min_plane, *sub_scale_plane, *sub_min_plane;
+    size_t data_bytes, scale_bytes, zero_bytes, min_bytes, sub_scale_bytes, sub_min_bytes;
 } planes;
 
 void planes_make(planes *p, const planes_spec *spec, check_rng *rng);
@@ -57,7 +62,7 @@ void planes_free(planes *p);
 
 /* Guarded memory for the planes of any case. */
 typedef struct planes_room {
-    guard data, scale, zero;
+    guard data, scale, zero, min, sub_scale, sub_min;
 } planes_room;
 
 void planes_room_open(planes_room *room);
@@ -65,11 +70,20 @@ void planes_room_close(planes_room *room);
 /* Copies the planes next to the guards and points p->w at them. */
 void planes_place(planes *p, const planes_room *room, guard_side side);
 
-/* What row r, input k stands for without its scale; and the scale and zero point of input k.
- * Exact, from the plain matrices. */
+/* What row r, input k stands for without its scale, of blocks with it: the float32 that they decode
+ * to. Its scale, 1 of blocks. Exact, from the plain matrices. */
 double planes_value(const planes *p, size_t r, size_t k);
 double planes_scale(const planes *p, size_t r, size_t k);
 int planes_zero(const planes *p, size_t r, size_t k);
+
+/* Of integer codes, blocks too: the code less its zero point, the scale of the group, what the
+ * sub-block multiplies it with, and the minimum: that of the group and its factor; 1 and 0 where
+ * there are none. */
+int planes_level(const planes *p, size_t r, size_t k);
+double planes_group_scale(const planes *p, size_t r, size_t k);
+int planes_sub_scale(const planes *p, size_t r, size_t k);
+double planes_min(const planes *p, size_t r, size_t k);
+int planes_sub_min(const planes *p, size_t r, size_t k);
 
 /* The value of the bits of a float16, a bfloat16. */
 double planes_f16(uint32_t bits);
@@ -77,7 +91,8 @@ double planes_bf16(uint32_t bits);
 double planes_f32(uint32_t bits);
 
 /* Case n of a walk through every group size, with each length of a row and each kind of plane;
- * rows, fills and the step change from case to case. 0: no such case. */
+ * rows, fills and the step change from case to case. Of blocks: every type by every length. 0: no
+ * such case. */
 int planes_case(planes_spec *spec, wh_form form, size_t n, check_rng *rng);
 /* The same for the forms of floats: every length. */
 int planes_float_case(planes_spec *spec, wh_form form, size_t n, check_rng *rng);
