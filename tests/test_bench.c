@@ -231,6 +231,8 @@ static void test_probe_choice(void)
     }
     if (widest & WH_ISA_NEON) {
         held_against(WH_PROBE_INT4, "neon", "smull_neon");
+        held_against(WH_PROBE_INT4, "dotprod", "sdot_dotprod");
+        held_against(WH_PROBE_INT8, "i8mm", "usmmla_i8mm");
         held_against(WH_PROBE_FMA, "i8mm", "fma_neon");
     }
 }

@@ -22,6 +22,8 @@ static const struct {
 #endif
 #ifdef WH_BUILD_ARM64
     { "neon", WH_ISA_NEON },
+    { "dotprod", WH_ISA_NEON | WH_ISA_DOTPROD },
+    { "i8mm", WH_ISA_NEON | WH_ISA_DOTPROD | WH_ISA_I8MM },
 #endif
 };
 

@@ -11,5 +11,7 @@ wh_gemm_fn wh_gemm_q4_q8_avxvnni, wh_gemm_q8_q8_avxvnni;
 wh_gemm_fn wh_gemm_q4_q8_avx512, wh_gemm_q8_q8_avx512;
 wh_gemm_fn wh_gemm_q4_q8_avx512vnni, wh_gemm_q8_q8_avx512vnni;
 wh_gemm_fn wh_gemm_q4_q8_neon, wh_gemm_q8_q8_neon;
+wh_gemm_fn wh_gemm_q4_q8_dotprod, wh_gemm_q8_q8_dotprod;
+wh_gemm_fn wh_gemm_q4_q8_i8mm, wh_gemm_q8_q8_i8mm;
 
 #endif

@@ -11,6 +11,8 @@
 
 #define AVX512 (WH_ISA_AVX2 | WH_ISA_AVX512)
 #define AVX512VNNI (AVX512 | WH_ISA_AVX512VNNI)
+#define DOTPROD (WH_ISA_NEON | WH_ISA_DOTPROD)
+#define I8MM (DOTPROD | WH_ISA_I8MM)
 
 /* Each table: slowest first, [0] is the reference. */
 static const wh_variant qact_q8[] = {
@@ -35,7 +37,9 @@ static const wh_variant gemm_q4_q8[] = {
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q4_q8_avx512vnni, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q4_q8_neon, .panels = 1 },
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q4_q8_neon, .panels = 2 },
+    { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_q4_q8_dotprod, .panels = 2 },
+    { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_q4_q8_i8mm, .panels = 2 },
 #endif
 };
 static const wh_variant gemm_q8_q8[] = {
@@ -50,7 +54,9 @@ static const wh_variant gemm_q8_q8[] = {
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q8_q8_avx512vnni, .panels = 2 },
 #endif
 #ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q8_q8_neon, .panels = 1 },
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q8_q8_neon, .panels = 2 },
+    { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_q8_q8_dotprod, .panels = 2 },
+    { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_q8_q8_i8mm, .panels = 2 },
 #endif
 };
 static const wh_variant gemv_q4[] = {

@@ -37,6 +37,9 @@ static const wh_probe table[] = {
 #endif
 #ifdef WH_BUILD_ARM64
     { WH_PROBE_INT8, "smull_neon", "neon", WH_ISA_NEON, NULL, wh_probe_int8_neon, 8 * 8 * 2 },
+    { WH_PROBE_INT8, "sdot_dotprod", "dotprod", WH_ISA_DOTPROD, NULL, wh_probe_int8_dotprod,
+      12 * 16 * 2 },
+    { WH_PROBE_INT8, "usmmla_i8mm", "i8mm", WH_ISA_I8MM, NULL, wh_probe_int8_i8mm, 12 * 32 * 2 },
 #endif
 #ifdef WH_BUILD_X86
     { WH_PROBE_INT4, "maddubs4_avx2", "avx2", WH_ISA_AVX2, NULL, wh_probe_int4_avx2, 4 * 4 * 32 * 2 },
@@ -63,7 +66,7 @@ static const struct {
     { "amx", HAS_AVX512VNNI },
     { "neon", WH_ISA_NEON },
     { "dotprod", WH_ISA_NEON | WH_ISA_DOTPROD },
-    { "i8mm", WH_ISA_NEON | WH_ISA_DOTPROD },
+    { "i8mm", WH_ISA_NEON | WH_ISA_DOTPROD | WH_ISA_I8MM },
 };
 
 const wh_probe *wh_probe_table(size_t *count)

@@ -53,7 +53,7 @@ const wh_probe *wh_probe_for(wh_probe_kind kind, const char *isa);
 wh_probe_read_fn wh_probe_read_scalar, wh_probe_read_avx2, wh_probe_read_avx512, wh_probe_read_neon;
 wh_probe_ops_fn wh_probe_fma_scalar, wh_probe_fma_avx2, wh_probe_fma_avx512, wh_probe_fma_neon;
 wh_probe_ops_fn wh_probe_int8_scalar, wh_probe_int8_avx2, wh_probe_int8_avxvnni,
-    wh_probe_int8_avx512vnni, wh_probe_int8_neon;
+    wh_probe_int8_avx512vnni, wh_probe_int8_neon, wh_probe_int8_dotprod, wh_probe_int8_i8mm;
 wh_probe_ops_fn wh_probe_int8_avx512, wh_probe_int4_avx2, wh_probe_int4_avx512;
 
 #endif

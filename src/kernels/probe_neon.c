@@ -1,14 +1,7 @@
 /* src/kernels/probe_neon.c - the probes with NEON.
  *
  * SPDX-License-Identifier: MIT */
-#ifndef __ARM_NEON
-#error "needs the flags of its instruction set"
-#endif
-#include "kernels/probe.h"
-
-#include <arm_neon.h>
-
-#define CHANGED(v) __asm__ volatile("" : "+w"(v))
+#include "kernels/probe_neon.h"
 
 uint64_t wh_probe_read_neon(const void *data, size_t bytes)
 {
@@ -39,19 +32,14 @@ uint64_t wh_probe_fma_neon(size_t rounds)
     return (uint64_t)all;
 }
 
+/* smull takes half a vector: the low octets. */
+static WH_INLINE int32x4_t products(int32x4_t sum, int8x16_t *w, int8x16_t x)
+{
+    CHANGED(*w);
+    return vpadalq_s16(sum, vmull_s8(vget_low_s8(*w), vget_low_s8(x)));
+}
+
 uint64_t wh_probe_int8_neon(size_t rounds)
 {
-    int32x4_t sum[8];
-    int8x8_t w = vdup_n_s8(7), x = vdup_n_s8(3);
-    for (int j = 0; j < 8; j++) sum[j] = vdupq_n_s32(j);
-    for (size_t i = 0; i < rounds; i++) {
-#pragma GCC unroll 8
-        for (int j = 0; j < 8; j++) {
-            CHANGED(w);
-            sum[j] = vpadalq_s16(sum[j], vmull_s8(w, x));
-        }
-    }
-    int64_t all = 0;
-    for (int j = 0; j < 8; j++) all += vaddvq_s32(sum[j]);
-    return (uint64_t)all;
+    return run_chains(rounds, 8, products);
 }
