@@ -24,19 +24,6 @@ static int starts(const unsigned char *head, const char *magic)
     return memcmp(head, magic, strlen(magic)) == 0;
 }
 
-static int probe_zip(const unsigned char *head)
-{
-    return starts(head, "PK\3\4") || starts(head, "PK\5\6");
-}
-
-/* A zip archive whose first entry is an array of NumPy; its name starts at octet 30. */
-static int probe_npz(const unsigned char *head)
-{
-    size_t len = head[26], end = 30 + len;
-    return probe_zip(head) && head[27] == 0 && len > 4 && end <= WH_IO_HEAD &&
-           memcmp(head + end - 4, ".npy", 4) == 0;
-}
-
 static int probe_pickle(const unsigned char *head)
 {
     return head[0] == 0x80 && head[1] >= 2 && head[1] <= 5; /* opcode PROTO */
@@ -68,19 +55,18 @@ static int probe_lfs(const unsigned char *head)
 
 static const wh_format formats[] = {
     /* clang-format off */
-    { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL, NULL },
-    { "npy",         wh_npy_probe,         wh_npy_list,         wh_order_read_f32, NULL,
-      wh_order_read },
-    { "GGUF v2",     wh_gguf2_probe,       wh_gguf_list,        wh_gguf_read_f32, NULL, NULL },
-    { "GGUF v3",     wh_gguf_probe,        wh_gguf_list,        wh_gguf_read_f32, NULL, NULL },
-    { "a NumPy archive (NPZ)",      probe_npz,     NULL, NULL, AS_SAFETENSORS, NULL },
-    { "a zip archive (PyTorch?)",   probe_zip,     NULL, NULL, AS_SAFETENSORS, NULL },
-    { "a pickle (PyTorch?)",        probe_pickle,  NULL, NULL, AS_SAFETENSORS, NULL },
-    { "an HDF5 file",               probe_hdf5,    NULL, NULL, AS_SAFETENSORS, NULL },
-    { "a TensorFlow Lite model",    probe_tflite,  NULL, NULL, AS_SAFETENSORS, NULL },
-    { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS, NULL },
+    { "safetensors", wh_safetensors_probe, wh_safetensors_list, wh_io_read_f32, NULL },
+    { "npy",         wh_npy_probe,         wh_npy_list,         wh_io_read_f32, NULL },
+    { "GGUF v2",     wh_gguf2_probe,       wh_gguf_list,        wh_gguf_read_f32, NULL },
+    { "GGUF v3",     wh_gguf_probe,        wh_gguf_list,        wh_gguf_read_f32, NULL },
+    { "a zip archive", wh_zip_probe,       wh_archive_list,     wh_io_read_f32, NULL },
+    { "PyTorch",     wh_torch_legacy_probe, wh_torch_legacy_list, wh_io_read_f32, NULL },
+    { "a pickle, but none of PyTorch", probe_pickle, NULL, NULL, AS_SAFETENSORS },
+    { "an HDF5 file",               probe_hdf5,    NULL, NULL, AS_SAFETENSORS },
+    { "a TensorFlow Lite model",    probe_tflite,  NULL, NULL, AS_SAFETENSORS },
+    { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS },
     { "a Git LFS pointer",          probe_lfs,     NULL, NULL,
-      "download the real file (git lfs pull)", NULL },
+      "download the real file (git lfs pull)" },
     /* clang-format on */
 };
 
@@ -237,6 +223,7 @@ void wh_io_drop_shards(whit_file *file)
         free(file->shards[i].kv);
     }
     wh_names_free(&file->names);
+    for (size_t i = 0; i < file->view_cap; i++) file->views[i] = NULL;
     file->shard_count = file->count = 0;
     file->warning_count = file->warnings_more = 0; /* they were about the shards */
 }
@@ -246,6 +233,7 @@ void whit_file_close(whit_file *file)
     if (!file) return;
     wh_io_drop_shards(file);
     wh_io_free_texts(file);
+    free((void *)file->views);
     free(file->tensors);
     free(file->shards);
     free(file);

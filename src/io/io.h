@@ -1,8 +1,9 @@
 /* src/io/io.h - between io.c, list.c, read.c and the readers of single formats: the open file, the
  * table's row.
  *
- * A new format is one file with a function that lists its tensors (and one that reads them, where
- * the stored bytes are no plain array), declared at the end here, and its row in io.c.
+ * A new format is one file with a function that lists its tensors (and says, with view.h, how they
+ * are read where the stored bytes are no plain array), declared at the end here, and its row in
+ * io.c.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_IO_IO_H
@@ -22,8 +23,6 @@
     64 /* octets at the start of a file that a probe sees; zeros behind a short one */
 
 typedef whit_status wh_io_list_fn(whit_file *file, size_t shard, whit_error *err);
-typedef whit_status wh_io_read_fn(const whit_file *file, size_t index, uint64_t first, size_t count,
-                                  void *dst, whit_error *err);
 typedef whit_status wh_io_read_f32_fn(const whit_file *file, size_t index, uint64_t first,
                                       size_t count, float *dst, whit_error *err);
 
@@ -35,11 +34,7 @@ typedef struct wh_format {
     wh_io_list_fn *list;
     wh_io_read_f32_fn *read_f32; /* arguments are checked; wh_io_read_f32 for plain arrays */
     const char *hint;            /* what to do with a file of a format that is not read */
-    wh_io_read_fn *read;         /* octets of the row-major little-endian array, arguments checked;
-                                    NULL: that is what is stored                               */
 } wh_format;
-
-enum { WH_IO_FORTRAN = 1, WH_IO_SWAPPED = 2 };
 
 typedef struct wh_meta {
     const char *key, *value;
@@ -51,8 +46,6 @@ typedef struct wh_shard {
     const char *path; /* can be opened */
     int fd;           /* open as long as the whit_file is */
     uint64_t bytes;   /* of the file */
-    unsigned layout;  /* WH_IO_FORTRAN, WH_IO_SWAPPED: of the data, where not row-major or not
-                         little-endian (order.c) */
     wh_meta *meta;
     size_t meta_count, meta_cap;
     whit_kv *kv;
@@ -66,7 +59,10 @@ struct whit_file {
     const whit_raw_options *raw; /* while it is opened: the caller's, where he says what it is */
     whit_tensor *tensors;
     size_t count, cap;
-    wh_names names; /* tensor name to index */
+    wh_names names;               /* tensor name to index */
+    const struct wh_view **views; /* [view_cap]: by index, where data are not the array that is
+                                     handed out (view.h); NULL, or beyond it: they are */
+    size_t view_cap;
     wh_shard *shards;
     size_t shard_count, shard_cap;
     const char *warnings[WH_IO_MAX_WARNINGS + 1]; /* the last one says how many more there are */
@@ -135,11 +131,24 @@ int wh_gguf_split_name(const char *name, unsigned *part, unsigned *parts);
 int wh_npy_probe(const unsigned char head[WH_IO_HEAD]);
 wh_io_list_fn wh_npy_list;
 
-/* order.c: of arrays in the shard's layout. */
-wh_io_read_f32_fn wh_order_read_f32;
-wh_io_read_fn wh_order_read;
+/* archive.c: an archive of arrays, or of PyTorch */
+int wh_zip_probe(const unsigned char head[WH_IO_HEAD]);
+wh_io_list_fn wh_archive_list;
+
+/* torch_legacy.c */
+int wh_torch_legacy_probe(const unsigned char head[WH_IO_HEAD]);
+wh_io_list_fn wh_torch_legacy_list;
 
 /* raw.c */
+/* Elements and octets of t's shape and type, also where a dimension is 0. Errors: WHIT_ERR_FORMAT
+ * (they pass 2^61, or are no whole number). */
+whit_status wh_io_measure(whit_tensor *t, const char *label, whit_error *err);
+/* That t's data, from `offset` on, are all that follows in a file of so many bytes. Errors:
+ * WHIT_ERR_FORMAT. */
+whit_status wh_io_fills(const whit_tensor *t, uint64_t offset, uint64_t bytes, const char *label,
+                        whit_error *err);
+/* 1: a name for a tensor, which JSON and the header of a safetensors file can hold. */
+int wh_io_is_name(const char *text, size_t len);
 extern const wh_format wh_raw_format; /* what whit_file_open_raw says a file is */
 /* That raw can be used. Errors: WHIT_ERR_ARG. */
 whit_status wh_raw_check(const whit_raw_options *raw, whit_error *err);

@@ -12,12 +12,12 @@
  * (O), structures, text, dates or complex numbers are refused by name. Stricter than the reference:
  * keys that are there twice, octets behind the data.
  *
- * What is handed out is the row-major little-endian array, whatever is stored (order.c). A wide
+ * What is handed out is the row-major little-endian array, whatever is stored (view.c). A wide
  * array in Fortran order reads slowly; it gets a warning.
  *
- * Not here: NPZ; writing. Source: numpy/numpy, numpy/lib/format.py, whose limit on the header is
- * kept. SPDX-License-Identifier: MIT */
-#include "io/io.h"
+ * Not here: archives of arrays (npz.c); writing. Source: numpy/numpy, numpy/lib/format.py, whose
+ * limit on the header is kept. SPDX-License-Identifier: MIT */
+#include "io/npy.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -27,7 +27,7 @@
 #include "base/mem.h"
 
 #define MAX_HEADER 10000u
-/* From these dimensions on, Fortran order deserves a warning: see order.c. */
+/* From these dimensions on, Fortran order deserves a warning: see view.c. */
 #define MANY_COLUMNS ((uint64_t)1 << 16)
 #define LONG_COLUMN 512u
 
@@ -38,9 +38,9 @@ int wh_npy_probe(const unsigned char head[WH_IO_HEAD])
 
 typedef struct header {
     const char *at; /* in the text, which ends with a NUL */
-    char label[WH_SHORT];
+    const char *label;
     whit_tensor tensor; /* its dtype, rank and shape */
-    unsigned layout;
+    int swapped, fortran;
     unsigned seen; /* bit i: members[i] */
 } header;
 
@@ -128,7 +128,7 @@ static whit_status read_descr(header *h, whit_error *err)
         if (!octet && text[0] != '<' && text[0] != '>')
             return refuse(h, "its byte order is not said", text, err);
         h->tensor.dtype = types[i].dtype;
-        if (!octet && text[0] == '>') h->layout |= WH_IO_SWAPPED;
+        if (!octet && text[0] == '>') h->swapped = 1;
         return WHIT_OK;
     }
     return refuse(h, "this type is not read", text, err);
@@ -141,7 +141,7 @@ static whit_status read_order(header *h, whit_error *err)
     if (!yes && strncmp(h->at, "False", 5) != 0)
         return bad(h, "fortran_order is neither True nor False", err);
     h->at += yes ? 4 : 5;
-    if (yes) h->layout |= WH_IO_FORTRAN;
+    h->fortran = yes;
     return WHIT_OK;
 }
 
@@ -215,52 +215,86 @@ static whit_status read_dict(header *h, whit_error *err)
 }
 
 /* Where the header's text starts, and its length. */
-static whit_status read_preamble(const header *h, const wh_shard *s, uint64_t *start, uint32_t *len,
-                                 whit_error *err)
+static whit_status read_preamble(const header *h, wh_octets_reader *r, uint64_t *start,
+                                 uint32_t *len, whit_error *err)
 {
     unsigned char pre[12] = { 0 };
-    if (s->bytes < 10) return bad(h, "the file ends before it; try: download it again", err);
-    whit_status st =
-        wh_file_pread(s->fd, s->path, 0, pre, s->bytes < sizeof pre ? 10 : sizeof pre, err);
+    const uint64_t bytes = r->octets->bytes;
+    if (bytes < 10) return bad(h, "the file ends before it; try: download it again", err);
+    whit_status st = wh_octets_read(r, 0, pre, bytes < sizeof pre ? 10 : sizeof pre, err);
     if (st != WHIT_OK) return st;
+    if (memcmp(pre, "\x93NUMPY", 6) != 0) return bad(h, "there is none", err);
     if (pre[6] < 1 || pre[6] > 3 || pre[7] != 0)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: NPY version %u.%u is not known", h->label,
                        pre[6], pre[7]);
     *start = pre[6] == 1 ? 10 : 12;
     *len = pre[6] == 1 ? wh_load16(pre + 8) : wh_load32(pre + 8);
-    if (*start + *len > s->bytes)
+    if (*start + *len > bytes)
         return wh_fail(err, WHIT_ERR_FORMAT,
                        "%s: NPY header ends at byte %" PRIu64 ", the file has %" PRIu64
                        "; try: download it again",
-                       h->label, *start + *len, s->bytes);
+                       h->label, *start + *len, bytes);
     if (*len > MAX_HEADER)
         return wh_fail(err, WHIT_ERR_FORMAT, "%s: NPY header of %" PRIu32 " bytes, the limit is %u",
                        h->label, *len, MAX_HEADER);
     return WHIT_OK;
 }
 
-whit_status wh_npy_list(whit_file *file, size_t shard, whit_error *err)
+static whit_status read_header(header *h, wh_octets_reader *r, uint64_t *data, whit_error *err)
 {
-    wh_shard *s = &file->shards[shard];
     char text[MAX_HEADER + 1];
     uint64_t start = 0;
     uint32_t len = 0;
-    header h = { .at = text };
-    wh_io_label(h.label, s->path);
-    whit_status st = read_preamble(&h, s, &start, &len, err);
-    if (st == WHIT_OK) st = wh_file_pread(s->fd, s->path, start, text, len, err);
+    whit_status st = read_preamble(h, r, &start, &len, err);
+    if (st == WHIT_OK) st = wh_octets_read(r, start, text, len, err);
     if (st != WHIT_OK) return st;
     text[len] = 0;
-    if (strlen(text) != len) return bad(&h, "a NUL in it", err);
-    st = read_dict(&h, err);
-    if (st == WHIT_OK) st = wh_raw_add(file, shard, &h.tensor, start + len, ".npy", err);
+    if (strlen(text) != len) return bad(h, "a NUL in it", err);
+    h->at = text;
+    *data = start + len;
+    return read_dict(h, err);
+}
+
+whit_status wh_npy_parse(const wh_shard *shard, const wh_octets *octets, const char *label,
+                         whit_tensor *t, wh_view *v, whit_error *err)
+{
+    wh_octets_reader r = { shard, octets, NULL };
+    header h = { .label = label };
+    *v = (wh_view){ .octets = *octets };
+    whit_status st = read_header(&h, &r, &v->first, err);
+    wh_octets_close(&r);
     if (st != WHIT_OK) return st;
-    if (h.tensor.rank < 2) h.layout &= ~(unsigned)WH_IO_FORTRAN; /* one dimension has one order */
-    s->layout = h.layout;
-    if (!(h.layout & WH_IO_FORTRAN) || h.tensor.elements == 0) return WHIT_OK;
-    uint64_t rows = h.tensor.shape[0];
-    if (rows < LONG_COLUMN || h.tensor.elements / rows < MANY_COLUMNS) return WHIT_OK;
+    *t = h.tensor;
+    st = wh_io_measure(t, label, err);
+    if (st != WHIT_OK) return st;
+    st = wh_io_fills(t, v->first, octets->bytes, label, err);
+    if (st != WHIT_OK) return st;
+    v->swapped = h.swapped;
+    h.fortran ? wh_view_fortran(t, v->stride) : wh_view_rows(t, v->stride);
+    return WHIT_OK;
+}
+
+whit_status wh_npy_put(whit_file *file, const whit_tensor *t, const wh_view *v, const char *label,
+                       whit_error *err)
+{
+    whit_status st = wh_view_put(file, t->name, v, err);
+    if (st != WHIT_OK || t->rank < 2 || t->elements == 0 || v->stride[0] != 1) return st;
+    const uint64_t rows = t->shape[0];
+    if (rows < LONG_COLUMN || t->elements / rows < MANY_COLUMNS) return WHIT_OK;
     return wh_io_warn(file, err,
                       "%s: wide and in Fortran order, which reads slowly; try: save it in C order",
-                      h.label);
+                      label);
+}
+
+whit_status wh_npy_list(whit_file *file, size_t shard, whit_error *err)
+{
+    const wh_shard *s = &file->shards[shard];
+    const wh_octets all = { 0, s->bytes, NULL };
+    char label[WH_SHORT];
+    whit_tensor t;
+    wh_view v;
+    wh_io_label(label, s->path);
+    whit_status st = wh_npy_parse(s, &all, label, &t, &v, err);
+    if (st == WHIT_OK) st = wh_raw_add(file, shard, &t, v.first, ".npy", err);
+    return st == WHIT_OK ? wh_npy_put(file, &t, &v, label, err) : st;
 }

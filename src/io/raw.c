@@ -31,33 +31,51 @@ whit_status wh_raw_check(const whit_raw_options *raw, whit_error *err)
     return WHIT_OK;
 }
 
-/* Elements and octets of the shape, also where a dimension is 0; 0 when they pass 2^64 or are no
- * whole number. */
-static int measure(whit_tensor *t)
+whit_status wh_io_measure(whit_tensor *t, const char *label, whit_error *err)
 {
-    uint64_t product = 1, bits;
-    int empty = 0;
+    uint64_t product = 1, bits = 0;
+    int empty = 0, fits = 1;
     for (uint32_t d = 0; d < t->rank; d++) {
         if (t->shape[d] == 0)
             empty = 1;
-        else if (!wh_mul_u64(product, t->shape[d], &product))
-            return 0;
+        else
+            fits = fits && wh_mul_u64(product, t->shape[d], &product);
     }
-    if (!wh_mul_u64(product, whit_dtype_bits(t->dtype), &bits)) return 0;
-    if (empty) product = bits = 0;
+    fits = fits && wh_mul_u64(product, whit_dtype_bits(t->dtype), &bits);
+    if (fits && empty) product = bits = 0;
+    if (!fits || bits % 8 != 0)
+        return wh_fail(err, WHIT_ERR_FORMAT,
+                       "%s: its shape makes no whole number of bytes below 2^61", label);
     t->elements = product;
     t->bytes = bits / 8;
-    return bits % 8 == 0;
+    return WHIT_OK;
 }
 
-/* A name that JSON and a safetensors header can hold. */
-static int is_name(const char *text, size_t len)
+int wh_io_is_name(const char *text, size_t len)
 {
     static const char reserved[] = "__metadata__";
     const unsigned char *p = (const unsigned char *)text;
     for (size_t i = 0, n; i < len; i += n)
         if ((n = wh_utf8_sequence(p + i, len - i)) == 0) return 0;
-    return len > 0 && (len != sizeof reserved - 1 || memcmp(text, reserved, len) != 0);
+    return len > 0 && !memchr(text, 0, len) &&
+           (len != sizeof reserved - 1 || memcmp(text, reserved, len) != 0);
+}
+
+whit_status wh_io_fills(const whit_tensor *t, uint64_t offset, uint64_t bytes, const char *label,
+                        whit_error *err)
+{
+    uint64_t end;
+    if (!wh_add_u64(offset, t->bytes, &end)) end = UINT64_MAX;
+    if (end > bytes)
+        return wh_fail(err, WHIT_ERR_FORMAT,
+                       "%s: shape and type make %" PRIu64 " bytes of data, up to byte %" PRIu64
+                       ", the file has %" PRIu64,
+                       label, t->bytes, end, bytes);
+    if (end < bytes)
+        return wh_fail(err, WHIT_ERR_FORMAT,
+                       "%s: %" PRIu64 " bytes behind its %" PRIu64 " bytes of data", label,
+                       bytes - end, t->bytes);
+    return WHIT_OK;
 }
 
 /* Where the name ends before the suffix or, without one, before the extension. What would leave
@@ -77,30 +95,20 @@ whit_status wh_raw_add(whit_file *file, size_t shard, whit_tensor *t, uint64_t o
     const char *name = wh_path_name(s->path);
     const size_t len = stem(name, suffix);
     char label[WH_SHORT];
-    uint64_t end;
     wh_io_label(label, s->path);
-    if (!is_name(name, len))
+    if (!wh_io_is_name(name, len))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
                        "%s: the file's name is none for a tensor; try: rename it", label);
-    if (!measure(t))
-        return wh_fail(err, WHIT_ERR_FORMAT,
-                       "%s: its shape makes no whole number of bytes below 2^61", label);
-    if (!wh_add_u64(offset, t->bytes, &end)) end = UINT64_MAX;
-    if (end > s->bytes)
-        return wh_fail(err, WHIT_ERR_FORMAT,
-                       "%s: shape and type make %" PRIu64 " bytes of data, up to byte %" PRIu64
-                       ", the file has %" PRIu64,
-                       label, t->bytes, end, s->bytes);
-    if (end < s->bytes)
-        return wh_fail(err, WHIT_ERR_FORMAT,
-                       "%s: %" PRIu64 " bytes behind its %" PRIu64 " bytes of data", label,
-                       s->bytes - end, t->bytes);
+    whit_status st = wh_io_measure(t, label, err);
+    if (st != WHIT_OK) return st;
+    st = wh_io_fills(t, offset, s->bytes, label, err);
+    if (st != WHIT_OK) return st;
     t->offset = offset;
     t->shard = (uint32_t)shard;
     t->name = wh_io_text(file, name, len);
     if (!t->name) return wh_io_no_memory(file, err);
     size_t first = file->count;
-    whit_status st = wh_io_add_tensor(file, t, err);
+    st = wh_io_add_tensor(file, t, err);
     return st == WHIT_OK ? wh_io_seal(file, first, err) : st;
 }
 
@@ -112,4 +120,4 @@ static whit_status list(whit_file *file, size_t shard, whit_error *err)
     return wh_raw_add(file, shard, &t, 0, NULL, err);
 }
 
-const wh_format wh_raw_format = { "raw", NULL, list, wh_io_read_f32, NULL, NULL };
+const wh_format wh_raw_format = { "raw", NULL, list, wh_io_read_f32, NULL };

@@ -4,7 +4,7 @@
  * lie in its tensor. No state: each call is a few preads.
  *
  * SPDX-License-Identifier: MIT */
-#include "io/io.h"
+#include "io/view.h"
 
 #include <inttypes.h>
 
@@ -40,8 +40,8 @@ whit_status whit_file_read(const whit_file *file, size_t index, uint64_t first, 
     const whit_tensor *t = &file->tensors[index];
     st = check_part(file, index, first, first + count, t->bytes, "bytes", err);
     if (st != WHIT_OK) return st;
+    if (wh_view_of(file, index)) return wh_view_read(file, index, first, count, dst, err);
     const wh_shard *s = &file->shards[t->shard];
-    if (s->format->read) return s->format->read(file, index, first, count, dst, err);
     return wh_file_pread(s->fd, s->path, t->offset + first, dst, count, err);
 }
 
@@ -75,6 +75,7 @@ whit_status whit_file_read_f32(const whit_file *file, size_t index, uint64_t fir
                        wh_io_label(label, s->path), wh_short(name, t->name), whit_tensor_type(t));
     st = check_part(file, index, first, first + count, t->elements, "elements", err);
     if (st != WHIT_OK) return st;
+    if (wh_view_of(file, index)) return wh_view_read_f32(file, index, first, count, dst, err);
     return s->format->read_f32(file, index, first, count, dst, err);
 }
 

@@ -6,17 +6,17 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#include "io/io.h"
+#include "io/view.h"
 
 #include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Where element i of the row-major array is stored. */
-static uint64_t place(const whit_tensor *t, unsigned layout, uint64_t i)
+static uint64_t place(const whit_tensor *t, const wh_view *v, uint64_t i)
 {
     uint64_t index[WHIT_MAX_RANK] = { 0 }, at = 0;
-    if (!(layout & WH_IO_FORTRAN)) return i;
+    if (!v || t->rank < 2 || v->stride[0] != 1) return i;
     for (uint32_t d = t->rank; d-- > 0; i /= t->shape[d]) index[d] = i % t->shape[d];
     for (uint32_t d = t->rank; d-- > 0;) at = at * t->shape[d] + index[d];
     return at;
@@ -26,12 +26,13 @@ static uint64_t place(const whit_tensor *t, unsigned layout, uint64_t i)
 static void check_octets(const whit_file *f, const uint8_t *file, uint64_t first, size_t count)
 {
     const whit_tensor *t = whit_file_tensor(f, 0);
-    unsigned layout = f->shards[0].layout, size = whit_dtype_bits(t->dtype) / 8;
+    const wh_view *v = wh_view_of(f, 0);
+    unsigned size = whit_dtype_bits(t->dtype) / 8;
     uint8_t *got = malloc(count ? count : 1);
     require(got && whit_file_read(f, 0, first, count, got, NULL) == WHIT_OK);
     for (size_t i = 0; i < count; i++) {
-        uint64_t octet = (first + i) % size, at = place(t, layout, (first + i) / size);
-        if (layout & WH_IO_SWAPPED) octet = size - 1 - octet;
+        uint64_t octet = (first + i) % size, at = place(t, v, (first + i) / size);
+        if (v && v->swapped) octet = size - 1 - octet;
         require(got[i] == file[t->offset + at * size + octet]);
     }
     free(got);
