@@ -1,7 +1,7 @@
-/* src/io/imatrix.h - an importance matrix while it is read.
+/* src/calib/imatrix.h - an importance matrix while it is read.
  * SPDX-License-Identifier: MIT */
-#ifndef WH_IO_IMATRIX_H
-#define WH_IO_IMATRIX_H
+#ifndef WH_CALIB_IMATRIX_H
+#define WH_CALIB_IMATRIX_H
 
 #include <whit/calib.h>
 #include "base/error.h"
@@ -34,5 +34,7 @@ whit_status wh_imatrix_no_memory(const whit_imatrix *m, whit_error *err);
 
 /* imatrix_dat.c: the entries of the old form. */
 whit_status wh_imatrix_read_dat(whit_imatrix *m, int fd, uint64_t bytes, whit_error *err);
+/* imatrix_state.c: a calibration state. */
+whit_status wh_imatrix_read_state(whit_imatrix *m, whit_error *err);
 
 #endif

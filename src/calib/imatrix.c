@@ -1,16 +1,16 @@
-/* src/io/imatrix.c - importance matrices: the GGUF form, and what both forms share.
+/* src/calib/imatrix.c - importance matrices: the GGUF form, and what both forms share.
  *
  *   general.type = "imatrix", imatrix.datasets [string], imatrix.chunk_count, imatrix.chunk_size
  *   NAME.in_sum2  F32 [matrices, columns]   sums of the squares of what each column met
  *   NAME.counts   F32 [matrices, 1]         how often each matrix was used
  *
  * Other tensors are ignored: other programs add sums of their own.
- * Not here: the old form (imatrix_dat.c); making such a file.
+ * Not here: the old form (imatrix_dat.c), states (imatrix_state.c), writing (imatrix_write.c).
  * Source: ggml-org/llama.cpp, tools/imatrix/imatrix.cpp and tools/quantize/quantize.cpp, whose
  * demands are all made here; besides, values are not negative.
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#include "io/imatrix.h"
+#include "calib/imatrix.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -181,15 +181,16 @@ static whit_status read_gguf(whit_imatrix *m, whit_error *err)
 
 static whit_status read_file(whit_imatrix *m, whit_error *err)
 {
-    char magic[4] = { 0 };
+    char magic[9] = { 0 };
     uint64_t bytes = 0;
     int fd = -1;
     whit_status st = wh_file_open_read(m->path, &fd, &bytes, err);
     if (st == WHIT_OK && bytes >= sizeof magic)
         st = wh_file_pread(fd, m->path, 0, magic, sizeof magic, err);
     if (st == WHIT_OK)
-        st = memcmp(magic, "GGUF", 4) == 0 ? read_gguf(m, err)
-                                           : wh_imatrix_read_dat(m, fd, bytes, err);
+        st = memcmp(magic, "GGUF", 4) == 0            ? read_gguf(m, err)
+             : memcmp(magic + 4, "\0\0\0\0{", 5) == 0 ? wh_imatrix_read_state(m, err)
+                                                      : wh_imatrix_read_dat(m, fd, bytes, err);
     if (fd >= 0) close(fd);
     return st == WHIT_OK ? check_values(m, err) : st;
 }

@@ -1,4 +1,4 @@
-/* src/io/imatrix_dat.c - the old form of an importance matrix (.dat).
+/* src/calib/imatrix_dat.c - the old form of an importance matrix (.dat).
  *
  *   i32 entries, at least 1
  *   entries x  i32 len, name; i32 calls; i32 n, f32 [n]
@@ -10,7 +10,7 @@
  * Source: ggml-org/llama.cpp, tools/imatrix/imatrix.cpp (before it wrote GGUF) and
  * tools/quantize/quantize.cpp.
  * SPDX-License-Identifier: MIT */
-#include "io/imatrix.h"
+#include "calib/imatrix.h"
 
 #include <stdlib.h>
 
