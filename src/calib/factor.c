@@ -1,0 +1,334 @@
+/* src/calib/factor.c - the upper Cholesky factor in blocks of columns, last first.
+ *
+ * A block [j0, j1) of columns is factored on its own rows, then rows above are solved against it,
+ * then what is left of the triangle is updated; all three multiply with the tiles of tile64.h:
+ *
+ *   panels  [i / 16][jj][16]     R of the block's columns, sixteen rows side by side
+ *   strips  [i / width][jj][width]   the same, as many as the tile takes
+ *
+ * where jj = j1 - 1 - j counts the block's columns backwards, the order of every chain. Within 16
+ * columns there are plain multiplications and subtractions.
+ *
+ * Source of the blocking: Goto and van de Geijn 2008; of the order: any book on Cholesky, reversed.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calib/factor.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "calib/tile64.h"
+#include "kernels/context.h"
+
+#define LANES WH_LANES64
+#define BLOCK 192 /* columns: a multiple of 16 and of WH_STRIP64 */
+#define SUBS (BLOCK / LANES)
+#define ROWS 96 /* of what is left that a thread takes at once */
+
+typedef struct work {
+    const wh_tile64 *tile;
+    double *a;
+    size_t n, j0, j1;
+    double *panels, *strips;
+    double (*tri)[LANES][LANES]; /* [sub][k][i] = R[i][k], 0 where i >= k */
+    double *floor;               /* [n]: what a pivot must pass */
+    atomic_size_t next;          /* of the parts */
+} work;
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Columns of the block right of `col`, which are done: how far the chains have got. */
+static size_t done(const work *w, size_t col)
+{
+    return w->j1 - col;
+}
+
+/* ---- one strip against one sub-block of 16 columns ---- */
+
+typedef struct place {
+    size_t row, rows; /* of the strip */
+    size_t col, cols; /* of the sub-block */
+} place;
+
+static void copy(double *to, const double *from, size_t n)
+{
+    if (n == LANES)
+        memcpy(to, from, LANES * sizeof *to); /* known size: no call */
+    else
+        memcpy(to, from, n * sizeof *to);
+}
+
+/* The first of the place's columns that is on or above the diagonal in that row. */
+static size_t first_column(place at, size_t row)
+{
+    return row < at.col ? at.col : smaller(row, at.col + at.cols);
+}
+
+/* The strip's elements in those columns as far as they are on or above the diagonal; the rest 0. */
+static void load(const work *w, place at, double *sums)
+{
+    for (size_t row = at.row; row < at.row + at.rows; row++, sums += LANES) {
+        const size_t first = first_column(at, row), n = at.col + at.cols - first;
+        if (n < LANES) memset(sums, 0, LANES * sizeof *sums);
+        copy(sums + (first - at.col), w->a + row * w->n + first, n);
+    }
+}
+
+static void store(const work *w, place at, const double *sums)
+{
+    for (size_t row = at.row; row < at.row + at.rows; row++, sums += LANES) {
+        const size_t first = first_column(at, row);
+        copy(w->a + row * w->n + first, sums + (first - at.col), at.col + at.cols - first);
+    }
+}
+
+/* sums -= R[strip][j] R[sub][j] for the columns j of the block that are done. */
+static void subtract(const work *w, place at, size_t n, double *sums)
+{
+    const size_t width = w->j1 - w->j0;
+    const wh_tile64_args a = { .value = w->panels + at.col * width,
+                               .x = w->strips + at.row * width,
+                               .tokens = at.rows,
+                               .n = n,
+                               .sums = sums };
+    w->tile->run(&a);
+}
+
+/* Column k of the strip is final: where the products will read it. */
+static void publish(const work *w, place at, size_t k, const double *value)
+{
+    const size_t width = w->j1 - w->j0, jj = w->j1 - 1 - k;
+    memcpy(w->strips + at.row * width + jj * at.rows, value, at.rows * sizeof *value);
+    for (size_t i = 0; i < at.rows; i++) {
+        const size_t row = at.row + i;
+        w->panels[row / LANES * LANES * width + jj * LANES + row % LANES] = value[i];
+    }
+}
+
+/* sums = sums R[sub][sub]^-T, column by column, last first. */
+static void substitute(const work *w, place at, double *sums)
+{
+    const size_t s = (at.col - w->j0) / LANES;
+    for (size_t k = at.cols; k-- > 0;) {
+        const double *column = w->tri[s][k], pivot = w->a[(at.col + k) * (w->n + 1)];
+        double value[WH_STRIP64];
+        for (size_t i = 0; i < at.rows; i++) {
+            double *sum = sums + i * LANES;
+            const double x = sum[k] / pivot;
+            for (size_t l = 0; l < LANES; l++) sum[l] -= x * column[l];
+            sum[k] = value[i] = x;
+        }
+        publish(w, at, at.col + k, value);
+    }
+}
+
+static place place_at(const work *w, size_t row, size_t col)
+{
+    return (place){ row, smaller(w->tile->tokens, w->j1 - row), col, smaller(LANES, w->j1 - col) };
+}
+
+/* ---- the block's own rows ---- */
+
+/* The 16 x 16 on the diagonal, in place. 0: the pivot of column *bad is too small. */
+static int factor_sub(const work *w, size_t col, size_t cols, size_t *bad)
+{
+    double *a = w->a + col * w->n + col, (*tri)[LANES] = w->tri[(col - w->j0) / LANES];
+    memset(tri, 0, sizeof w->tri[0]);
+    for (size_t k = cols; k-- > 0;) {
+        const double pivot = a[k * w->n + k];
+        if (!(pivot > w->floor[col + k] && pivot <= 0x1p1000)) {
+            *bad = col + k;
+            return 0;
+        }
+        const double root = sqrt(pivot);
+        a[k * w->n + k] = root;
+        for (size_t i = 0; i < k; i++) a[i * w->n + k] = tri[k][i] = a[i * w->n + k] / root;
+        for (size_t i = 0; i < k; i++)
+            for (size_t c = i; c < k; c++) a[i * w->n + c] -= tri[k][i] * tri[k][c];
+    }
+    return 1;
+}
+
+static int factor_block(const work *w, size_t *bad)
+{
+    _Alignas(64) double sums[WH_STRIP64 * LANES];
+    const size_t width = w->tile->tokens, first = w->j0, columns = w->j1 - w->j0;
+    for (size_t s = (columns + LANES - 1) / LANES; s-- > 0;) {
+        const size_t col = first + s * LANES, end = smaller(col + LANES, w->j1);
+        for (size_t row = first; row < end; row += width) {
+            if (row + width <= col) continue;
+            const place at = place_at(w, row, col); /* on the diagonal, and perhaps above */
+            load(w, at, sums);
+            subtract(w, at, done(w, end), sums);
+            store(w, at, sums);
+        }
+        if (!factor_sub(w, col, end - col, bad)) return 0;
+        for (size_t row = first; row < col; row += width) {
+            const place at = place_at(w, row, col);
+            load(w, at, sums);
+            if (row + width <= col) subtract(w, at, done(w, end), sums);
+            substitute(w, at, sums);
+            place above = at; /* rows of the sub-block itself are not to be divided */
+            above.rows = smaller(at.rows, col - row);
+            store(w, above, sums);
+        }
+    }
+    return 1;
+}
+
+/* ---- the rows above ---- */
+
+static void solve_part(void *ctx, unsigned t, unsigned threads)
+{
+    _Alignas(64) double sums[WH_STRIP64 * LANES];
+    const work *w = ctx;
+    const size_t subs = (w->j1 - w->j0 + LANES - 1) / LANES;
+    size_t begin, end;
+    wh_pool_split(w->j0, 2 * LANES * WH_STRIP64, t, threads, &begin, &end);
+    for (size_t row = begin; row < end; row += w->tile->tokens)
+        for (size_t s = subs; s-- > 0;) {
+            const place at = place_at(w, row, w->j0 + s * LANES);
+            load(w, at, sums);
+            subtract(w, at, done(w, at.col + at.cols), sums);
+            substitute(w, at, sums);
+            store(w, at, sums);
+        }
+}
+
+/* ---- what is left of the triangle ---- */
+
+static void fetch(const work *w, size_t row, size_t col)
+{
+    for (size_t i = 0; i < w->tile->tokens; i++) {
+        __builtin_prefetch(w->a + (row + i) * w->n + col, 1);
+        __builtin_prefetch(w->a + (row + i) * w->n + col + LANES / 2, 1);
+    }
+}
+
+/* Rows [row, end) right of the diagonal. */
+static void update_rows(const work *w, size_t row0, size_t end)
+{
+    _Alignas(64) double sums[WH_STRIP64 * LANES];
+    const size_t step = w->tile->tokens;
+    for (size_t col = row0 / LANES * LANES; col < w->j0; col += LANES) {
+        const size_t last = smaller(end, col + LANES);
+        for (size_t row = row0; row < last; row += step) {
+            const place at = { row, step, col, LANES };
+            if (row + step < last)
+                fetch(w, row + step, col);
+            else if (col + LANES < w->j0)
+                fetch(w, row0, col + LANES);
+            load(w, at, sums);
+            subtract(w, at, w->j1 - w->j0, sums);
+            store(w, at, sums);
+        }
+    }
+}
+
+/* Parts of rows, longest first, by whoever is free: each element has one owner all the same. */
+static void update_part(void *ctx, unsigned t, unsigned threads)
+{
+    work *w = ctx;
+    (void)t;
+    (void)threads;
+    for (;;) {
+        const size_t row = atomic_fetch_add(&w->next, 1) * ROWS;
+        if (row >= w->j0) return;
+        update_rows(w, row, smaller(row + ROWS, w->j0));
+    }
+}
+
+/* ---- the calls ---- */
+
+static whit_status factor(whit_context *c, work *w, size_t *bad, whit_error *err)
+{
+    for (w->j1 = w->n; w->j1 > 0; w->j1 = w->j0) {
+        w->j0 = (w->j1 - 1) / BLOCK * BLOCK;
+        if (!factor_block(w, bad))
+            return wh_fail(err, WHIT_ERR_NUMERIC, "column %zu: not positive definite", *bad);
+        wh_pool_run(c->pool, solve_part, w);
+        atomic_store(&w->next, 0);
+        wh_pool_run(c->pool, update_part, w);
+    }
+    return WHIT_OK;
+}
+
+static whit_status reserve(whit_context *c, work *w, whit_error *err)
+{
+    const size_t rows = (w->n + LANES * WH_STRIP64 - 1) / (LANES * WH_STRIP64) * LANES * WH_STRIP64;
+    const size_t own = SUBS * sizeof w->tri[0] + rows * sizeof(double);
+    uint64_t bytes;
+    if (!wh_mul_u64(rows, 2 * BLOCK * sizeof(double), &bytes) || !wh_add_u64(bytes, own, &bytes) ||
+        bytes > SIZE_MAX)
+        return wh_fail(err, WHIT_ERR_NOMEM, "%zu columns fit in no memory", w->n);
+    const whit_status st = wh_context_reserve(c, (size_t)bytes, err);
+    if (st != WHIT_OK) return st;
+    w->panels = c->scratch;
+    w->strips = w->panels + rows * BLOCK;
+    w->tri = (void *)(w->strips + rows * BLOCK);
+    w->floor = (double *)(w->tri + SUBS);
+    return WHIT_OK;
+}
+
+whit_status wh_factor(whit_context *context, double *h, size_t n, size_t *column, whit_error *err)
+{
+    size_t bad = 0;
+    if (!context || (n > 0 && !h)) return wh_fail(err, WHIT_ERR_ARG, "wh_factor: null");
+    work w = { .tile = wh_tile64_select(), .a = h, .n = n };
+    pthread_mutex_lock(&context->lock);
+    whit_status st = reserve(context, &w, err);
+    if (st == WHIT_OK) {
+        for (size_t i = 0; i < n; i++) w.floor[i] = (double)n * 0x1p-52 * h[i * (n + 1)];
+        st = factor(context, &w, &bad, err);
+    }
+    pthread_mutex_unlock(&context->lock);
+    if (column) *column = bad;
+    return st;
+}
+
+/* Mean of the diagonal over live columns; counts the dead. */
+static whit_status mean_diagonal(const double *h, size_t n, double *mean, size_t *dead,
+                                 whit_error *err)
+{
+    double sum = 0;
+    *dead = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double d = h[i * (n + 1)];
+        if (!(d >= 0 && d <= 0x1p1000))
+            return wh_fail(err, WHIT_ERR_NUMERIC, "column %zu: a mean square of %g", i, d);
+        sum += d;
+        *dead += d == 0;
+    }
+    *mean = *dead == n ? 1.0 : sum / (double)(n - *dead);
+    return WHIT_OK;
+}
+
+whit_status wh_factor_damped(whit_context *context, const double *h, size_t n, double *r,
+                             double *diag, wh_damping *damping, whit_error *err)
+{
+    double mean = 0;
+    size_t bad = 0;
+    if (!context || !damping || !(damping->lambda >= 0) || (n > 0 && (!h || !r)))
+        return wh_fail(err, WHIT_ERR_ARG, "wh_factor_damped: null, or lambda below 0");
+    whit_status st = mean_diagonal(h, n, &mean, &damping->dead, err);
+    if (st != WHIT_OK) return st;
+    for (double lambda = damping->lambda;; lambda = lambda > 0 ? fmin(lambda * 10, 1) : 1e-6) {
+        for (size_t i = 0; i < n; i++) {
+            const double d = h[i * (n + 1)];
+            memcpy(r + i * n + i, h + i * n + i, (n - i) * sizeof *r);
+            r[i * (n + 1)] = (d == 0 ? mean : d) + lambda * mean;
+            if (diag) diag[i] = r[i * (n + 1)];
+        }
+        damping->lambda = lambda;
+        st = wh_factor(context, r, n, &bad, err);
+        if (st != WHIT_ERR_NUMERIC) return st;
+        if (lambda >= 1)
+            return wh_fail(err, st, "column %zu: not positive definite, even with damping %g", bad,
+                           lambda);
+    }
+}
