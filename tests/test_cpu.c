@@ -1,5 +1,5 @@
-/* tests/test_cpu.c - the cap on instruction-set levels over all masks of CPUs, and what whit_isa
- * makes of the environment.
+/* tests/test_cpu.c - what CPUID and the system add up to, the cap on instruction-set levels over
+ * all masks of CPUs, and what whit_isa makes of the environment.
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "base/cpu.h"
@@ -115,6 +115,72 @@ static void test_all_masks(void)
     }
 }
 
+/* ---- CPUID and the system ---- */
+
+static unsigned asked;
+
+static int granted(void)
+{
+    asked++;
+    return 1;
+}
+
+static int refused(void)
+{
+    asked++;
+    return 0;
+}
+
+/* Leaves of a Sapphire Rapids, all that the levels rely on and no more. */
+#define ONE 0x38001000u     /* FMA, OSXSAVE, AVX, F16C         */
+#define SEVEN_B 0xc0030020u /* AVX2, F, DQ, BW, VL             */
+#define SEVEN_C 0x00000802u /* VBMI, VNNI                      */
+#define SEVEN_D 0x03400000u /* AMX-BF16, AMX-TILE, AMX-INT8    */
+#define SEVEN_1 0x00000010u /* AVX-VNNI                        */
+#define SAVED 0x600e6u      /* SSE, AVX, AVX-512, tile config and data */
+
+static void test_x86(void)
+{
+    static const struct {
+        const char *name;
+        wh_cpu_x86 x;
+        uint32_t granted, refused; /* the mask where the system agrees, and where it does not */
+        unsigned asked;
+    } cases[] = {
+        { "everything", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, SEVEN_1, SAVED }, SPR, SPR & ~AMX, 1 },
+        { "nothing", { 0 }, 0, 0, 0 },
+        { "other bits do no harm", { ~0u, ~0u, ~0u, ~0u, ~0u, ~0ull }, SPR, SPR & ~AMX, 1 },
+        { "no AVX-VNNI", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, SAVED }, ICE | AMX, ICE, 1 },
+        { "no tiles", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 25, 0, SAVED }, ICE, ICE, 0 },
+        { "no int8", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 24, 0, SAVED }, ICE, ICE, 0 },
+        { "no bfloat16", { ONE, SEVEN_B, SEVEN_C, 1u << 24 | 1u << 25, 0, SAVED }, ICE, ICE, 0 },
+        { "tile data not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x200e6 }, ICE, ICE, 0 },
+        { "tile config not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x400e6 }, ICE, ICE, 0 },
+        { "tiles without VNNI",
+          { ONE, SEVEN_B, 2, SEVEN_D, 0, SAVED },
+          AVX2 | A512,
+          AVX2 | A512,
+          0 },
+        { "tiles without AVX-512", { ONE, 0x20, SEVEN_C, SEVEN_D, SEVEN_1, SAVED }, ADL, ADL, 0 },
+        { "AVX-512 not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x60006 }, AVX2, AVX2, 0 },
+        { "no OSXSAVE", { ONE & ~(1u << 27), SEVEN_B, SEVEN_C, SEVEN_D, 0, 0 }, 0, 0, 0 },
+        { "no FMA", { ONE & ~(1u << 12), SEVEN_B, SEVEN_C, SEVEN_D, 0, SAVED }, 0, 0, 0 },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        asked = 0;
+        const uint32_t yes = wh_cpu_x86_features(&cases[i].x, granted);
+        CHECK(yes == cases[i].granted, "%s: %x", cases[i].name, (unsigned)yes);
+        CHECK(asked == cases[i].asked, "%s: asked %u times", cases[i].name, asked);
+        const uint32_t no = wh_cpu_x86_features(&cases[i].x, refused);
+        CHECK(no == cases[i].refused, "%s, refused: %x", cases[i].name, (unsigned)no);
+    }
+    uint32_t allowed; /* a refusal is a CPU without the level */
+    const uint32_t cpu = wh_cpu_x86_features(&cases[0].x, refused);
+    whit_error err = { WHIT_OK, "" };
+    CHECK(wh_cpu_allowed(cpu, "amx", &allowed, &err) == WHIT_ERR_ARG, "amx though refused");
+    CHECK(strstr(err.msg, "try: avx512vnni"), "%s", err.msg);
+}
+
 /* A level is reported with everything below that it relies on, and twice the same. */
 static void test_this_machine(void)
 {
@@ -159,6 +225,7 @@ int main(void)
     test_rows();
     test_proposal();
     test_all_masks();
+    test_x86();
     test_this_machine();
     test_isa();
     return check_result();

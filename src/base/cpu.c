@@ -82,6 +82,38 @@ whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whi
     return WHIT_OK;
 }
 
+static int has(uint32_t reg, uint32_t bits)
+{
+    return (reg & bits) == bits;
+}
+
+#define BIT(n) (UINT32_C(1) << (n))
+
+/* The 512-bit levels, where avx2 is there. */
+static uint32_t wide_features(const wh_cpu_x86 *x, int (*permitted)(void))
+{
+    uint32_t mask = 0;
+    if ((x->saved & 0xe6) == 0xe6 &&
+        has(x->ebx_7, BIT(16) | BIT(17) | BIT(30) | BIT(31))) /* F DQ BW VL */
+        mask |= WH_ISA_AVX512;
+    if (mask && has(x->ecx_7, BIT(1) | BIT(11))) /* VBMI, VNNI */
+        mask |= WH_ISA_AVX512VNNI;
+    if ((mask & WH_ISA_AVX512VNNI) && (x->saved & 0x60000) == 0x60000 &&
+        has(x->edx_7, BIT(22) | BIT(24) | BIT(25)) && permitted()) /* bf16, tile, int8 */
+        mask |= WH_ISA_AMX;
+    return mask;
+}
+
+uint32_t wh_cpu_x86_features(const wh_cpu_x86 *x, int (*permitted)(void))
+{
+    /* FMA, OSXSAVE, AVX, F16C */
+    if (!has(x->ecx_1, BIT(12) | BIT(27) | BIT(28) | BIT(29))) return 0;
+    if ((x->saved & 6) != 6 || !has(x->ebx_7, BIT(5))) return 0;
+    uint32_t mask = WH_ISA_AVX2 | wide_features(x, permitted);
+    if (has(x->eax_7_1, BIT(4))) mask |= WH_ISA_AVXVNNI;
+    return mask;
+}
+
 #ifdef CPU_X86
 
 /* The registers that the system saves. Only where CPUID says OSXSAVE. */
@@ -104,42 +136,15 @@ static int amx_permitted(void)
 #endif
 }
 
-static int has(uint32_t reg, uint32_t bits)
-{
-    return (reg & bits) == bits;
-}
-
-#define BIT(n) (UINT32_C(1) << (n))
-
-/* The 512-bit levels, where avx2 is there: leaf 7 and the saved state. */
-static uint32_t wide_features(uint32_t ebx, uint32_t ecx, uint32_t edx, uint64_t saved)
-{
-    uint32_t mask = 0;
-    if ((saved & 0xe6) == 0xe6 && has(ebx, BIT(16) | BIT(17) | BIT(30) | BIT(31))) /* F DQ BW VL */
-        mask |= WH_ISA_AVX512;
-    if (mask && has(ecx, BIT(1) | BIT(11))) /* VBMI, VNNI */
-        mask |= WH_ISA_AVX512VNNI;
-    if ((mask & WH_ISA_AVX512VNNI) && (saved & 0x60000) == 0x60000 &&
-        has(edx, BIT(22) | BIT(24) | BIT(25)) && amx_permitted()) /* bf16, tile, int8 */
-        mask |= WH_ISA_AMX;
-    return mask;
-}
-
 static uint32_t ask_features(void)
 {
     uint32_t eax, ebx, ecx, edx;
-    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return 0;
-    /* FMA, OSXSAVE, AVX, F16C */
-    if (!has(ecx, BIT(12) | BIT(27) | BIT(28) | BIT(29))) return 0;
-    uint64_t saved = saved_state();
-    if ((saved & 6) != 6 || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return 0;
-    if (!has(ebx, BIT(5))) return 0;
-    uint32_t mask = WH_ISA_AVX2 | wide_features(ebx, ecx, edx, saved);
-    if (eax >= 1) { /* eax of leaf 7.0: the highest subleaf */
-        __cpuid_count(7, 1, eax, ebx, ecx, edx);
-        if (has(eax, BIT(4))) mask |= WH_ISA_AVXVNNI;
-    }
-    return mask;
+    wh_cpu_x86 x = { 0 };
+    if (!__get_cpuid(1, &eax, &ebx, &x.ecx_1, &edx)) return 0;
+    if (has(x.ecx_1, BIT(27))) x.saved = saved_state();
+    if (__get_cpuid_count(7, 0, &eax, &x.ebx_7, &x.ecx_7, &x.edx_7) && eax >= 1)
+        __cpuid_count(7, 1, x.eax_7_1, ebx, ecx, edx); /* eax of leaf 7.0: the highest subleaf */
+    return wh_cpu_x86_features(&x, amx_permitted);
 }
 
 #elif defined(__aarch64__)

@@ -19,6 +19,16 @@ enum {
 /* Mask of what the CPU has and the operating system saves. */
 uint32_t wh_cpu_features(void);
 
+/* What an x86 CPU says: registers of CPUID leaves 1, 7.0 and 7.1, and XCR0 (0 without OSXSAVE). */
+typedef struct wh_cpu_x86 {
+    uint32_t ecx_1, ebx_7, ecx_7, edx_7, eax_7_1;
+    uint64_t saved;
+} wh_cpu_x86;
+
+/* Pure: the mask of such a CPU. permitted() asks the system for the tiles of AMX, only where all
+ * else is there; refused, the level does not exist. */
+uint32_t wh_cpu_x86_features(const wh_cpu_x86 *x, int (*permitted)(void));
+
 /*
  * Pure: the mask allowed under a cap (the value of WHIT_ISA, or NULL for none).
  * A cap can only lower. WHIT_ERR_ARG: no such level, or the CPU lacks it.
