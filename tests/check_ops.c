@@ -4,6 +4,7 @@
  *
  * Under each level of WHIT_ISA; a level that this CPU lacks is skipped.
  * SPDX-License-Identifier: MIT */
+#include "base/elementary.h"
 #include "model/ops.h"
 
 #include <float.h>
@@ -13,7 +14,6 @@
 
 #include "base/cpu.h"
 #include "check.h"
-#include "model/elementary.h"
 
 enum { MOST = 100 };
 

@@ -9,9 +9,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/elementary.h"
 #include "job/eval.h"
 #include "kernels/context.h"
-#include "model/elementary.h"
 
 static uint32_t first_at(const float *x, double value)
 {

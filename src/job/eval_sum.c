@@ -8,9 +8,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/elementary.h"
 #include "base/mem.h"
 #include "job/eval.h"
-#include "model/elementary.h"
 
 /* ---- collecting -------------------------------------------------------------------------------
  */

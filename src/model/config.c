@@ -11,12 +11,12 @@
  * Source: huggingface/transformers, src/transformers/models/{llama,mistral,qwen2,qwen3}/
  * configuration_*.py and modeling_rope_utils.py; ggml-org/llama.cpp, src/llama-model.cpp.
  * SPDX-License-Identifier: MIT */
+#include "base/elementary.h"
 #include "model/config_raw.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "model/elementary.h"
 
 #define MOST_DIM ((uint64_t)1 << 20)
 #define MOST_FFN ((uint64_t)1 << 22)

@@ -8,11 +8,11 @@
  * Source: Su et al. 2021 (arXiv:2104.09864); Peng et al. 2023, YaRN (arXiv:2309.00071);
  * huggingface/transformers, src/transformers/modeling_rope_utils.py.
  * SPDX-License-Identifier: MIT */
+#include "base/elementary.h"
 #include "model/rope.h"
 
 #include <math.h>
 
-#include "model/elementary.h"
 
 /* The dimension that turns `turns` times within the original context. */
 static double dimension_of(const wh_model_config *c, double turns)

@@ -17,7 +17,7 @@
 #define EXP_BLOCK 256 /* values at once, a multiple of LANES */
 
 /* e^x for x from WH_EXP_LEAST to 0. x = n ln 2 + r, then the Taylor series to r^13 / 13!, which is
- * below half a unit in the last place. As wh_exp (model/elementary.h), but without a branch or a
+ * below half a unit in the last place. As wh_exp (base/elementary.h), but without a branch or a
  * division. */
 static inline double near_exp(double x)
 {

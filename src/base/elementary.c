@@ -1,10 +1,10 @@
-/* src/model/elementary.c - exp, log, powers, sine and cosine in double.
+/* src/base/elementary.c - exp, log, powers, sine and cosine in double.
  *
  * Method: reduction to a short interval with constants cut into parts whose products are exact,
  * then the Taylor series; of the logarithm that of artanh. As in Cody and Waite 1980, Software
  * Manual for the Elementary Functions.
  * SPDX-License-Identifier: MIT */
-#include "model/elementary.h"
+#include "base/elementary.h"
 
 #include <math.h>
 #include <stdint.h>
