@@ -12,7 +12,7 @@
 #ifndef WHIT_CALIB_H
 #define WHIT_CALIB_H
 
-#include <whit/base.h>
+#include <whit/scheme.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -110,6 +110,33 @@ WHIT_API const uint64_t *whit_calib_bins(const whit_calib *calib, size_t index, 
 /* X^T X of an input into h, float64 [cols][cols], both triangles. Errors: WHIT_ERR_ARG (it has
  * none), WHIT_ERR_IO, WHIT_ERR_FORMAT (not finite), WHIT_ERR_NOMEM. */
 WHIT_API whit_status whit_calib_hessian(const whit_calib *calib, size_t index, double *h,
+                                        whit_error *err);
+
+/* ---- ranges of activations -------------------------------------------------------------------- */
+
+/* Which magnitudes of an input one scale is to cover. Values are ABI: append. */
+typedef enum whit_observer {
+    WHIT_OBSERVER_MINMAX = 0, /* all of them                                                     */
+    WHIT_OBSERVER_PERCENTILE, /* those that so many percent of the values do not exceed          */
+    WHIT_OBSERVER_ENTROPY,    /* 128 levels that keep the most information (of the histogram)    */
+    WHIT_OBSERVER_MSE         /* those whose codes have the least squared error (of it)          */
+} whit_observer;
+
+typedef struct whit_calib_range {
+    float limit;    /* the largest magnitude that is covered                                      */
+    float scale;    /* limit / 127 (int8), 448 (E4M3), 57344 (E5M2); 1 where all values are 0    */
+    double clipped; /* share of the values beyond it, zeros counted; of the histogram           */
+    double sqnr_db; /* expected of values rounded with that scale; of the histogram              */
+} whit_calib_range;
+
+/*
+ * The range of an input for activations of 8 bits: kind WHIT_INT, WHIT_FP8_E4M3 or WHIT_FP8_E5M2,
+ * as of the weights. percent in (0, 100] is WHIT_OBSERVER_PERCENTILE's; a percentile of 0 becomes
+ * the largest magnitude. Ranges are edges of the 2048 bins, but for minmax and percentile.
+ * Errors: WHIT_ERR_ARG.
+ */
+WHIT_API whit_status whit_calib_observe(const whit_calib *calib, size_t index, whit_observer how,
+                                        double percent, whit_kind kind, whit_calib_range *out,
                                         whit_error *err);
 
 /* ---- two states -------------------------------------------------------------------------------
