@@ -221,7 +221,8 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
     opt->top_p = 1;
     opt->operands = calloc((size_t)argc + 1, sizeof *opt->operands);
     opt->rules = calloc((size_t)argc + 1, sizeof *opt->rules);
-    if (!opt->operands || !opt->rules) {
+    opt->feeds = calloc((size_t)argc + 1, sizeof *opt->feeds);
+    if (!opt->operands || !opt->rules || !opt->feeds) {
         cli_error(opt, "out of memory");
         return CLI_NO_MEMORY;
     }
@@ -244,6 +245,8 @@ void cli_options_free(cli_options *opt)
 {
     free(opt->operands);
     free(opt->rules);
+    free(opt->feeds);
+    opt->feeds = NULL;
     opt->operands = NULL;
     opt->rules = NULL;
 }

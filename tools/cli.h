@@ -24,7 +24,8 @@ enum {
     CLI_EXIT_SYSTEM = 1,
     CLI_EXIT_USAGE = 2,
     CLI_EXIT_BAR = 3,
-    CLI_EXIT_INPUT = 4
+    CLI_EXIT_INPUT = 4,
+    CLI_EXIT_RESUMABLE = 75 /* interrupted; the same command goes on */
 };
 
 int cli_exit_code(whit_status status);
@@ -42,12 +43,13 @@ enum { /* bits of cli_option.commands */
        CLI_HELP = 32,
        CLI_BENCH = 64,
        CLI_EVAL = 128,
+       CLI_CALIBRATE = 1024,
        /* every command that takes threads and memory */
-       CLI_WORK = CLI_JOBS | CLI_BENCH | CLI_EVAL,
+       CLI_WORK = CLI_JOBS | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE,
        CLI_GENERATE = 256,
        CLI_TOKENIZE = 512,
        CLI_RUNNERS = CLI_GENERATE | CLI_TOKENIZE, /* they go on with a text, or take one apart */
-       CLI_ALL = 1023
+       CLI_ALL = 2047
 };
 
 typedef struct cli_options cli_options;
@@ -72,6 +74,12 @@ enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
 enum { CLI_ACTS_F32 = 1, CLI_ACTS_Q8 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
 
+/* What calibrate reads: --text, --ids, --activations in the order given. */
+typedef struct cli_feed {
+    whit_feed_kind kind;
+    const char *value;
+} cli_feed;
+
 #define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
 #define CLI_NEW_TOKENS 256       /* of generate, unless --tokens says */
 
@@ -86,6 +94,8 @@ struct cli_options {
     size_t operands_count;
     const char **rules; /* [rules_count], in argv; of eval the bars                      */
     size_t rules_count;
+    cli_feed *feeds; /* [feeds_count], values in argv */
+    size_t feeds_count;
     const char *output, *scheme, *embeddings, *head, *recipe;
     const char *explain;      /* a tensor; NULL: not asked for                               */
     const char *svg, *tensor; /* a picture, and what it shows                              */
@@ -117,9 +127,10 @@ struct cli_options {
     uint64_t new_tokens, seed;
     double temperature, top_p;
     int decode;
-    const char *choices, *base;    /* of eval                                           */
-    int protocol;                  /* number of the word: whit_eval_protocol + 1        */
-    uint64_t context, token_limit; /* 0: not given                                      */
+    const char *choices, *base;          /* of eval                                           */
+    int protocol;                        /* number of the word: whit_eval_protocol + 1        */
+    uint64_t context, token_limit;       /* 0: not given                                      */
+    int hessian, resume, merge, compare; /* of calibrate                               */
 };
 
 typedef enum cli_outcome {
@@ -263,6 +274,7 @@ int cli_inspect(const cli_options *opt);
 int cli_compare(const cli_options *opt);
 int cli_bench(const cli_options *opt);
 int cli_eval(const cli_options *opt);
+int cli_calibrate(const cli_options *opt);
 int cli_generate(const cli_options *opt);
 int cli_tokenize(const cli_options *opt);
 

@@ -113,12 +113,49 @@ static whit_status inspect_model(const cli_options *opt, whit_error *err)
     return st;
 }
 
+/* A calibration state: as a model it would be a list of sums. */
+static whit_status inspect_state(const cli_options *opt, whit_error *err)
+{
+    whit_calib *c = NULL;
+    cli_results results = { NULL, NULL, NULL, NULL }, picture = results;
+    cli_options reads = *opt;
+    char name[CLI_SHORT];
+    size_t index = 0;
+    reads.text = opt->operands[0]; /* which is not to be replaced */
+    whit_status st = whit_calib_open(&c, opt->operands[0], err);
+    if (st == WHIT_OK && opt->tensor) index = whit_calib_find(c, opt->tensor);
+    if (st == WHIT_OK && (index == WHIT_CALIB_NONE || opt->scheme))
+        st = cli_fail(err, WHIT_ERR_ARG, "%s: %s; try: whit inspect STATE --stats",
+                      cli_short(name, sizeof name, opt->scheme ? opt->scheme : opt->tensor),
+                      opt->scheme ? "no grid is drawn on channels" : "no such matrix");
+    if (st == WHIT_OK) st = cli_results_open(&results, &reads, NULL, NULL, err);
+    if (st == WHIT_OK && opt->svg)
+        st = cli_results_file(&picture, &reads, "--svg", opt->svg, NULL, err);
+    if (st == WHIT_OK && opt->svg) st = whit_calib_write_svg(c, index, picture.json, err);
+    if (st == WHIT_OK) {
+        const int stats = opt->stats || opt->tensors || opt->verbosity == CLI_VERBOSITY_VERBOSE;
+        if (results.table) whit_calib_write_text(c, stats, cli_text_flags(opt), results.table);
+        if (results.json) whit_calib_write_json(c, results.json);
+        st = opt->svg ? cli_results_commit(&picture, err) : WHIT_OK;
+        if (st == WHIT_OK) st = cli_results_commit(&results, err);
+    }
+    cli_results_close(&picture);
+    cli_results_close(&results);
+    whit_calib_close(c);
+    return st;
+}
+
 int cli_inspect(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     whit_side *side = NULL;
-    whit_status st = opt->shape.rank ? WHIT_OK : whit_side_open(&side, opt->operands[0], &err);
-    if (st == WHIT_OK) st = side ? inspect_side(opt, side, &err) : inspect_model(opt, &err);
+    const int state = !opt->shape.rank && whit_calib_probe(opt->operands[0]);
+    whit_status st =
+        opt->shape.rank || state ? WHIT_OK : whit_side_open(&side, opt->operands[0], &err);
+    if (st == WHIT_OK)
+        st = state  ? inspect_state(opt, &err)
+             : side ? inspect_side(opt, side, &err)
+                    : inspect_model(opt, &err);
     whit_side_close(side);
     return cli_finish(opt, st, &err);
 }

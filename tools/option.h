@@ -23,6 +23,7 @@ typedef enum option_kind {
     OPTION_SIZE,   /* uint64_t bytes                           */
     OPTION_SHAPE,  /* cli_shape                                */
     OPTION_NUMBER, /* double                                   */
+    OPTION_FEED,   /* appended to feeds, of the kind in `set`  */
     OPTION_JSON    /* flag, with =FILE also json_path          */
 } option_kind;
 

@@ -13,7 +13,7 @@
 
 #define FIELD(name) offsetof(cli_options, name)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
-#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL)
+#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE)
 #define SEED_LIMIT (-1) /* as a uint64_t: all of them */
 
 /* clang-format off */
@@ -50,7 +50,8 @@ const cli_option cli_option_table[] = {
       "GGUF types: of least error, or the bytes of the reference\n"
       "encoders (default: best)" },
     { "calibration", 0, OPTION_TEXT, "FILE", FIELD(calibration), 0, PLANNERS,
-      "GGUF types: weigh errors by an importance matrix of\n"
+      "weigh errors by what the matrices are multiplied with: a\n"
+      "state of whit calibrate, or an importance matrix of\n"
       "llama.cpp (.dat or .gguf)" },
     { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
       "NaN becomes 0, infinities 0 or the largest value of their\n"
@@ -147,6 +148,32 @@ const cli_option cli_option_table[] = {
     { "fail-if", 0, OPTION_RULE, "NAME>X", 0, 0, CLI_EVAL,
       "exit 3 when a result is so: names of the JSON, < <= > >=,\n"
       "several with commas; may be repeated" },
+    { "text", 0, OPTION_FEED, "FILE", 0, WHIT_FEED_TEXT, CLI_CALIBRATE,
+      "run the model on this text; -: standard input; may be\n"
+      "repeated, each text is cut into windows by itself" },
+    { "ids", 0, OPTION_FEED, "FILE", 0, WHIT_FEED_IDS, CLI_CALIBRATE,
+      "the same with ids of tokens, as tokenize prints them" },
+    { "activations", 0, OPTION_FEED, "NAME=FILE", 0, WHIT_FEED_ACTIVATIONS, CLI_CALIBRATE,
+      "instead of a model: what came into the matrix NAME, a NumPy\n"
+      "array [samples, columns]; may be repeated" },
+    { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_CALIBRATE,
+      "the state; an importance matrix of llama.cpp for a name in\n"
+      ".dat or .gguf" },
+    { "tokens", 0, OPTION_COUNT, "N", FIELD(token_limit), 2147483647, CLI_CALIBRATE,
+      "read the first N tokens of each text only (default: all)" },
+    { "context", 0, OPTION_COUNT, "N", FIELD(context), 268435456, CLI_CALIBRATE,
+      "tokens of a window (default: those that the model was made\n"
+      "for, at most 2048)" },
+    { "hessian", 0, OPTION_FLAG, NULL, FIELD(hessian), 1, CLI_CALIBRATE,
+      "X^T X of every input too, for methods that need it; what\n"
+      "exceeds --max-memory goes to a file meanwhile" },
+    { "resume", 0, OPTION_FLAG, NULL, FIELD(resume), 1, CLI_CALIBRATE,
+      "when interrupted keep what was done in OUT.partial (exit\n"
+      "75), and go on from there" },
+    { "merge", 0, OPTION_FLAG, NULL, FIELD(merge), 1, CLI_CALIBRATE,
+      "states into one; A:0.7 B:0.3 mixes their means" },
+    { "compare", 0, OPTION_FLAG, NULL, FIELD(compare), 1, CLI_CALIBRATE,
+      "how alike two states are, input by input" },
     { "prompt", 0, OPTION_STRING, "TEXT", FIELD(prompt), 0, CLI_GENERATE,
       "what the model goes on with; -: standard input, as it is\n"
       "(default: nothing, the start of a text)" },
@@ -187,14 +214,15 @@ const cli_option cli_option_table[] = {
     { "strict", 0, OPTION_FLAG, NULL, FIELD(strict), 1, PLANNERS | CLI_COMPARE,
       "exit 3 on what is a warning otherwise: a tensor that\n"
       "cannot have its scheme, a rule or tensor without match" },
-    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024, CLI_JOBS | CLI_EVAL,
+    { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024,
+      CLI_JOBS | CLI_EVAL | CLI_CALIBRATE,
       "0: all cores, the default; never changes a result" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_BENCH,
       "0: all cores, the default" },
-    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_EVAL,
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_EVAL | CLI_CALIBRATE,
       "ceiling for weights and buffers, such as 512MiB or 4GiB\n"
       "(default: none)" },
-    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK & ~CLI_EVAL,
+    { "max-memory", 0, OPTION_SIZE, "SIZE", FIELD(max_memory), 0, CLI_WORK & ~(CLI_EVAL | CLI_CALIBRATE),
       "ceiling for buffers, such as 512MiB or 4GiB\n"
       "(default: a quarter of the memory, at most 4GiB)" },
     { "json", 0, OPTION_JSON, "FILE", FIELD(json), 0, LISTERS,
@@ -204,7 +232,7 @@ const cli_option cli_option_table[] = {
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
       PLANNERS | CLI_INSPECT, "every tensor in the table; on stderr what the work uses" },
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
-      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH | CLI_EVAL, "on stderr what the work uses" },
+      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE, "on stderr what the work uses" },
     { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
       "on stderr; auto: a bar where that is a terminal" },
     { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,
@@ -254,6 +282,13 @@ static int set_rule(cli_options *opt, const cli_option *o, const char *shown, co
 {
     (void)o, (void)shown;
     opt->rules[opt->rules_count++] = value;
+    return 1;
+}
+
+static int set_feed(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    (void)shown;
+    opt->feeds[opt->feeds_count++] = (cli_feed){ (whit_feed_kind)o->set, value };
     return 1;
 }
 
@@ -329,7 +364,7 @@ int cli_option_set(cli_options *opt, const cli_option *option, const char *shown
         [OPTION_STRING] = set_text,  [OPTION_TEXT] = set_text,       [OPTION_RULE] = set_rule,
         [OPTION_WORD] = set_word,    [OPTION_CLIP] = set_clip,       [OPTION_COUNT] = set_count,
         [OPTION_SIZE] = set_size,    [OPTION_SHAPE] = set_shape,     [OPTION_NUMBER] = set_number,
-        [OPTION_JSON] = set_json,
+        [OPTION_FEED] = set_feed,    [OPTION_JSON] = set_json,
     };
     if (value && *value == '\0' && option->kind != OPTION_STRING)
         return cli_option_bad(opt, shown, "needs a value, not", value);

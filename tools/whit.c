@@ -113,6 +113,23 @@ const cli_command cli_commands[] = {
       "highest log-likelihood behind the prompt is taken, and again by length in characters. What\n"
       "exceeds the context is cut off the prompt's beginning. With --base the answers that flip.\n",
       "whit eval out/ --base Llama-3.1-8B/ --text wiki.txt --fail-if 'kl.mean>0.03'" },
+    { "calibrate", CLI_CALIBRATE, cli_calibrate, 0, SIZE_MAX,
+      "MODEL --text FILE -o STATE | --merge A B.. -o C",
+      "measure what comes into the matrices of a model",
+      "Runs MODEL, a folder with its tokenizer or a GGUF file, and keeps for the input of every\n"
+      "matrix: tokens, of each channel least and largest value, means of x, |x| and x^2, and two\n"
+      "histograms. quantize --calibration weighs errors with them. A text is cut into windows by\n"
+      "itself: the start of text, where the tokenizer puts one, and the next tokens.\n"
+      "\n"
+      "States merge exactly: --merge gives the very bytes that one run over all texts gives, in "
+      "any\n"
+      "order. With weights (A:0.7 B:0.3) it mixes means, and the result merges no more. --compare\n"
+      "says for each input how the channels' mean squares of B rank against those of A (1: "
+      "alike),\n"
+      "the largest magnitude of B over that of A, and how many channels leave their range: low "
+      "ranks\n"
+      "tell a text that does not represent the use. whit inspect STATE --stats prints a state.\n",
+      "whit calibrate Llama-3.1-8B/ --text wiki.txt --tokens 100000 -o wiki.state" },
     { "generate", CLI_GENERATE, cli_generate, 1, 1, "MODEL",
       "let a language model go on with a text",
       "MODEL is a folder with config.json and a tokenizer, or a GGUF file: Llama, Mistral, Qwen2,\n"

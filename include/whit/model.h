@@ -107,7 +107,9 @@ typedef enum whit_logits {
  * Feed count tokens behind those that were fed before.
  *
  *   ids     in   [count], each below the vocabulary
- *   logits  out  as `which` says; NULL for none. Not normalised.
+ *   logits  out  as `which` says; NULL for none. Not normalised. NULL
+ *                while a function watches: it sees the output head's input, whose product is left
+ *                out
  *   count   0 is a successful no-op
  *
  * Errors: WHIT_ERR_ARG (an id, more tokens than positions are left), WHIT_ERR_IO and

@@ -13,6 +13,7 @@
 #include <whit/file.h>
 #include <whit/source.h>
 #include <whit/calib.h>
+#include <whit/calibrate.h>
 #include <whit/job.h>
 #include <whit/side.h>
 #include <whit/kernel.h>

@@ -134,15 +134,19 @@ static const float *rounded(const whit_session *s, const wh_linear *l, const flo
     return s->rounded;
 }
 
+static void show(const whit_session *s, const wh_linear *l, size_t position, const float *x,
+                 size_t count)
+{
+    const whit_linear_input input = { l->index, x, count, (size_t)l->told.info.cols, position };
+    if (s->watch) s->watch(s->watch_ctx, &input);
+}
+
 /* y [count][rows] = x [count][cols] W^T + bias */
 static whit_status product(const whit_session *s, const wh_linear *l, size_t position,
                            const float *x, size_t count, float *y, whit_error *err)
 {
     const whit_weight_info *info = &l->told.info;
-    if (s->watch) {
-        const whit_linear_input input = { l->index, x, count, (size_t)info->cols, position };
-        s->watch(s->watch_ctx, &input);
-    }
+    show(s, l, position, x, count);
     if (l->rounds) x = rounded(s, l, x, count);
     whit_status st = whit_matmul(s->model->context, l->weight, l->told.acts, x, count, y, err);
     for (size_t t = 0; t < count && l->bias && st == WHIT_OK; t++)
@@ -214,6 +218,8 @@ whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, si
     if (st != WHIT_OK || wanted == 0) return st;
     t.weight = m->output_norm;
     share(&t, dim, norm_tokens);
-    return product(s, &m->head, position + count - wanted, s->normed + (count - wanted) * dim,
-                   wanted, logits, err);
+    const float *x = s->normed + (count - wanted) * dim;
+    if (logits) return product(s, &m->head, position + count - wanted, x, wanted, logits, err);
+    show(s, &m->head, position + count - wanted, x, wanted);
+    return WHIT_OK;
 }

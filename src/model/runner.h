@@ -135,7 +135,7 @@ struct whit_session {
 };
 
 /* forward.c: tokens [position, position + count) of one chunk; ids are checked. logits: of the last
- * `wanted` of them. */
+ * `wanted` of them; NULL: whoever watches sees the head's input. */
 whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, size_t count,
                        size_t wanted, float *logits, whit_error *err);
 

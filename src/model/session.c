@@ -115,7 +115,8 @@ void whit_session_watch(whit_session *session, whit_input_fn *fn, void *ctx)
 static whit_status check_feed(const whit_session *s, const uint32_t *ids, size_t count,
                               whit_logits which, const float *logits, whit_error *err)
 {
-    if (!s || (count > 0 && !ids) || (count > 0 && which != WHIT_LOGITS_NONE && !logits))
+    if (!s || (count > 0 && !ids) ||
+        (count > 0 && which != WHIT_LOGITS_NONE && !logits && !s->watch))
         return wh_fail(err, WHIT_ERR_ARG, "whit_session_feed: session, ids or logits is null");
     if ((int)which < WHIT_LOGITS_NONE || which > WHIT_LOGITS_ALL)
         return wh_fail(err, WHIT_ERR_ARG, "whit_session_feed: no such choice of logits");

@@ -1,0 +1,128 @@
+/* src/job/calibrate_text.c - a run of calibration, and two states side by side, as tables and JSON.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/json.h"
+#include "job/calibrate.h"
+#include "job/page.h"
+
+static double rate(double amount, double seconds)
+{
+    return seconds > 0 ? amount / seconds : 0;
+}
+
+void whit_calibration_write_text(const whit_calibration *calibration, int flags, FILE *out)
+{
+    const whit_calibrate_totals *t = &calibration->total;
+    wh_page p = wh_page_new(flags);
+    char a[32], b[32], c[32];
+    wh_page_style(&p, WH_BOLD);
+    wh_page_name(&p, calibration->output);
+    wh_page_style(&p, WH_PLAIN);
+    wh_buf_putf(&p.text, "\ninputs  %s with %s columns\ntokens  %s", wh_spaced(t->inputs, a),
+                wh_spaced(t->columns, b), wh_spaced(t->tokens, c));
+    if (t->windows) wh_buf_putf(&p.text, " in %s windows", wh_spaced(t->windows, a));
+    wh_buf_putf(&p.text, ", %.1f s, %.0f a second\n", t->seconds,
+                rate((double)t->tokens, t->seconds));
+    if (t->hessian_seconds > 0)
+        wh_buf_putf(&p.text, "X^T X   %.1f s, %.1f GFLOP/s%s\n", t->hessian_seconds,
+                    t->hessian_gflops, t->spilled ? ", in a file" : "");
+    wh_page_print(&p, out);
+}
+
+static void put_number(wh_buf *b, const char *key, double value)
+{
+    wh_buf_putf(b, ",\"%s\":", key);
+    wh_json_put_double(b, value);
+}
+
+static void put_text(wh_buf *b, const char *key, const char *value)
+{
+    wh_buf_putf(b, ",\"%s\":", key);
+    if (value)
+        wh_json_put_string(b, value);
+    else
+        wh_buf_puts(b, "null");
+}
+
+static void print(wh_buf *b, FILE *out)
+{
+    if (!b->failed) fwrite(b->data, 1, b->len, out);
+    wh_buf_free(b);
+}
+
+void whit_calibration_write_json(const whit_calibration *calibration, FILE *out)
+{
+    const whit_calibrate_totals *t = &calibration->total;
+    wh_buf b = { 0 };
+    wh_buf_puts(&b, "{\"schema\":1,\"command\":\"calibrate\"");
+    put_text(&b, "model", calibration->path);
+    put_text(&b, "output", calibration->output);
+    wh_buf_putf(&b,
+                ",\"inputs\":%" PRIu64 ",\"columns\":%" PRIu64 ",\"tokens\":%" PRIu64
+                ",\"windows\":%" PRIu64 ",\"context\":%zu,\"hessian\":%s,\"spilled\":%s",
+                t->inputs, t->columns, t->tokens, t->windows, calibration->window,
+                calibration->o.hessian ? "true" : "false", t->spilled ? "true" : "false");
+    put_number(&b, "seconds", t->seconds);
+    put_number(&b, "tokens_per_second", rate((double)t->tokens, t->seconds));
+    put_number(&b, "statistics_seconds", t->statistics_seconds);
+    put_number(&b, "hessian_seconds", t->hessian_seconds);
+    put_number(&b, "hessian_gflops", t->hessian_gflops);
+    put_text(&b, "isa", calibration->isa);
+    wh_buf_puts(&b, ",\"warnings\":[");
+    for (size_t i = 0; i < calibration->warnings.count; i++) {
+        if (i) wh_buf_puts(&b, ",");
+        wh_json_put_string(&b, calibration->warnings.line[i]);
+    }
+    wh_buf_puts(&b, "]}\n");
+    print(&b, out);
+}
+
+/* ---- two states ------------------------------------------------------------------------------ */
+
+void whit_calib_compare_text(const whit_calib_difference *difference, size_t count, int flags,
+                             FILE *out)
+{
+    wh_page p = wh_page_new(flags);
+    double low = INFINITY, sum = 0;
+    size_t ranked = 0;
+    for (size_t i = 0; i < count; i++) wh_page_fit(&p, difference[i].name);
+    wh_page_style(&p, WH_BOLD);
+    wh_buf_putf(&p.text, "%-*s  %8s %8s %8s %8s\n", p.name_width, "input", "columns", "rank",
+                "range", "outside");
+    wh_page_style(&p, WH_PLAIN);
+    for (size_t i = 0; i < count; i++) {
+        const whit_calib_difference *d = &difference[i];
+        wh_page_name(&p, d->name);
+        wh_buf_putf(&p.text, "  %8" PRIu64 " %8.4f %8.3f %7.1f%%\n", d->cols, d->rank, d->range,
+                    100 * d->outside);
+        if (isnan(d->rank)) continue;
+        low = fmin(low, d->rank);
+        sum += d->rank;
+        ranked++;
+    }
+    if (ranked)
+        wh_buf_putf(&p.text, "%-*s  %8s %8.4f (least %.4f)\n", p.name_width, "mean", "",
+                    sum / (double)ranked, low);
+    wh_page_print(&p, out);
+}
+
+void whit_calib_compare_json(const whit_calib_difference *difference, size_t count, FILE *out)
+{
+    wh_buf b = { 0 };
+    wh_buf_puts(&b, "{\"schema\":1,\"command\":\"calibrate\",\"compare\":[");
+    for (size_t i = 0; i < count; i++) {
+        const whit_calib_difference *d = &difference[i];
+        wh_buf_puts(&b, i ? ",{\"name\":" : "{\"name\":");
+        wh_json_put_string(&b, d->name);
+        wh_buf_putf(&b, ",\"columns\":%" PRIu64, d->cols);
+        put_number(&b, "rank", d->rank);
+        put_number(&b, "range", d->range);
+        put_number(&b, "outside", d->outside);
+        wh_buf_puts(&b, "}");
+    }
+    wh_buf_puts(&b, "]}\n");
+    print(&b, out);
+}
