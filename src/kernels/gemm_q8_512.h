@@ -4,8 +4,9 @@
  * serves both; their int32 sums stay in registers, their float sums in the first-level cache. The
  * inputs are taken in blocks that this cache holds, so that more tokens than a tile find the codes
  * there, and each block asks for the memory of the next. One token, where memory is all that
- * counts, meets one panel: a single stream through the weight is read fastest. Not here: the
- * products themselves, which each file brings for its instruction set (gemm_form).
+ * counts, meets one panel: a single stream through the weight is read fastest. Not here: the codes
+ * of each form (codes_512.h), the products themselves, which each file brings for its instruction
+ * set (gemm_form), and blocks of GGUF (gemm_blocks_512.h).
  *
  * Only static functions: a file that includes this is built for AVX-512.
  *
@@ -13,30 +14,41 @@
 #ifndef WH_KERNELS_GEMM_Q8_512_H
 #define WH_KERNELS_GEMM_Q8_512_H
 
+#include "kernels/codes_512.h"
 #include "kernels/gemm.h"
-#include "kernels/inline.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 enum {
-    TILE = 8,   /* tokens: with two panels, half of the registers */
-    UNIT = 32,  /* inputs of one call of `products`; steps are multiples of it, or end the row */
-    LINE = 64,  /* octets */
-    BLOCK = 64, /* lines; a power of two, so that it divides WH_LONG_STEP */
-    AHEAD = 128 /* lines from where a single panel is to what is fetched */
+    TILE = 8,     /* tokens: with two panels, half of the registers */
+    FOURS = 8,    /* vectors of codes in a unit: 4 inputs each */
+    BLOCK = 4096, /* octets of a panel, about; a power of two, so that it divides WH_LONG_STEP */
+    AHEAD = 8192  /* octets from where a single panel is to what is fetched */
 };
 
-/* Adds to sum[panel][token] the products of `lines` lines of each panel, at most UNIT inputs, with
- * the activations at x + 64 * token. The lines of panel i start at line + i * apart. */
-typedef void products_fn(__m512i sum[2][TILE], const uint8_t *line, size_t apart, size_t lines,
-                         const int8_t *x, unsigned panels, unsigned tokens);
+typedef struct gemm_form gemm_form;
 
-typedef struct gemm_form {
+/* Adds to sum[panel][token] the products of vectors [first, first + count) of a unit with the
+ * activations of the unit, at x + 64 * token. The unit of panel i is at unit + i * apart. */
+typedef void products_fn(__m512i sum[2][TILE], const gemm_form *f, const uint8_t *unit,
+                         size_t apart, unsigned first, unsigned count, const int8_t *x,
+                         unsigned panels, unsigned tokens);
+
+struct gemm_form {
     products_fn *products;
-    size_t line_inputs; /* of a line of data */
-    int offset;         /* what `products` takes from each code by itself */
-} gemm_form;
+    codes_512_fn *codes;
+    unsigned bits; /* of a code: as many lines has a unit */
+    int offset;    /* what `products` takes from each code by itself */
+    /* of blocks, gemm_blocks_512.h */
+    unsigned sub;
+    int minima;
+};
+
+/* Octets of a panel up to input k, which begins a unit. */
+static WH_INLINE size_t octets_to(const gemm_form *f, size_t k)
+{
+    return k / WH_UNIT * f->bits * LINE;
+}
 
 /* Some inputs of a panel or two: whole steps, or a piece of a longer one. */
 typedef struct gemm_block {
@@ -45,7 +57,7 @@ typedef struct gemm_block {
     size_t
         second; /* its distance to the second: 0, the same one, where a range of pairs ends odd */
     size_t k0, k1;
-    size_t ahead, ahead_scale; /* octets from here to the block that comes next */
+    size_t ahead, ahead_scale, ahead_sub; /* octets from here to the block that comes next */
     float acc[WH_TOKENS][2][WH_PANEL];
     int32_t sum[WH_TOKENS][2][WH_PANEL]; /* of the step that the block before left open */
 } gemm_block;
@@ -71,7 +83,20 @@ typedef struct gemm_spot {
     size_t chunk;        /* octets of activations from 64 inputs to the next */
     size_t ahead, ahead_scale;
     float (*acc)[2][WH_PANEL];
+    __m512 own; /* that of one panel and token */
 } gemm_spot;
+
+/* acc += whole * scale. What is one alone stays in a register. */
+static WH_INLINE void add_scaled(gemm_spot *at, unsigned i, unsigned j, __m512 whole, __m512 scale,
+                                 unsigned panels, unsigned tokens)
+{
+    if (panels * tokens == 1) {
+        at->own = _mm512_fmadd_ps(whole, scale, at->own);
+        return;
+    }
+    float *acc = at->acc[j][i];
+    _mm512_storeu_ps(acc, _mm512_fmadd_ps(whole, scale, _mm512_loadu_ps(acc)));
+}
 
 static WH_INLINE __m512 scales(const uint8_t *scale, size_t bytes)
 {
@@ -104,7 +129,7 @@ static WH_INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int o
     }
 }
 
-static WH_INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at, unsigned panels,
+static WH_INLINE void close_step(const __m512i sum[2][TILE], gemm_spot *at, unsigned panels,
                                  unsigned tokens)
 {
     WH_UNROLL
@@ -112,10 +137,8 @@ static WH_INLINE void close_step(const __m512i sum[2][TILE], const gemm_spot *at
         const __m512 sw = scales(at->scale + i * at->rows_apart * at->scale_bytes, at->scale_bytes);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
-            float *acc = at->acc[j][i];
             const __m512 scale = _mm512_mul_ps(sw, _mm512_set1_ps(at->sx[j]));
-            const __m512 whole = _mm512_cvtepi32_ps(sum[i][j]);
-            _mm512_storeu_ps(acc, _mm512_fmadd_ps(whole, scale, _mm512_loadu_ps(acc)));
+            add_scaled(at, i, j, _mm512_cvtepi32_ps(sum[i][j]), scale, panels, tokens);
         }
     }
 }
@@ -141,22 +164,19 @@ static WH_INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PA
     }
 }
 
-/* n inputs of one step, from input k on. */
+/* n inputs of one step, from input k on: whole units, as the planes and the activations are. */
 static WH_INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t k,
                                size_t n, unsigned panels, unsigned tokens)
 {
-    const size_t most = UNIT / f->line_inputs;
-    for (size_t left = (n + f->line_inputs - 1) / f->line_inputs, now; left > 0; left -= now) {
-        now = left < most ? left : most;
+    for (const size_t end = k + n; k < end; k += WH_UNIT) {
         WH_UNROLL
-        for (size_t t = 0; t < most; t++) {
+        for (size_t t = 0; t < f->bits; t++) {
             fetch(at->line + t * LINE, at->ahead);
             if (panels == 2) fetch(at->line + t * LINE, at->ahead + at->line_apart);
         }
-        f->products(sum, at->line, at->line_apart, now, at->x, panels, tokens);
-        at->line += most * LINE;
-        at->x += k % 64 ? at->chunk - UNIT : UNIT; /* 64 inputs of all tokens lie together */
-        k += UNIT;
+        f->products(sum, f, at->line, at->line_apart, 0, FOURS, at->x, panels, tokens);
+        at->line += f->bits * LINE;
+        at->x += k % 64 ? at->chunk - WH_UNIT : WH_UNIT; /* 64 inputs of all tokens lie together */
     }
 }
 
@@ -166,8 +186,7 @@ static WH_INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t 
     const size_t step = s->k0 / w->int_step * s->a->tokens + j0;
     const size_t row = s->panel * w->groups + s->k0 / w->group;
     const size_t scale_bytes = (w->scale_f16 ? 2 : 4) * WH_PANEL;
-    const gemm_spot at = { .line =
-                               w->data + s->panel * w->panel_bytes + s->k0 / f->line_inputs * LINE,
+    const gemm_spot at = { .line = w->data + s->panel * w->panel_bytes + octets_to(f, s->k0),
                            .scale = (const uint8_t *)w->scale + row * scale_bytes,
                            .zero = w->zero ? w->zero + row * WH_PANEL : NULL,
                            .line_apart = s->second * w->panel_bytes,
@@ -192,6 +211,7 @@ static WH_INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, uns
     const size_t step = w->int_step, group = w->group, cols = w->cols, k1 = s->k1;
     const size_t stride = s->a->tokens;
     gemm_spot at = first_spot(s, f, j0);
+    at.own = _mm512_setzero_ps(); /* a single panel has its row in one block */
     size_t k = s->k0, next = k / step * step + step, change = k / group * group + group;
     int open = k + step != next; /* by the block before */
     while (k < k1) {
@@ -220,34 +240,40 @@ static WH_INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, uns
             change += group;
         }
     }
+    if (panels * tokens == 1) _mm512_storeu_ps(at.acc[0][0], at.own);
 }
 
-static WH_INLINE void run_block(gemm_block *s, const gemm_form *f, size_t j0, unsigned tokens)
+/* One of run_tile, or the same for blocks of GGUF. */
+typedef void tile_fn(gemm_block *s, const gemm_form *f, size_t j0, unsigned panels,
+                     unsigned tokens);
+
+static WH_INLINE void run_block(gemm_block *s, tile_fn *run_tile_of, const gemm_form *f, size_t j0,
+                                unsigned tokens)
 {
     switch (tokens) {
     case 1:
-        run_tile(s, f, j0, 1, 1);
+        run_tile_of(s, f, j0, 1, 1);
         break;
     case 2:
-        run_tile(s, f, j0, 2, 2);
+        run_tile_of(s, f, j0, 2, 2);
         break;
     case 3:
-        run_tile(s, f, j0, 2, 3);
+        run_tile_of(s, f, j0, 2, 3);
         break;
     case 4:
-        run_tile(s, f, j0, 2, 4);
+        run_tile_of(s, f, j0, 2, 4);
         break;
     case 5:
-        run_tile(s, f, j0, 2, 5);
+        run_tile_of(s, f, j0, 2, 5);
         break;
     case 6:
-        run_tile(s, f, j0, 2, 6);
+        run_tile_of(s, f, j0, 2, 6);
         break;
     case 7:
-        run_tile(s, f, j0, 2, 7);
+        run_tile_of(s, f, j0, 2, 7);
         break;
     default:
-        run_tile(s, f, j0, 2, 8);
+        run_tile_of(s, f, j0, 2, 8);
     }
 }
 
@@ -266,24 +292,32 @@ static void store(const gemm_block *s, size_t panels)
 }
 
 /* The distance to the block after this one, in the next pair of panels after the last. */
-static void look_ahead(gemm_block *s, size_t line_inputs)
+static void look_ahead(gemm_block *s, size_t unit_bytes)
 {
     const whit_weight *w = s->a->w;
     const size_t pair = s->k1 < w->cols ? 0 : 2, k = s->k1 < w->cols ? s->k1 : 0;
-    s->ahead = pair * w->panel_bytes + k / line_inputs * LINE - s->k0 / line_inputs * LINE;
+    s->ahead = pair * w->panel_bytes + k / WH_UNIT * unit_bytes - s->k0 / WH_UNIT * unit_bytes;
     s->ahead_scale =
         (pair * w->groups + k / w->group - s->k0 / w->group) * WH_PANEL * (w->scale_f16 ? 2 : 4);
+    s->ahead_sub = w->sub ? (pair * w->subs + k / w->sub - s->k0 / w->sub) * WH_PANEL : 0;
 }
 
-static void run_pair(gemm_block *s, block_fn *run, size_t line_inputs)
+/* Inputs of a block: whole steps, of blocks of GGUF whole ones, or a piece of a longer step. */
+static size_t block_length(const whit_weight *w, size_t unit_bytes)
+{
+    const size_t whole = wh_form_is_block(w->form) ? w->group : w->int_step;
+    const size_t most = BLOCK / unit_bytes * WH_UNIT;
+    return whole < most ? most / whole * whole : most;
+}
+
+static void run_pair(gemm_block *s, block_fn *run, size_t unit_bytes)
 {
     const wh_gemm_args *a = s->a;
-    const size_t step = a->w->int_step, most = BLOCK * line_inputs;
-    const size_t length = step < most ? most / step * step : most;
+    const size_t length = block_length(a->w, unit_bytes);
     const size_t tiles = (a->tokens + TILE - 1) / TILE;
     for (s->k0 = 0; s->k0 < a->w->cols; s->k0 = s->k1) {
         s->k1 = a->w->cols - s->k0 < length ? a->w->cols : s->k0 + length;
-        look_ahead(s, line_inputs);
+        look_ahead(s, unit_bytes);
         for (size_t t = 0; t < tiles; t++) { /* of nearly the same size */
             const size_t j0 = a->tokens * t / tiles, j1 = a->tokens * (t + 1) / tiles;
             run(s, j0, (unsigned)(j1 - j0));
@@ -291,19 +325,22 @@ static void run_pair(gemm_block *s, block_fn *run, size_t line_inputs)
     }
 }
 
-static void run_single(gemm_block *s, block_fn *run, size_t line_inputs)
+static void run_single(gemm_block *s, block_fn *run, size_t unit_bytes)
 {
     const whit_weight *w = s->a->w;
     s->k0 = 0;
     s->k1 = w->cols;
-    s->ahead = AHEAD * LINE; /* panels follow each other */
-    s->ahead_scale = AHEAD * line_inputs / w->group * WH_PANEL * (w->scale_f16 ? 2 : 4);
+    s->ahead = AHEAD; /* panels follow each other */
+    const size_t inputs = AHEAD / unit_bytes * WH_UNIT;
+    s->ahead_scale = inputs / w->group * WH_PANEL * (w->scale_f16 ? 2 : 4);
+    s->ahead_sub = w->sub ? inputs / w->sub * WH_PANEL : 0;
     run(s, 0, 1);
 }
 
-static void gemm(const wh_gemm_args *a, block_fn *run, size_t line_inputs)
+static void gemm(const wh_gemm_args *a, block_fn *run)
 {
     const size_t most = a->tokens == 1 ? 1 : 2;
+    const size_t unit_bytes = WH_UNIT * wh_input_bytes(a->w->form);
     gemm_block s;
     s.a = a;
     for (size_t p = a->p0; p < a->p1; p += most) {
@@ -312,9 +349,9 @@ static void gemm(const wh_gemm_args *a, block_fn *run, size_t line_inputs)
         s.second = panels - 1;
         memset(s.acc, 0, a->tokens * sizeof s.acc[0]);
         if (most == 1)
-            run_single(&s, run, line_inputs);
+            run_single(&s, run, unit_bytes);
         else
-            run_pair(&s, run, line_inputs);
+            run_pair(&s, run, unit_bytes);
         store(&s, panels);
     }
 }

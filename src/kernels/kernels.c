@@ -190,7 +190,17 @@ static const wh_variant tile_steps[] = {
 #endif
 };
 
-/* Codes of other widths, and blocks. */
+/* Codes of other widths, and blocks: those that have every instruction set of x86. */
+#ifdef WH_BUILD_X86
+#define X86_GEMM(form)                                                                             \
+    , { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_##form##_q8_avx512, .panels = 2 },       \
+    {                                                                                              \
+        .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_##form##_q8_avx512vnni,          \
+        .panels = 2                                                                                \
+    }
+#else
+#define X86_GEMM(form)
+#endif
 #define SCALAR_GEMM                                                                                \
     {                                                                                              \
         .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1                                    \
@@ -203,16 +213,16 @@ static const wh_variant tile_steps[] = {
     {                                                                                              \
         .isa = "scalar", .decode = wh_decode_codes_scalar                                          \
     }
-static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM };
-static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM };
+static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM X86_GEMM(q2) };
+static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM X86_GEMM(q3) };
+static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM X86_GEMM(q5) };
+static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM X86_GEMM(q6) };
+static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM X86_GEMM(b2) };
+static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM X86_GEMM(b3) };
+static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4) };
+static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM X86_GEMM(b5) };
+static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM X86_GEMM(b6) };
+static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM X86_GEMM(q8) };
 static const wh_variant gemv_q2[] = { SCALAR_GEMV };
 static const wh_variant gemv_q3[] = { SCALAR_GEMV };
 static const wh_variant gemv_q5[] = { SCALAR_GEMV };
