@@ -1,6 +1,6 @@
 /* src/kernels/decode_avx512.c - values of a block of a panel as float32, AVX-512.
  *
- * Once per block of inputs and many tokens. Groups begin and end with a line, the row need not. The
+ * Once per block of inputs and many tokens. Groups begin and end with a unit, the row need not. The
  * forms are those of float_avx512.h.
  *
  * SPDX-License-Identifier: MIT */
@@ -9,18 +9,22 @@
 
 /* ---- codes ---- */
 
-/* The first n inputs of a line. */
-static WH_INLINE void decode_line(float *out, const uint8_t *data, size_t n, __m512 table,
-                                  __m512 zero, wh_value_avx512 *value, unsigned inputs)
+/* The first n inputs of a unit. */
+static WH_INLINE void decode_unit(float *out, const uint8_t *unit, size_t n,
+                                  const wh_meaning_avx512 *m, const wh_values_avx512 *f)
 {
-    const __m512i line = _mm512_load_si512(data);
     WH_UNROLL
-    for (unsigned i = 0; i < inputs; i++)
-        if (i < n) _mm512_store_ps(out + i * WH_PANEL, value(line, i, table, zero));
+    for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+        if (4 * v >= n) continue;
+        const __m512i octets = f->codes(unit, v);
+        WH_UNROLL
+        for (unsigned i = 0; i < 4; i++)
+            if (4 * v + i < n)
+                _mm512_store_ps(out + (4 * v + i) * WH_PANEL, f->value(octets, i, m));
+    }
 }
 
-static WH_INLINE void codes(const wh_decode_args *a, __m512 table, wh_value_avx512 *value,
-                            unsigned inputs)
+static WH_INLINE void codes(const wh_decode_args *a, wh_meaning_avx512 m, const wh_values_avx512 *f)
 {
     const whit_weight *w = a->w;
     const uint8_t *data = w->data + a->p * w->panel_bytes;
@@ -28,36 +32,135 @@ static WH_INLINE void codes(const wh_decode_args *a, __m512 table, wh_value_avx5
     for (size_t k = a->k0; k < a->k1;) {
         const size_t g = k / w->group, left = w->group - k % w->group;
         const size_t last = a->k1 - k < left ? a->k1 : k + left;
-        const __m512 zero = wh_zero_avx512(w, (a->p * w->groups + g) * WH_PANEL);
+        m.zero = wh_zero_avx512(w, (a->p * w->groups + g) * WH_PANEL);
         while (k < last) {
-            const uint8_t *line = data + k / inputs * 64;
-            const size_t n = last - k < inputs ? last - k : inputs;
-            if (n == inputs)
-                decode_line(out, line, inputs, table, zero, value, inputs);
+            const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+            const size_t n = last - k < WH_UNIT ? last - k : WH_UNIT;
+            if (n == WH_UNIT)
+                decode_unit(out, unit, WH_UNIT, &m, f);
             else
-                decode_line(out, line, n, table, zero, value, inputs);
+                decode_unit(out, unit, n, &m, f);
             k += n;
             out += n * WH_PANEL;
         }
     }
 }
 
+static WH_INLINE wh_meaning_avx512 no_table(void)
+{
+    const __m512 none = _mm512_setzero_ps();
+    return (wh_meaning_avx512){ none, none, none };
+}
+
+void wh_decode_q2_avx512(const wh_decode_args *a)
+{
+    if (a->w->zero)
+        codes(a, no_table(), &wh_q2z_avx512);
+    else
+        codes(a, wh_integers_avx512(2, a->w->centre), &wh_q2_avx512);
+}
+
+void wh_decode_q3_avx512(const wh_decode_args *a)
+{
+    if (a->w->zero)
+        codes(a, no_table(), &wh_q3z_avx512);
+    else
+        codes(a, wh_integers_avx512(3, a->w->centre), &wh_q3_avx512);
+}
+
 void wh_decode_q4_avx512(const wh_decode_args *a)
 {
     if (a->w->zero)
-        codes(a, _mm512_setzero_ps(), wh_nibble_avx512, 8);
+        codes(a, no_table(), &wh_q4z_avx512);
     else
-        codes(a, wh_integers_avx512(a->w->centre), wh_entry_avx512, 8);
+        codes(a, wh_integers_avx512(4, a->w->centre), &wh_q4_avx512);
 }
 
-void wh_decode_t4_avx512(const wh_decode_args *a)
+void wh_decode_q5_avx512(const wh_decode_args *a)
 {
-    codes(a, _mm512_loadu_ps(a->w->table), wh_entry_avx512, 8);
+    if (a->w->zero)
+        codes(a, no_table(), &wh_q5z_avx512);
+    else
+        codes(a, wh_integers_avx512(5, a->w->centre), &wh_q5_avx512);
+}
+
+void wh_decode_q6_avx512(const wh_decode_args *a)
+{
+    codes(a, no_table(), &wh_q6_avx512);
 }
 
 void wh_decode_q8_avx512(const wh_decode_args *a)
 {
-    codes(a, _mm512_setzero_ps(), wh_octet_avx512, 4);
+    codes(a, no_table(), &wh_q8_avx512);
+}
+
+void wh_decode_t4_avx512(const wh_decode_args *a)
+{
+    wh_meaning_avx512 table = no_table();
+    table.low = _mm512_loadu_ps(a->w->table);
+    codes(a, table, &wh_q4_avx512);
+}
+
+/* ---- blocks: whole units ---- */
+
+static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
+{
+    const whit_weight *w = a->w;
+    const wh_meaning_avx512 m = wh_integers_avx512(f->bits, w->centre);
+    const uint8_t *data = w->data + a->p * w->panel_bytes;
+    const unsigned each = f->sub == 16 ? 4 : 8;
+    float *out = a->out;
+    for (size_t k = a->k0; k < a->k1; k += WH_UNIT) {
+        wh_affine_avx512 affine = { m.zero, m.zero };
+        WH_UNROLL
+        for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+            if (v % each == 0) affine = wh_affine_of_avx512(w, a->p, k + 4 * v, f);
+            const __m512i octets = f->codes(data + k / WH_UNIT * f->bits * LINE, v);
+            WH_UNROLL
+            for (unsigned i = 0; i < 4; i++, out += WH_PANEL)
+                _mm512_store_ps(out, wh_block_value_avx512(octets, i, &m, affine, f));
+        }
+    }
+}
+
+void wh_decode_b2_avx512(const wh_decode_args *a)
+{
+    blocks(a, &wh_b2_avx512);
+}
+
+void wh_decode_b3_avx512(const wh_decode_args *a)
+{
+    blocks(a, &wh_b3_avx512);
+}
+
+void wh_decode_b4_avx512(const wh_decode_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b4k_avx512);
+    else if (a->w->min)
+        blocks(a, &wh_b4m_avx512);
+    else
+        blocks(a, &wh_b4_avx512);
+}
+
+void wh_decode_b5_avx512(const wh_decode_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b5k_avx512);
+    else if (a->w->min)
+        blocks(a, &wh_b5m_avx512);
+    else
+        blocks(a, &wh_b5_avx512);
+}
+
+void wh_decode_b6_avx512(const wh_decode_args *a)
+{
+    blocks(a, &wh_b6_avx512);
+}
+
+void wh_decode_b8_avx512(const wh_decode_args *a)
+{
+    blocks(a, &wh_b8_avx512);
 }
 
 /* ---- floats ---- */

@@ -3,7 +3,7 @@
  * A register holds one input of the 16 rows. What the products of one token and the decoders
  * share: one function per form; the loops over them are in gemv_float_avx512.c and
  * decode_avx512.c. Method: kernels.md 3.2 (a permutation reads only the low 4 bits of an index, so
- * a line of nibbles shifted right is its own operand).
+ * a line of nibbles shifted right is its own operand). Which form has which values is at the end.
  * SPDX-License-Identifier: MIT */
 #ifndef WH_KERNELS_FLOAT_AVX512_H
 #define WH_KERNELS_FLOAT_AVX512_H
@@ -14,48 +14,72 @@
 
 #include <immintrin.h>
 
-#include "kernels/inline.h"
-#include "kernels/kernels.h"
+#include "kernels/codes_512.h"
 
-/* ---- codes: input i of a line (16 rows x 8 nibbles, or 16 rows x 4 octets) ---- */
+/* ---- codes: input i of four, in a vector of codes_512.h ---- */
 
-typedef __m512 wh_value_avx512(__m512i line, unsigned i, __m512 table, __m512 zero);
+/* What codes mean: entries of a table of 16 or 32, or a zero point. */
+typedef struct wh_meaning_avx512 {
+    __m512 low, high; /* entries */
+    __m512 zero;
+} wh_meaning_avx512;
 
-/* The entry of the table. */
-static WH_INLINE __m512 wh_entry_avx512(__m512i line, unsigned i, __m512 table, __m512 zero)
+typedef __m512 wh_value_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m);
+
+/* A permutation reads the low 4 bits of each lane, of two tables 5: nothing need be masked out. */
+static WH_INLINE __m512 wh_entry_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m)
 {
-    (void)zero;
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(line, 8 * (i % 4) + 4 * (i / 4)), table);
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(octets, 8 * i), m->low);
 }
 
-/* Bits of the line less the zero point of the row. In the mantissa of 2^23 an integer stands as it
- * is, so no conversion is needed; the difference is exact. */
-static WH_INLINE __m512 wh_integer_avx512(__m512i line, unsigned shift, int mask, __m512 zero)
+static WH_INLINE __m512 wh_entry_32_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m)
+{
+    return _mm512_permutex2var_ps(m->low, _mm512_srli_epi32(octets, 8 * i), m->high);
+}
+
+/* The code less the zero point of the row. In the mantissa of 2^23 an integer stands as it is, so
+ * no conversion is needed; the difference is exact. */
+static WH_INLINE __m512 wh_integer_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m)
 {
     const __m512i base = _mm512_castps_si512(_mm512_set1_ps(0x1p23f));
-    const __m512i code = _mm512_ternarylogic_epi32(_mm512_srli_epi32(line, shift),
-                                                   _mm512_set1_epi32(mask), base, 0xea);
+    const __m512i code = _mm512_ternarylogic_epi32(_mm512_srli_epi32(octets, 8 * i),
+                                                   _mm512_set1_epi32(255), base, 0xea);
     /* 0xea: (a & b) | c */
-    return _mm512_sub_ps(_mm512_castsi512_ps(code), _mm512_add_ps(zero, _mm512_castsi512_ps(base)));
+    return _mm512_sub_ps(_mm512_castsi512_ps(code),
+                         _mm512_add_ps(m->zero, _mm512_castsi512_ps(base)));
 }
 
-static WH_INLINE __m512 wh_nibble_avx512(__m512i line, unsigned i, __m512 table, __m512 zero)
+/* Codes of 2 and 4 bits for tables: what stands above them is not masked out. */
+static WH_INLINE __m512i wh_raw_q2_avx512(const uint8_t *unit, unsigned n)
 {
-    (void)table;
-    return wh_integer_avx512(line, 8 * (i % 4) + 4 * (i / 4), 15, zero);
+    return moved_512(unit + n / 4 * LINE, 2 * (n % 4), 0);
 }
 
-static WH_INLINE __m512 wh_octet_avx512(__m512i line, unsigned i, __m512 table, __m512 zero)
+static WH_INLINE __m512i wh_raw_q4_avx512(const uint8_t *unit, unsigned n)
 {
-    (void)table;
-    return wh_integer_avx512(line, 8 * i, 255, zero);
+    return moved_512(unit + n / 2 * LINE, 4 * (n % 2), 0);
 }
 
-/* 0..15 less the zero point that all rows share. */
-static WH_INLINE __m512 wh_integers_avx512(int centre)
+/* How a form becomes values; constant wherever it is inlined. */
+typedef struct wh_values_avx512 {
+    codes_512_fn *codes;
+    wh_value_avx512 *value;
+    unsigned bits; /* of a code: as many lines has a unit */
+    /* of blocks */
+    unsigned sub;
+    int minima;
+} wh_values_avx512;
+
+/* Integers of `bits` bits less the zero point that all rows share. */
+static WH_INLINE wh_meaning_avx512 wh_integers_avx512(unsigned bits, int centre)
 {
     const __m512i i = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(i, _mm512_set1_epi32(centre)));
+    const __m512i shared = _mm512_set1_epi32(centre);
+    const __m512i low = _mm512_and_si512(i, _mm512_set1_epi32((1 << bits) - 1));
+    const __m512i high = _mm512_add_epi32(i, _mm512_set1_epi32(16));
+    return (wh_meaning_avx512){ .low = _mm512_cvtepi32_ps(_mm512_sub_epi32(low, shared)),
+                                .high = _mm512_cvtepi32_ps(_mm512_sub_epi32(high, shared)),
+                                .zero = _mm512_set1_ps((float)centre) };
 }
 
 /* Zero points and scales of the rows; `at` is that of row 0. */
@@ -71,6 +95,48 @@ static WH_INLINE __m512 wh_scale_avx512(const whit_weight *w, size_t at)
     if (!w->scale_f16) return _mm512_loadu_ps((const float *)w->scale + at);
     const uint16_t *scale = (const uint16_t *)w->scale + at;
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)scale));
+}
+
+/* ---- blocks ---- */
+
+/* What the values of a sub-block are multiplied with, and what is taken from them. */
+typedef struct wh_affine_avx512 {
+    __m512 step, base;
+} wh_affine_avx512;
+
+static WH_INLINE __m512 wh_halves_as_floats_avx512(const uint16_t *half)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)half));
+}
+
+/* Of the sub-block of input k, or the group. */
+static WH_INLINE wh_affine_avx512 wh_affine_of_avx512(const whit_weight *w, size_t p, size_t k,
+                                                      const wh_values_avx512 *f)
+{
+    const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
+    const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL : 0;
+    wh_affine_avx512 a;
+    a.step = wh_halves_as_floats_avx512((const uint16_t *)w->scale + at);
+    a.base = a.step;
+    if (f->minima) a.base = wh_halves_as_floats_avx512(w->min + at);
+    if (f->sub) {
+        const __m128i factor = _mm_loadu_si128((const void *)(w->sub_scale + sub));
+        a.step = _mm512_mul_ps(a.step, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(factor)));
+    }
+    if (f->sub && f->minima) {
+        const __m128i factor = _mm_loadu_si128((const void *)(w->sub_min + sub));
+        a.base = _mm512_mul_ps(a.base, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(factor)));
+    }
+    return a;
+}
+
+/* Each product and the difference is rounded, as blocks are decoded. */
+static WH_INLINE __m512 wh_block_value_avx512(__m512i octets, unsigned i,
+                                              const wh_meaning_avx512 *m, wh_affine_avx512 a,
+                                              const wh_values_avx512 *f)
+{
+    const __m512 value = _mm512_mul_ps(a.step, f->value(octets, i, m));
+    return f->minima ? _mm512_sub_ps(value, a.base) : value;
 }
 
 /* ---- floats: the rows of input k of a panel ---- */
@@ -97,5 +163,30 @@ static WH_INLINE __m512 wh_bf16_avx512(const uint8_t *panel, size_t k)
     const __m512i wide = _mm512_cvtepu16_epi32(wh_halves_avx512(panel, k));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+
+/* ---- forms ---- */
+
+/* _z: with zero points. */
+static const wh_values_avx512 wh_q2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 0, 0 };
+static const wh_values_avx512 wh_q3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 0, 0 };
+static const wh_values_avx512 wh_q4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0 };
+static const wh_values_avx512 wh_q5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0 };
+static const wh_values_avx512 wh_q2z_avx512 = { codes_q2_512, wh_integer_avx512, 2, 0, 0 };
+static const wh_values_avx512 wh_q3z_avx512 = { codes_q3_512, wh_integer_avx512, 3, 0, 0 };
+static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512, 4, 0, 0 };
+static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0 };
+static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0 };
+static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
+/* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
+static const wh_values_avx512 wh_b2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 16, 1 };
+static const wh_values_avx512 wh_b3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 16, 0 };
+static const wh_values_avx512 wh_b4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0 };
+static const wh_values_avx512 wh_b4m_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 1 };
+static const wh_values_avx512 wh_b4k_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 32, 1 };
+static const wh_values_avx512 wh_b5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0 };
+static const wh_values_avx512 wh_b5m_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 1 };
+static const wh_values_avx512 wh_b5k_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 32, 1 };
+static const wh_values_avx512 wh_b6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 16, 0 };
+static const wh_values_avx512 wh_b8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
 
 #endif

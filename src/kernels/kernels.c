@@ -198,8 +198,20 @@ static const wh_variant tile_steps[] = {
         .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_##form##_q8_avx512vnni,          \
         .panels = 2                                                                                \
     }
+#define X86_GEMV(form)                                                                             \
+    ,                                                                                              \
+    {                                                                                              \
+        .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_##form##_avx512, .panels = 4             \
+    }
+#define X86_DECODE(form)                                                                           \
+    ,                                                                                              \
+    {                                                                                              \
+        .isa = "avx512", .needs = AVX512, .decode = wh_decode_##form##_avx512                      \
+    }
 #else
 #define X86_GEMM(form)
+#define X86_GEMV(form)
+#define X86_DECODE(form)
 #endif
 #define SCALAR_GEMM                                                                                \
     {                                                                                              \
@@ -223,26 +235,26 @@ static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4) };
 static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM X86_GEMM(b5) };
 static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM X86_GEMM(b6) };
 static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM X86_GEMM(q8) };
-static const wh_variant gemv_q2[] = { SCALAR_GEMV };
-static const wh_variant gemv_q3[] = { SCALAR_GEMV };
-static const wh_variant gemv_q5[] = { SCALAR_GEMV };
-static const wh_variant gemv_q6[] = { SCALAR_GEMV };
-static const wh_variant gemv_b2[] = { SCALAR_GEMV };
-static const wh_variant gemv_b3[] = { SCALAR_GEMV };
-static const wh_variant gemv_b4[] = { SCALAR_GEMV };
-static const wh_variant gemv_b5[] = { SCALAR_GEMV };
-static const wh_variant gemv_b6[] = { SCALAR_GEMV };
-static const wh_variant gemv_b8[] = { SCALAR_GEMV };
-static const wh_variant decode_q2[] = { SCALAR_DECODE };
-static const wh_variant decode_q3[] = { SCALAR_DECODE };
-static const wh_variant decode_q5[] = { SCALAR_DECODE };
-static const wh_variant decode_q6[] = { SCALAR_DECODE };
-static const wh_variant decode_b2[] = { SCALAR_DECODE };
-static const wh_variant decode_b3[] = { SCALAR_DECODE };
-static const wh_variant decode_b4[] = { SCALAR_DECODE };
-static const wh_variant decode_b5[] = { SCALAR_DECODE };
-static const wh_variant decode_b6[] = { SCALAR_DECODE };
-static const wh_variant decode_b8[] = { SCALAR_DECODE };
+static const wh_variant gemv_q2[] = { SCALAR_GEMV X86_GEMV(q2) };
+static const wh_variant gemv_q3[] = { SCALAR_GEMV X86_GEMV(q3) };
+static const wh_variant gemv_q5[] = { SCALAR_GEMV X86_GEMV(q5) };
+static const wh_variant gemv_q6[] = { SCALAR_GEMV X86_GEMV(q6) };
+static const wh_variant gemv_b2[] = { SCALAR_GEMV X86_GEMV(b2) };
+static const wh_variant gemv_b3[] = { SCALAR_GEMV X86_GEMV(b3) };
+static const wh_variant gemv_b4[] = { SCALAR_GEMV X86_GEMV(b4) };
+static const wh_variant gemv_b5[] = { SCALAR_GEMV X86_GEMV(b5) };
+static const wh_variant gemv_b6[] = { SCALAR_GEMV X86_GEMV(b6) };
+static const wh_variant gemv_b8[] = { SCALAR_GEMV X86_GEMV(b8) };
+static const wh_variant decode_q2[] = { SCALAR_DECODE X86_DECODE(q2) };
+static const wh_variant decode_q3[] = { SCALAR_DECODE X86_DECODE(q3) };
+static const wh_variant decode_q5[] = { SCALAR_DECODE X86_DECODE(q5) };
+static const wh_variant decode_q6[] = { SCALAR_DECODE X86_DECODE(q6) };
+static const wh_variant decode_b2[] = { SCALAR_DECODE X86_DECODE(b2) };
+static const wh_variant decode_b3[] = { SCALAR_DECODE X86_DECODE(b3) };
+static const wh_variant decode_b4[] = { SCALAR_DECODE X86_DECODE(b4) };
+static const wh_variant decode_b5[] = { SCALAR_DECODE X86_DECODE(b5) };
+static const wh_variant decode_b6[] = { SCALAR_DECODE X86_DECODE(b6) };
+static const wh_variant decode_b8[] = { SCALAR_DECODE X86_DECODE(b8) };
 
 #define ROW(name)                                                                                  \
     {                                                                                              \
