@@ -2,8 +2,10 @@
  *
  * A folder is, in this order: model.safetensors (an index beside it is left alone, as transformers
  * does, with a warning); the shards that model.safetensors.index.json names; its only .safetensors
- * file; where there is none, its only .gguf file, or the parts of one. The index is a JSON object
- * with
+ * file; its only .gguf file, or the parts of one; pytorch_model.bin, or what
+ * pytorch_model.bin.index.json names, in the same way; its only file whose name ends in .bin, .pt,
+ * .pth or .npz (tok*.bin are tokenizers of llama2.c, and training_args.bin is no model). The index
+ * is a JSON object with
  *
  *   "weight_map": { TENSOR: SHARD, .. }     SHARD is a plain file name in the folder of the index
  *
@@ -30,6 +32,8 @@
 
 #define MODEL "model.safetensors"
 #define INDEX "model.safetensors.index.json"
+#define TORCH "pytorch_model.bin"
+#define TORCH_INDEX "pytorch_model.bin.index.json"
 #define MAX_INDEX ((uint64_t)256 << 20)
 
 typedef struct placing {
@@ -230,11 +234,19 @@ static int ends_with(const char *name, const char *end)
 
 static int is_other_model(const char *name)
 {
-    static const char *const ends[] = { ".bin", ".pt",  ".pth",    ".ckpt",    ".onnx", ".h5",
-                                        ".npz", ".npy", ".tflite", ".msgpack", ".pkl" };
+    static const char *const ends[] = { ".ckpt",   ".onnx",    ".h5", ".npy",
+                                        ".tflite", ".msgpack", ".pkl" };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends_with(name, ends[i])) return 1;
     return 0;
+}
+
+/* A file that may be a model of PyTorch, NumPy or llama2.c. */
+static int is_plain_model(const char *name)
+{
+    if (ends_with(name, ".pt") || ends_with(name, ".pth") || ends_with(name, ".npz")) return 1;
+    return ends_with(name, ".bin") && strncmp(name, "tok", 3) != 0 &&
+           strcmp(name, "training_args.bin") != 0;
 }
 
 typedef struct found {
@@ -242,6 +254,8 @@ typedef struct found {
     char *model;
     size_t ggufs; /* the same for .gguf */
     char *gguf;
+    size_t plains; /* the same for models of other formats that are read */
+    char *plain;
     char *other; /* the first by name that looks like a model of another format */
 } found;
 
@@ -271,6 +285,9 @@ static whit_status look_around(const whit_file *file, found *f, whit_error *err)
         } else if (ends_with(e->d_name, ".gguf")) {
             f->ggufs++;
             ok = keep_first(&f->gguf, e->d_name);
+        } else if (is_plain_model(e->d_name)) {
+            f->plains++;
+            ok = keep_first(&f->plain, e->d_name);
         } else if (is_other_model(e->d_name))
             ok = keep_first(&f->other, e->d_name);
     }
@@ -280,6 +297,33 @@ static whit_status look_around(const whit_file *file, found *f, whit_error *err)
     else if (errno != 0)
         st = wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_io_label(label, file->path), strerror(errno));
     closedir(d);
+    return st;
+}
+
+/* The one file by its usual name, else the shards of the index by its usual name; *there: one of
+ * them is there. */
+static whit_status add_named(whit_file *file, const char *name, const char *index_name, int *there,
+                             whit_error *err)
+{
+    char label[WH_SHORT], *inside = NULL;
+    char *model = wh_path_join(file->path, name), *index = wh_path_join(file->path, index_name);
+    whit_status st = WHIT_OK;
+    *there = 1;
+    if (!model || !index)
+        st = wh_io_no_memory(file, err);
+    else if (wh_file_exists(model)) {
+        st = add_file(file, file->path, name, err);
+        if (st == WHIT_OK && wh_file_exists(index))
+            st = wh_io_warn(file, err, "%s: %s is read, %s beside it is not",
+                            wh_io_label(label, file->path), name, index_name);
+    } else if (wh_file_exists(index)) {
+        st = wh_file_inside(file->path, index_name, &inside, err);
+        if (st == WHIT_OK) st = wh_hf_open_index(file, inside, err);
+    } else
+        *there = 0;
+    free(inside);
+    free(index);
+    free(model);
     return st;
 }
 
@@ -299,6 +343,19 @@ static whit_status add_gguf(whit_file *file, const found *f, whit_error *err)
     return st;
 }
 
+/* What PyTorch calls its files, or the only one of another format. */
+static whit_status add_plain(whit_file *file, const found *f, whit_error *err)
+{
+    char label[WH_SHORT], name[WH_SHORT];
+    whit_status st = WHIT_OK;
+    int there = 0;
+    st = add_named(file, TORCH, TORCH_INDEX, &there, err);
+    if (st != WHIT_OK || there) return st;
+    if (f->plains == 1) return add_file(file, file->path, f->plain, err);
+    return wh_fail(err, WHIT_ERR_FORMAT, "%s: %zu model files (%s, ..); try: name one of them",
+                   wh_io_label(label, file->path), f->plains, wh_short(name, f->plain));
+}
+
 /* Neither of the usual names is there: the only model file, or words about what is. */
 static whit_status add_only_file(whit_file *file, whit_error *err)
 {
@@ -315,6 +372,8 @@ static whit_status add_only_file(whit_file *file, whit_error *err)
                      label, f.models, wh_short(name, f.model));
     else if (st == WHIT_OK && f.ggufs > 0)
         st = add_gguf(file, &f, err);
+    else if (st == WHIT_OK && f.plains > 0)
+        st = add_plain(file, &f, err);
     else if (st == WHIT_OK && f.other)
         st = wh_fail(err, WHIT_ERR_UNSUPPORTED,
                      "%s: no .safetensors file, only %s; try: the same model as safetensors", label,
@@ -323,30 +382,14 @@ static whit_status add_only_file(whit_file *file, whit_error *err)
         st = wh_fail(err, WHIT_ERR_FORMAT, "%s: no model file in this folder", label);
     free(f.model);
     free(f.gguf);
+    free(f.plain);
     free(f.other);
     return st;
 }
 
 whit_status wh_hf_open_folder(whit_file *file, whit_error *err)
 {
-    char label[WH_SHORT];
-    char *model = wh_path_join(file->path, MODEL), *index = wh_path_join(file->path, INDEX);
-    char *inside = NULL;
-    whit_status st;
-    if (!model || !index)
-        st = wh_io_no_memory(file, err);
-    else if (wh_file_exists(model)) {
-        st = add_file(file, file->path, MODEL, err);
-        if (st == WHIT_OK && wh_file_exists(index))
-            st = wh_io_warn(file, err, "%s: " MODEL " is read, " INDEX " beside it is not",
-                            wh_io_label(label, file->path));
-    } else if (wh_file_exists(index)) {
-        st = wh_file_inside(file->path, INDEX, &inside, err);
-        if (st == WHIT_OK) st = wh_hf_open_index(file, inside, err);
-    } else
-        st = add_only_file(file, err);
-    free(inside);
-    free(index);
-    free(model);
-    return st;
+    int there = 0;
+    whit_status st = add_named(file, MODEL, INDEX, &there, err);
+    return st == WHIT_OK && !there ? add_only_file(file, err) : st;
 }

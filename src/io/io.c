@@ -67,6 +67,8 @@ static const wh_format formats[] = {
     { "an ONNX model",              probe_onnx,    NULL, NULL, AS_SAFETENSORS },
     { "a Git LFS pointer",          probe_lfs,     NULL, NULL,
       "download the real file (git lfs pull)" },
+    { "llama2.c",    wh_llama2c_probe,     wh_llama2c_list,     wh_io_read_f32, NULL }, /* the oldest
+      form has no magic number: it comes last */
     /* clang-format on */
 };
 
@@ -123,10 +125,11 @@ static whit_status find_format(wh_shard *s, const unsigned char *head, whit_erro
         return wh_fail(err, WHIT_ERR_FORMAT, "%s: %u bytes are too short for a model file", label,
                        (unsigned)s->bytes);
     if (!s->format)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: not a model file of a format known here; try: a safetensors, GGUF or "
-                       "NPY file, the folder of a model, or --shape R,C for a raw array",
-                       label);
+        return wh_fail(
+            err, WHIT_ERR_UNSUPPORTED,
+            "%s: not a model file of a format known here; try: a safetensors, GGUF, NPY, "
+            "NPZ or PyTorch file, the folder of a model, or --shape R,C for a raw array",
+            label);
     if (!s->format->list)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",
                        label, s->format->name, s->format->hint);

@@ -135,6 +135,10 @@ wh_io_list_fn wh_npy_list;
 int wh_zip_probe(const unsigned char head[WH_IO_HEAD]);
 wh_io_list_fn wh_archive_list;
 
+/* llama2c.c */
+int wh_llama2c_probe(const unsigned char head[WH_IO_HEAD]);
+wh_io_list_fn wh_llama2c_list;
+
 /* torch_legacy.c */
 int wh_torch_legacy_probe(const unsigned char head[WH_IO_HEAD]);
 wh_io_list_fn wh_torch_legacy_list;

@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "model/config.h"
+#include "model/vocab.h"
 
 #define COPY_LIMIT                                                                                 \
     ((uint64_t)1 << 30) /* a tokenizer is megabytes; what is larger is no such file */
@@ -33,7 +35,7 @@ static const char *const companions[] = {
     "processor_config.json",
 };
 #define COMPANIONS (sizeof companions / sizeof companions[0])
-#define OWN_FILES 4 /* room for what wh_companions_put adds */
+#define OWN_FILES 4 /* room for what is added to them */
 
 static whit_status no_memory(whit_error *err)
 {
@@ -76,6 +78,25 @@ static whit_status note_config(const char *path, wh_lines *warnings, whit_error 
     return st;
 }
 
+/* The tokenizer beside a checkpoint of llama2.c, whose name is not always the same. */
+static whit_status add_llama2c(wh_companions *c, const whit_file *file, wh_lines *warnings,
+                               whit_error *err)
+{
+    char *path = NULL;
+    whit_error why = { WHIT_OK, "" };
+    if (!wh_config_is_llama2c(file)) return WHIT_OK;
+    whit_status st = wh_vocab_find_llama2c(whit_file_path(file), &path, &why);
+    if (st == WHIT_ERR_NOMEM) return no_memory(err);
+    if (st != WHIT_OK) wh_lines_add(warnings, "%s; not copied", why.msg);
+    if (!path) return WHIT_OK;
+    const char *name = wh_path_name(path);
+    c->file[c->count].name = wh_strndup(name, strlen(name));
+    free(path);
+    if (!c->file[c->count].name) return no_memory(err);
+    c->count++;
+    return WHIT_OK;
+}
+
 whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,
                                whit_error *err)
 {
@@ -102,7 +123,7 @@ whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines
         free(path);
         free(safe);
     }
-    return st;
+    return st == WHIT_OK ? add_llama2c(c, file, warnings, err) : st;
 }
 
 whit_status wh_companions_put(wh_companions *c, const char *name, const char *text, size_t len,

@@ -190,7 +190,7 @@ static whit_status open_folder(whit_plan *p, wh_gguf_out *g, whit_error *err)
     char name[WH_SHORT];
     char *folder = NULL;
     wh_short(name, whit_file_path(file));
-    if (!whit_file_is_folder(file) && !whit_file_has_index(file))
+    if (!whit_file_is_folder(file) && !whit_file_has_index(file) && !wh_config_is_llama2c(file))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
                        "%s: a GGUF file is made from a model folder or another GGUF file; try: the "
                        "folder with its config.json",

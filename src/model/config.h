@@ -1,4 +1,4 @@
-/* src/model/config.h - the architecture of a model: what config.json or the metadata of a GGUF file
+/* src/model/config.h - the architecture of a model: what config.json or the metadata of a file
  * says about it, checked.
  *
  * Dense models of the Llama family: LlamaForCausalLM and MistralForCausalLM ("llama"),
@@ -52,7 +52,9 @@ typedef struct wh_model_config {
     int qk_norm;                      /* 1: q and k are normed, head by head, before rope  */
     int tied;                         /* 1: the output matrix is that of the embeddings    */
     int pairs;                        /* 1: rope turns neighbours (2i, 2i+1): q and k of a
-                                         GGUF llama; 0: halves (i, i + head_dim/2)          */
+                                         GGUF llama, of llama2.c; 0: halves (i, i +
+                                         head_dim/2)                                        */
+    int llama2c;                      /* 1: tensors have the names of llama2.c              */
     int64_t bos;                      /* -1: none                                           */
     uint32_t eos[WH_CONFIG_EOS];
     unsigned eos_count;
@@ -81,7 +83,11 @@ whit_status wh_config_read_folder(wh_model_config *c, const char *folder, whit_e
  * tensors. */
 whit_status wh_config_read_gguf(wh_model_config *c, const whit_file *file, whit_error *err);
 
-/* Of an open file: its metadata where it is GGUF, else config.json of its folder. */
+/* A checkpoint of llama2.c, or what was made from one: by its metadata llama2c.*. */
+int wh_config_is_llama2c(const whit_file *file);
+whit_status wh_config_read_llama2c(wh_model_config *c, const whit_file *file, whit_error *err);
+
+/* Of an open file: its metadata where it is GGUF or of llama2.c, else config.json of its folder. */
 whit_status wh_config_of_file(wh_model_config *c, const whit_file *file, whit_error *err);
 
 /* Llama 3: what frequency i is divided by, i < head_dim / 2; rope_freqs.weight holds them all.

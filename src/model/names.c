@@ -11,32 +11,31 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Names without "model." and "model.layers.N.", "blk.N.". */
-static const struct {
-    const char *hf, *gguf;
-} names[WH_ROLES] = {
-    [WH_ROLE_TOKEN_EMBD] = { "embed_tokens.weight", "token_embd.weight" },
-    [WH_ROLE_OUTPUT_NORM] = { "norm.weight", "output_norm.weight" },
-    [WH_ROLE_OUTPUT] = { "lm_head.weight", "output.weight" },
-    [WH_ROLE_ROPE_FREQS] = { NULL, "rope_freqs.weight" },
-    [WH_ROLE_ATTN_NORM] = { "input_layernorm.weight", "attn_norm.weight" },
-    [WH_ROLE_ATTN_Q] = { "self_attn.q_proj.weight", "attn_q.weight" },
-    [WH_ROLE_ATTN_K] = { "self_attn.k_proj.weight", "attn_k.weight" },
-    [WH_ROLE_ATTN_V] = { "self_attn.v_proj.weight", "attn_v.weight" },
-    [WH_ROLE_ATTN_OUT] = { "self_attn.o_proj.weight", "attn_output.weight" },
-    [WH_ROLE_ATTN_Q_BIAS] = { "self_attn.q_proj.bias", "attn_q.bias" },
-    [WH_ROLE_ATTN_K_BIAS] = { "self_attn.k_proj.bias", "attn_k.bias" },
-    [WH_ROLE_ATTN_V_BIAS] = { "self_attn.v_proj.bias", "attn_v.bias" },
-    [WH_ROLE_ATTN_OUT_BIAS] = { "self_attn.o_proj.bias", "attn_output.bias" },
-    [WH_ROLE_ATTN_Q_NORM] = { "self_attn.q_norm.weight", "attn_q_norm.weight" },
-    [WH_ROLE_ATTN_K_NORM] = { "self_attn.k_norm.weight", "attn_k_norm.weight" },
-    [WH_ROLE_FFN_NORM] = { "post_attention_layernorm.weight", "ffn_norm.weight" },
-    [WH_ROLE_FFN_GATE] = { "mlp.gate_proj.weight", "ffn_gate.weight" },
-    [WH_ROLE_FFN_UP] = { "mlp.up_proj.weight", "ffn_up.weight" },
-    [WH_ROLE_FFN_DOWN] = { "mlp.down_proj.weight", "ffn_down.weight" },
-    [WH_ROLE_FFN_GATE_BIAS] = { "mlp.gate_proj.bias", "ffn_gate.bias" },
-    [WH_ROLE_FFN_UP_BIAS] = { "mlp.up_proj.bias", "ffn_up.bias" },
-    [WH_ROLE_FFN_DOWN_BIAS] = { "mlp.down_proj.bias", "ffn_down.bias" },
+/* Names without "model." and "model.layers.N.", "blk.N.", "layers.N.". */
+static const char *const names[WH_ROLES][3] = {
+    [WH_ROLE_TOKEN_EMBD] = { "embed_tokens.weight", "token_embd.weight", "tok_embeddings.weight" },
+    [WH_ROLE_OUTPUT_NORM] = { "norm.weight", "output_norm.weight", "norm.weight" },
+    [WH_ROLE_OUTPUT] = { "lm_head.weight", "output.weight", "output.weight" },
+    [WH_ROLE_ROPE_FREQS] = { NULL, "rope_freqs.weight", NULL },
+    [WH_ROLE_ATTN_NORM] = { "input_layernorm.weight", "attn_norm.weight", "attention_norm.weight" },
+    [WH_ROLE_ATTN_Q] = { "self_attn.q_proj.weight", "attn_q.weight", "attention.wq.weight" },
+    [WH_ROLE_ATTN_K] = { "self_attn.k_proj.weight", "attn_k.weight", "attention.wk.weight" },
+    [WH_ROLE_ATTN_V] = { "self_attn.v_proj.weight", "attn_v.weight", "attention.wv.weight" },
+    [WH_ROLE_ATTN_OUT] = { "self_attn.o_proj.weight", "attn_output.weight", "attention.wo.weight" },
+    [WH_ROLE_ATTN_Q_BIAS] = { "self_attn.q_proj.bias", "attn_q.bias", NULL },
+    [WH_ROLE_ATTN_K_BIAS] = { "self_attn.k_proj.bias", "attn_k.bias", NULL },
+    [WH_ROLE_ATTN_V_BIAS] = { "self_attn.v_proj.bias", "attn_v.bias", NULL },
+    [WH_ROLE_ATTN_OUT_BIAS] = { "self_attn.o_proj.bias", "attn_output.bias", NULL },
+    [WH_ROLE_ATTN_Q_NORM] = { "self_attn.q_norm.weight", "attn_q_norm.weight", NULL },
+    [WH_ROLE_ATTN_K_NORM] = { "self_attn.k_norm.weight", "attn_k_norm.weight", NULL },
+    [WH_ROLE_FFN_NORM] = { "post_attention_layernorm.weight", "ffn_norm.weight",
+                           "ffn_norm.weight" },
+    [WH_ROLE_FFN_GATE] = { "mlp.gate_proj.weight", "ffn_gate.weight", "feed_forward.w1.weight" },
+    [WH_ROLE_FFN_UP] = { "mlp.up_proj.weight", "ffn_up.weight", "feed_forward.w3.weight" },
+    [WH_ROLE_FFN_DOWN] = { "mlp.down_proj.weight", "ffn_down.weight", "feed_forward.w2.weight" },
+    [WH_ROLE_FFN_GATE_BIAS] = { "mlp.gate_proj.bias", "ffn_gate.bias", NULL },
+    [WH_ROLE_FFN_UP_BIAS] = { "mlp.up_proj.bias", "ffn_up.bias", NULL },
+    [WH_ROLE_FFN_DOWN_BIAS] = { "mlp.down_proj.bias", "ffn_down.bias", NULL },
 };
 
 /* ---- roles ----------------------------------------------------------------------------------- */
@@ -55,22 +54,22 @@ static const char *skip_layer(const char *text, uint32_t *layer)
     return p + 1;
 }
 
-static wh_role find(const char *name, int gguf, wh_role first, wh_role end)
+static wh_role find(const char *name, wh_naming by, wh_role first, wh_role end)
 {
     for (wh_role r = first; r < end; r++) {
-        const char *own = gguf ? names[r].gguf : names[r].hf;
+        const char *own = names[r][by];
         if (own && strcmp(name, own) == 0) return r;
     }
     return WH_ROLE_NONE;
 }
 
-static wh_role role_of(const char *name, int gguf, const char *block, uint32_t *layer)
+static wh_role role_of(const char *name, wh_naming by, const char *block, uint32_t *layer)
 {
     const size_t n = strlen(block);
     *layer = 0;
-    if (strncmp(name, block, n) != 0) return find(name, gguf, WH_ROLE_TOKEN_EMBD, WH_ROLE_LAYER);
+    if (strncmp(name, block, n) != 0) return find(name, by, WH_ROLE_TOKEN_EMBD, WH_ROLE_LAYER);
     name = skip_layer(name + n, layer);
-    wh_role r = name ? find(name, gguf, WH_ROLE_LAYER, WH_ROLES) : WH_ROLE_NONE;
+    wh_role r = name ? find(name, by, WH_ROLE_LAYER, WH_ROLES) : WH_ROLE_NONE;
     if (r == WH_ROLE_NONE) *layer = 0;
     return r;
 }
@@ -82,22 +81,29 @@ static const char *without_model(const char *name)
 
 wh_role wh_role_of_hf(const char *name, uint32_t *layer)
 {
-    return role_of(without_model(name), 0, "layers.", layer);
+    return role_of(without_model(name), WH_NAMING_HF, "layers.", layer);
 }
 
 wh_role wh_role_of_gguf(const char *name, uint32_t *layer)
 {
-    return role_of(name, 1, "blk.", layer);
+    return role_of(name, WH_NAMING_GGUF, "blk.", layer);
 }
 
-const char *wh_role_name(wh_role role, uint32_t layer, int gguf, char buf[WH_ROLE_NAME])
+wh_role wh_role_of_llama2c(const char *name, uint32_t *layer)
 {
-    const char *own = gguf ? names[role].gguf : names[role].hf;
+    return role_of(name, WH_NAMING_LLAMA2C, "layers.", layer);
+}
+
+const char *wh_role_name(wh_role role, uint32_t layer, wh_naming by, char buf[WH_ROLE_NAME])
+{
+    static const char *const blocks[] = { "model.layers", "blk", "layers" };
+    const char *own = names[role][by];
     if (!own) own = "";
     if (role >= WH_ROLE_LAYER)
-        snprintf(buf, WH_ROLE_NAME, "%s.%" PRIu32 ".%s", gguf ? "blk" : "model.layers", layer, own);
+        snprintf(buf, WH_ROLE_NAME, "%s.%" PRIu32 ".%s", blocks[by], layer, own);
     else
-        snprintf(buf, WH_ROLE_NAME, "%s%s", gguf || role == WH_ROLE_OUTPUT ? "" : "model.", own);
+        snprintf(buf, WH_ROLE_NAME, "%s%s",
+                 by != WH_NAMING_HF || role == WH_ROLE_OUTPUT ? "" : "model.", own);
     return buf;
 }
 
@@ -186,7 +192,7 @@ int wh_name_is_derived(const char *hf_name)
 /* Rows of q and k are turned by rope: pairs of halves here, neighbours there. */
 static uint32_t permuted_heads(const wh_model_config *c, wh_role role)
 {
-    if (c->arch != WH_ARCH_LLAMA) return 0;
+    if (c->arch != WH_ARCH_LLAMA || c->pairs) return 0; /* they are neighbours already */
     if (role == WH_ROLE_ATTN_Q || role == WH_ROLE_ATTN_Q_BIAS) return c->heads;
     if (role == WH_ROLE_ATTN_K || role == WH_ROLE_ATTN_K_BIAS) return c->kv_heads;
     return 0;
@@ -206,7 +212,8 @@ whit_status wh_name_fate(const wh_model_config *c, const char *hf_name, wh_gguf_
         out->dropped = "is computed when the model is loaded";
         return WHIT_OK;
     }
-    wh_role role = wh_role_of_hf(hf_name, &out->layer);
+    wh_role role =
+        c->llama2c ? wh_role_of_llama2c(hf_name, &out->layer) : wh_role_of_hf(hf_name, &out->layer);
     if (role == WH_ROLE_OUTPUT && c->tied) {
         out->dropped = "is the matrix of the embeddings (tie_word_embeddings)";
         return WHIT_OK;
@@ -220,7 +227,7 @@ whit_status wh_name_fate(const wh_model_config *c, const char *hf_name, wh_gguf_
     out->role = role;
     out->vector = wh_role_is_vector(role);
     out->permuted_heads = permuted_heads(c, role);
-    wh_role_name(role, out->layer, 1, out->name);
+    wh_role_name(role, out->layer, WH_NAMING_GGUF, out->name);
     return WHIT_OK;
 }
 

@@ -1,5 +1,5 @@
-/* src/model/names.h - tensors of a model by role, and the names that Hugging Face and GGUF have for
- * them.
+/* src/model/names.h - tensors of a model by role, and the names that Hugging Face, GGUF and
+ * llama2.c have for them.
  *
  * Not here: the importance of a tensor for a mix (job); names of anything but dense models of the
  * Llama family.
@@ -39,7 +39,7 @@ typedef enum wh_role {
 
 #define WH_ROLE_NAME 64 /* room for the longest name */
 
-/* What becomes of a tensor of a model folder on its way to GGUF. */
+/* What becomes of a tensor of a model folder, or of llama2.c, on its way to GGUF. */
 typedef struct wh_gguf_fate {
     wh_role role; /* WH_ROLE_NONE: dropped */
     uint32_t layer;
@@ -50,20 +50,24 @@ typedef struct wh_gguf_fate {
 } wh_gguf_fate;
 
 /*
- * By the name in a model folder, with or without "model." in front.
+ * By the name in a model folder, with or without "model." in front, or that of llama2.c.
  * Errors: WHIT_ERR_UNSUPPORTED (a name that is not known, or not with this configuration; a layer
  * beyond the last).
  */
 whit_status wh_name_fate(const wh_model_config *c, const char *hf_name, wh_gguf_fate *out,
                          whit_error *err);
 
-/* The role that a name has, by either naming; WH_ROLE_NONE if it has none. *layer is 0 for roles
+/* Who named the tensors. */
+typedef enum wh_naming { WH_NAMING_HF, WH_NAMING_GGUF, WH_NAMING_LLAMA2C } wh_naming;
+
+/* The role that a name has, by any naming; WH_ROLE_NONE if it has none. *layer is 0 for roles
  * that are there once. Whether the model has such a layer is not looked at. */
 wh_role wh_role_of_hf(const char *name, uint32_t *layer);
 wh_role wh_role_of_gguf(const char *name, uint32_t *layer);
+wh_role wh_role_of_llama2c(const char *name, uint32_t *layer);
 
-/* The name in GGUF, or in a model folder (of a role that has one there). Returns buf. */
-const char *wh_role_name(wh_role role, uint32_t layer, int gguf, char buf[WH_ROLE_NAME]);
+/* The name by that naming (of a role that has one there). Returns buf. */
+const char *wh_role_name(wh_role role, uint32_t layer, wh_naming by, char buf[WH_ROLE_NAME]);
 
 /* 1 if a model of this configuration must have it. WH_ROLE_ROPE_FREQS: it depends on the file. */
 int wh_role_expected(const wh_model_config *c, wh_role role);

@@ -11,10 +11,10 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "io/io.h"
+#include "io/llama2c.h"
 #include "model/token.h"
 
-#define HEAD 16u
+#define HEAD WH_IO_HEAD
 
 static whit_status read_gguf(whit_tokenizer *t, const char *path, whit_error *err)
 {
@@ -33,14 +33,16 @@ static int is_llama2c(const char *head, uint64_t bytes)
     return bytes >= 12 && longest < 65536 && first <= longest;
 }
 
-/* A file with weights, whose header has a length and is JSON, or their index: the vocabulary is in
- * the folder around it. */
-static int is_weights(const char head[HEAD], int json, const char *path)
+/* A file with weights (safetensors: a length, then JSON), or their index: the vocabulary is in the
+ * folder around it. */
+static int is_weights(const char head[HEAD], uint64_t bytes, int json, const char *path)
 {
-    static const char index[] = ".safetensors.index.json";
+    static const char index[] = ".index.json";
     const size_t len = strlen(path), n = sizeof index - 1;
+    const unsigned char *octets = (const unsigned char *)head;
     if (json) return len > n && strcmp(path + len - n, index) == 0;
-    return memcmp(head + 5, "\0\0\0{", 4) == 0;
+    return memcmp(head + 5, "\0\0\0{", 4) == 0 || wh_zip_probe(octets) ||
+           wh_torch_legacy_probe(octets) || wh_llama2c_is(octets, bytes);
 }
 
 static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *err)
@@ -54,11 +56,20 @@ static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *
         t->info.source = which == 1 ? "tokenizer.json" : "tokenizer.model";
         return wh_vocab_read_folder(&t->vocab, path, err);
     }
-    whit_status st = read_gguf(t, path, &other);
+    char *beside = NULL;
+    whit_status st = wh_vocab_find_llama2c(path, &beside, err);
+    if (st == WHIT_OK && beside) st = wh_vocab_read_llama2c(&t->vocab, beside, 0, err);
+    t->info.source = "llama2.c";
+    if (st != WHIT_OK || beside) {
+        free(beside);
+        return st;
+    }
+    st = read_gguf(t, path, &other);
     if (st == WHIT_OK) return st;
-    return wh_fail(
-        err, st == WHIT_ERR_NOMEM ? st : WHIT_ERR_FORMAT,
-        "%s: has no tokenizer.json, no tokenizer.model, and no GGUF file with a tokenizer", label);
+    return wh_fail(err, st == WHIT_ERR_NOMEM ? st : WHIT_ERR_FORMAT,
+                   "%s: has no tokenizer.json, no tokenizer.model, no tok*.bin of llama2.c, and no "
+                   "GGUF file with a tokenizer",
+                   label);
 }
 
 static whit_status read_beside(whit_tokenizer *t, const char *path, whit_error *err)
@@ -84,7 +95,7 @@ static whit_status read_file(whit_tokenizer *t, const char *path, whit_error *er
     const size_t blank = strspn(head, " \t\r\n");
     if (memcmp(head, "GGUF", 4) == 0) return read_gguf(t, path, err);
     const int json = blank < HEAD && head[blank] == '{';
-    if (is_weights(head, json, path)) return read_beside(t, path, err);
+    if (is_weights(head, bytes, json, path)) return read_beside(t, path, err);
     if (json) {
         t->info.source = "tokenizer.json";
         return wh_vocab_read_json(&t->vocab, path, err);

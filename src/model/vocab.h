@@ -135,10 +135,11 @@ typedef struct wh_vocab {
 
 /* A model folder: tokenizer.json, else tokenizer.model; special ids, flags and chat template from
  * tokenizer_config.json, special_tokens_map.json, generation_config.json, config.json and
- * chat_template.jinja, where they are. WHIT_ERR_FORMAT: neither of the two is there. */
+ * chat_template.jinja, where they are. Without both, a tokenizer of llama2.c (below).
+ * WHIT_ERR_FORMAT: there is none. */
 whit_status wh_vocab_read_folder(wh_vocab **out, const char *folder, whit_error *err);
 
-/* What wh_vocab_read_folder would read: 1 tokenizer.json, 2 tokenizer.model, 0 nothing; -1: no
+/* What wh_vocab_read_folder would read: 1 tokenizer.json, 2 tokenizer.model, 0 neither; -1: no
  * memory to look. */
 int wh_vocab_in_folder(const char *folder);
 
@@ -154,6 +155,10 @@ whit_status wh_vocab_read_gguf(wh_vocab **out, const whit_file *file, whit_error
  * for all that are there. WHIT_ERR_FORMAT: fewer or more than count. */
 whit_status wh_vocab_read_llama2c(wh_vocab **out, const char *path, uint32_t count,
                                   whit_error *err);
+
+/* The one in a folder: tokenizer.bin, else the only tok*.bin. *path is NULL where there is none,
+ * and freed with free(). WHIT_ERR_FORMAT: several. */
+whit_status wh_vocab_find_llama2c(const char *folder, char **path, whit_error *err);
 
 void wh_vocab_free(wh_vocab *vocab); /* NULL is fine */
 

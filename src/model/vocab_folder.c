@@ -1,7 +1,7 @@
 /* src/model/vocab_folder.c - the vocabulary of a model folder: which files there are, and how they
  * go together.
  *
- *   tokenizer.json, else tokenizer.model    the vocabulary
+ *   tokenizer.json, else tokenizer.model    the vocabulary; else that of llama2.c, by itself
  *   tokenizer_config.json, special_tokens_map.json    special tokens by their text, flags
  *   generation_config.json, config.json     special tokens by their id
  *   chat_template.jinja                     the chat template, before the one in a config
@@ -127,6 +127,16 @@ static whit_status load_folder(wh_vocab_maker *m, const char *folder, whit_error
 whit_status wh_vocab_read_folder(wh_vocab **out, const char *folder, whit_error *err)
 {
     wh_vocab_maker m;
+    char *path = NULL;
+    *out = NULL;
+    if (wh_vocab_in_folder(folder) == 0) {
+        whit_status found = wh_vocab_find_llama2c(folder, &path, err);
+        if (found == WHIT_OK && path) found = wh_vocab_read_llama2c(out, path, 0, err);
+        if (found != WHIT_OK || path) {
+            free(path);
+            return found;
+        }
+    }
     whit_status st = wh_vocab_begin(&m, folder, err);
     if (st == WHIT_OK) st = load_folder(&m, folder, err);
     return wh_vocab_end(&m, st, out);

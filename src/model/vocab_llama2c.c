@@ -6,14 +6,21 @@
  * The number of tokens is not stored: the model's header has it. Spaces are spaces here, not
  * U+2581; ids 1 and 2 are BOS and EOS, written with a newline around them; 3 .. 258 are the octets.
  *
+ * Beside a model it is tokenizer.bin, or else the only file tok*.bin of the folder (tok512.bin).
+ *
  * Source: karpathy/llama2.c, tokenizer.py and run.c.
  * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64 /* readdir, where inodes have 64 bits */
+#include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "model/vocab_make.h"
 
 #define HEAD 4u
@@ -108,4 +115,57 @@ whit_status wh_vocab_read_llama2c(wh_vocab **out, const char *path, uint32_t cou
     if (st == WHIT_OK) st = finish(&m, err);
     free(data);
     return wh_vocab_end(&m, st, out);
+}
+
+static int is_name(const char *name)
+{
+    const size_t len = strlen(name);
+    return len >= 7 && strncmp(name, "tok", 3) == 0 && strcmp(name + len - 4, ".bin") == 0;
+}
+
+/* tokenizer.bin, else the only tok*.bin; *count of those there are. NULL: none, or no memory. */
+static char *pick(DIR *d, size_t *count)
+{
+    char *best = NULL;
+    struct dirent *e;
+    int ok = 1;
+    *count = 0;
+    while (ok && (errno = 0, e = readdir(d)) != NULL) {
+        const int usual = strcmp(e->d_name, "tokenizer.bin") == 0;
+        if (!is_name(e->d_name)) continue;
+        ++*count;
+        if (best && !usual && (strcmp(best, "tokenizer.bin") == 0 || strcmp(best, e->d_name) < 0))
+            continue;
+        free(best);
+        best = wh_strndup(e->d_name, strlen(e->d_name));
+        ok = best != NULL;
+    }
+    if (best && strcmp(best, "tokenizer.bin") == 0) *count = 1;
+    return best;
+}
+
+whit_status wh_vocab_find_llama2c(const char *folder, char **path, whit_error *err)
+{
+    char label[WH_SHORT], shortened[WH_SHORT];
+    size_t count = 0;
+    *path = NULL;
+    wh_short(label, folder);
+    DIR *d = opendir(folder);
+    if (!d) return wh_fail(err, WHIT_ERR_IO, "%s: %s", label, strerror(errno));
+    char *name = pick(d, &count);
+    const int failed = errno;
+    closedir(d);
+    whit_status st = WHIT_OK;
+    if (count > 0 && !name)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "%s: no memory for the tokenizer", label);
+    else if (failed != 0)
+        st = wh_fail(err, WHIT_ERR_IO, "%s: %s", label, strerror(failed));
+    else if (count > 1)
+        st = wh_fail(err, WHIT_ERR_FORMAT,
+                     "%s: %zu tokenizers (%s, ..); try: call the model's tokenizer.bin", label,
+                     count, wh_short(shortened, name));
+    else if (name)
+        st = wh_file_inside(folder, name, path, err);
+    free(name);
+    return st;
 }

@@ -31,9 +31,10 @@ static size_t *place_of(const places *p, wh_role role, uint32_t layer)
                             (size_t)(role - WH_ROLE_LAYER)];
 }
 
-static int is_gguf(const whit_model *m)
+static wh_naming naming_of(const whit_model *m)
 {
-    return whit_file_kv_count(whit_source_file(m->source), 0) > 0;
+    if (m->config.llama2c) return WH_NAMING_LLAMA2C;
+    return whit_file_kv_count(whit_source_file(m->source), 0) > 0 ? WH_NAMING_GGUF : WH_NAMING_HF;
 }
 
 /* The role of a tensor; WH_ROLE_NONE for one that is not needed. */
@@ -42,7 +43,7 @@ static whit_status role_of(const whit_model *m, const char *name, wh_role *role,
 {
     char shortened[WH_SHORT];
     wh_gguf_fate fate;
-    if (!is_gguf(m)) {
+    if (naming_of(m) != WH_NAMING_GGUF) {
         whit_status st = wh_name_fate(&m->config, name, &fate, err);
         *role = fate.role;
         *layer = fate.layer;
@@ -102,7 +103,7 @@ static whit_status place_tensors(const whit_model *m, places *p, whit_error *err
             if (wh_role_expected(&m->config, role) && *place_of(p, role, l) == WHIT_NOT_FOUND) {
                 char own[WH_ROLE_NAME];
                 return wh_fail(err, WHIT_ERR_FORMAT, "%s: the tensor is missing",
-                               wh_role_name(role, l, is_gguf(m), own));
+                               wh_role_name(role, l, naming_of(m), own));
             }
     return WHIT_OK;
 }
