@@ -90,6 +90,16 @@ static double *second_moment(check_rng *rng, size_t n, size_t tokens)
     return h;
 }
 
+/* As statistics keep it; freed by the caller. */
+static double *triangle_of(const double *h, size_t n)
+{
+    double *t = malloc((n * (n + 1) / 2 + 1) * sizeof *t), *to = t;
+    if (!t) abort();
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i; j < n; j++) *to++ = h[i * n + j];
+    return t;
+}
+
 /* The largest |R R^T - H| / sqrt(H_ii H_jj), and whether what is below the diagonal stayed NAN. */
 static double worst_error(const double *r, const double *h, size_t n, size_t *touched)
 {
@@ -166,7 +176,7 @@ static void test_singular(void)
     const size_t n = 230;
     whit_error err = { WHIT_OK, "" };
     double *h = second_moment(&rng, n, n / 2), *r = malloc(n * n * sizeof *r);
-    double diag[230], mean = 0;
+    double *t = triangle_of(h, n), diag[230], mean = 0;
     size_t bad = 0;
     if (!c || !r) abort();
     memcpy(r, h, n * n * sizeof *r);
@@ -175,14 +185,42 @@ static void test_singular(void)
     CHECK(strstr(err.msg, "column") != NULL, "%s", err.msg);
     for (size_t i = 0; i < n; i++) mean += h[i * (n + 1)] / (double)n;
     wh_damping d = { .lambda = 0.01 };
-    CHECK(wh_factor_damped(c, h, n, r, diag, &d, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(wh_factor_damped(c, t, NULL, n, r, diag, &d, &err) == WHIT_OK, "%s", err.msg);
     CHECK(d.lambda == 0.01 && d.dead == 0, "lambda %g", d.lambda);
     CHECK(fabs(diag[7] - h[7 * (n + 1)] - 0.01 * mean) < 1e-12, "diagonal %g", diag[7]);
     d.lambda = 0;
-    CHECK(wh_factor_damped(c, h, n, r, NULL, &d, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(wh_factor_damped(c, t, NULL, n, r, NULL, &d, &err) == WHIT_OK, "%s", err.msg);
     CHECK(d.lambda > 0 && d.lambda <= 1e-3, "from 0 up to %g", d.lambda);
     whit_context_close(c);
     free(h);
+    free(t);
+    free(r);
+}
+
+/* In another order: the factor of the same matrix with rows and columns moved. */
+static void test_order(void)
+{
+    enum { N = 37 };
+    check_rng rng = { 31 };
+    whit_context *c = open_context(NULL, 2);
+    double *h = second_moment(&rng, N, 90), *t = triangle_of(h, N), *r = calloc(N * N, sizeof *r);
+    uint32_t order[N];
+    wh_damping d = { .lambda = 0 };
+    double worst = 0;
+    if (!c || !r) abort();
+    for (uint32_t i = 0; i < N; i++) order[i] = (i * 10 + 3) % N;
+    CHECK(wh_factor_damped(c, t, order, N, r, NULL, &d, NULL) == WHIT_OK, "37 columns");
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = i; j < N; j++) {
+            const size_t a = order[i] < order[j] ? order[i] : order[j], b = order[i] ^ order[j] ^ a;
+            double sum = 0;
+            for (size_t k = j; k < N; k++) sum += r[i * N + k] * r[j * N + k];
+            worst = fmax(worst, fabs(sum - h[a * N + b]));
+        }
+    CHECK(worst < 1e-12, "off by %g", worst);
+    whit_context_close(c);
+    free(h);
+    free(t);
     free(r);
 }
 
@@ -191,28 +229,31 @@ static void test_damping(void)
     whit_error err = { WHIT_OK, "" };
     whit_context *c = open_context(NULL, 1);
     double r[4], diag[2];
-    const double indefinite[4] = { 1, 1.5, 0, 1 }; /* needs lambda > .5 */
-    const double hopeless[4] = { 1, 3, 0, 1 }, dead[4] = { 0, 0, 0, 4 }, all_dead[4] = { 0 };
-    const double negative[4] = { 1, 0, 0, -1 }, nan[4] = { NAN, 0, 0, 1 },
-                 off[4] = { 1, NAN, 0, 1 };
+    const double indefinite[3] = { 1, 1.5, 1 }; /* needs lambda > .5 */
+    const double hopeless[3] = { 1, 3, 1 }, dead[3] = { 0, 0, 4 }, all_dead[3] = { 0 };
+    const double negative[3] = { 1, 0, -1 }, nan[3] = { NAN, 0, 1 }, off[3] = { 1, NAN, 1 };
     wh_damping d = { .lambda = 0.05 };
-    CHECK(wh_factor_damped(c, indefinite, 2, r, diag, &d, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(wh_factor_damped(c, indefinite, NULL, 2, r, diag, &d, &err) == WHIT_OK, "%s", err.msg);
     CHECK(d.lambda == 1, "0.05, 0.5, then 1, not %g", d.lambda);
     d.lambda = 0.01;
-    CHECK(wh_factor_damped(c, hopeless, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC, "hopeless");
+    CHECK(wh_factor_damped(c, hopeless, NULL, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC,
+          "hopeless");
     CHECK(strstr(err.msg, "column 0"), "%s", err.msg);
     d.lambda = 0.5;
-    CHECK(wh_factor_damped(c, dead, 2, r, diag, &d, &err) == WHIT_OK && d.dead == 1, "dead");
+    CHECK(wh_factor_damped(c, dead, NULL, 2, r, diag, &d, &err) == WHIT_OK && d.dead == 1, "dead");
     CHECK(diag[0] == 6 && diag[1] == 6, "a dead column counts as the mean: %g %g", diag[0],
           diag[1]);
-    CHECK(wh_factor_damped(c, all_dead, 2, r, diag, &d, &err) == WHIT_OK && d.dead == 2, "all");
+    CHECK(wh_factor_damped(c, all_dead, NULL, 2, r, diag, &d, &err) == WHIT_OK && d.dead == 2,
+          "all");
     CHECK(diag[0] == 1.5, "%g", diag[0]);
-    CHECK(wh_factor_damped(c, negative, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC, "negative");
+    CHECK(wh_factor_damped(c, negative, NULL, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC,
+          "negative");
     CHECK(strstr(err.msg, "column 1"), "%s", err.msg);
-    CHECK(wh_factor_damped(c, nan, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC, "NaN");
-    CHECK(wh_factor_damped(c, off, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC, "NaN off diagonal");
+    CHECK(wh_factor_damped(c, nan, NULL, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC, "NaN");
+    CHECK(wh_factor_damped(c, off, NULL, 2, r, diag, &d, &err) == WHIT_ERR_NUMERIC,
+          "NaN off the diagonal");
     d.lambda = -1;
-    CHECK(wh_factor_damped(c, dead, 2, r, diag, &d, &err) == WHIT_ERR_ARG, "lambda below 0");
+    CHECK(wh_factor_damped(c, dead, NULL, 2, r, diag, &d, &err) == WHIT_ERR_ARG, "lambda below 0");
     CHECK(wh_factor(NULL, r, 2, NULL, &err) == WHIT_ERR_ARG, "no context");
     CHECK(wh_factor(c, r, SIZE_MAX / 64, NULL, &err) == WHIT_ERR_NOMEM, "more than any memory");
     whit_context_close(c);
@@ -224,6 +265,7 @@ int main(void)
     test_sizes();
     test_by_hand();
     test_singular();
+    test_order();
     test_damping();
     return check_result();
 }

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "calib/hessian.h"
 #include "calib/tile64.h"
 #include "kernels/context.h"
 
@@ -292,13 +293,13 @@ whit_status wh_factor(whit_context *context, double *h, size_t n, size_t *column
 }
 
 /* Mean of the diagonal over live columns; counts the dead. */
-static whit_status mean_diagonal(const double *h, size_t n, double *mean, size_t *dead,
+static whit_status mean_diagonal(const double *triangle, size_t n, double *mean, size_t *dead,
                                  whit_error *err)
 {
     double sum = 0;
     *dead = 0;
     for (size_t i = 0; i < n; i++) {
-        const double d = h[i * (n + 1)];
+        const double d = triangle[wh_triangle_row(n, i)];
         if (!(d >= 0 && d <= 0x1p1000))
             return wh_fail(err, WHIT_ERR_NUMERIC, "column %zu: a mean square of %g", i, d);
         sum += d;
@@ -308,27 +309,50 @@ static whit_status mean_diagonal(const double *h, size_t n, double *mean, size_t
     return WHIT_OK;
 }
 
-whit_status wh_factor_damped(whit_context *context, const double *h, size_t n, double *r,
-                             double *diag, wh_damping *damping, whit_error *err)
+typedef struct filling {
+    const double *triangle;
+    const uint32_t *order;
+    size_t n;
+    double *r, *diag, mean, add;
+} filling;
+
+/* Rows of r; every other one, since they get shorter. */
+static void fill_part(void *ctx, unsigned t, unsigned threads)
 {
-    double mean = 0;
+    const filling *f = ctx;
+    for (size_t i = t; i < f->n; i += threads) {
+        double *row = f->r + i * f->n;
+        const size_t a = f->order ? f->order[i] : i;
+        for (size_t j = i; j < f->n; j++) {
+            const size_t b = f->order ? f->order[j] : j;
+            row[j] = a < b ? f->triangle[wh_triangle_row(f->n, a) + b - a]
+                           : f->triangle[wh_triangle_row(f->n, b) + a - b];
+        }
+        row[i] = (row[i] == 0 ? f->mean : row[i]) + f->add;
+        if (f->diag) f->diag[i] = row[i];
+    }
+}
+
+whit_status wh_factor_damped(whit_context *context, const double *triangle, const uint32_t *order,
+                             size_t n, double *r, double *diag, wh_damping *damping,
+                             whit_error *err)
+{
     size_t bad = 0;
-    if (!context || !damping || !(damping->lambda >= 0) || (n > 0 && (!h || !r)))
+    if (!context || !damping || !(damping->lambda >= 0) || (n > 0 && (!triangle || !r)))
         return wh_fail(err, WHIT_ERR_ARG, "wh_factor_damped: null, or lambda below 0");
-    whit_status st = mean_diagonal(h, n, &mean, &damping->dead, err);
+    filling f = { .triangle = triangle, .order = order, .n = n, .r = r, .diag = diag };
+    whit_status st = mean_diagonal(triangle, n, &f.mean, &damping->dead, err);
     if (st != WHIT_OK) return st;
     for (double lambda = damping->lambda;; lambda = lambda > 0 ? fmin(lambda * 10, 1) : 1e-6) {
-        for (size_t i = 0; i < n; i++) {
-            const double d = h[i * (n + 1)];
-            memcpy(r + i * n + i, h + i * n + i, (n - i) * sizeof *r);
-            r[i * (n + 1)] = (d == 0 ? mean : d) + lambda * mean;
-            if (diag) diag[i] = r[i * (n + 1)];
-        }
+        f.add = lambda * f.mean;
+        pthread_mutex_lock(&context->lock);
+        wh_pool_run(context->pool, fill_part, &f);
+        pthread_mutex_unlock(&context->lock);
         damping->lambda = lambda;
         st = wh_factor(context, r, n, &bad, err);
         if (st != WHIT_ERR_NUMERIC) return st;
         if (lambda >= 1)
-            return wh_fail(err, st, "column %zu: not positive definite, even with damping %g", bad,
-                           lambda);
+            return wh_fail(err, st, "column %zu: not positive definite, even with damping %g",
+                           order ? order[bad] : bad, lambda);
     }
 }

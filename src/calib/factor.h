@@ -29,17 +29,20 @@ typedef struct wh_damping {
 } wh_damping;
 
 /*
- * The same with the diagonal raised: r = the factor of h with dead columns filled and
- * lambda * mean(diag) added, lambda times ten after each failure, up to 1.
+ * The same with the diagonal raised, of an H as statistics keep it (hessian.h), its columns put in
+ * another order: r = the factor of H[order][order] with dead columns filled and lambda * mean(diag)
+ * added, lambda times ten after each failure, up to 1.
  *
- *   h     in   [n][n], the upper triangle
- *   r     out  [n][n], the upper triangle; must not overlap h
- *   diag  out  [n], the damped diagonal of H; may be NULL
+ *   triangle  in   the upper triangle of H [n][n], row by row
+ *   order     in   [n], the column of H that becomes number i; NULL: as they are
+ *   r         out  [n][n], the upper triangle
+ *   diag      out  [n], the damped diagonal, in the new order; may be NULL
  *
  * Errors: WHIT_ERR_NUMERIC: not even with lambda 1 (then round to nearest instead), or a value that
- * is not finite or a diagonal below 0 (err->msg names the column).
+ * is not finite or a diagonal below 0 (err->msg names the column of H).
  */
-whit_status wh_factor_damped(whit_context *context, const double *h, size_t n, double *r,
-                             double *diag, wh_damping *damping, whit_error *err);
+whit_status wh_factor_damped(whit_context *context, const double *triangle, const uint32_t *order,
+                             size_t n, double *r, double *diag, wh_damping *damping,
+                             whit_error *err);
 
 #endif
