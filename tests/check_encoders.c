@@ -248,6 +248,27 @@ static void check_fit(const setting *s, const float *y, const wh_grid *g)
           AT ": fit %a %a %a, not %a %a %a", WHERE(s), e2, a2, b2, e, a, b);
 }
 
+/* With weights: the bits of the reference; those of 1 change nothing; limits as without. */
+static void check_weighted(const setting *s, const float *y, const float *weight, const wh_grid *g)
+{
+    static float ones[LONGEST];
+    double a, b, a2, b2;
+    double e = wh_encode_scalar.weighted_fit(y, weight, s->n, g, &a, &b);
+    double e2 = s->ops->weighted_fit(y, weight, s->n, g, &a2, &b2);
+    CHECK(same_double(e, e2) && same_double(a, a2) && same_double(b, b2),
+          AT ": weighted fit %a %a %a, not %a %a %a", WHERE(s), e2, a2, b2, e, a, b);
+    const double half = e / 2;
+    CHECK(same_double(e, s->ops->weighted(y, weight, s->n, g, INFINITY)) || !(e < INFINITY),
+          AT ": weighted", WHERE(s));
+    CHECK(!(e > 0) || same_double(half, s->ops->weighted(y, weight, s->n, g, half)) || isinf(e),
+          AT ": weighted, limited", WHERE(s));
+    for (size_t i = 0; i < s->n; i++) ones[i] = 1.0f;
+    e = wh_encode_scalar.fit(y, s->n, g, &a, &b);
+    e2 = s->ops->weighted_fit(y, ones, s->n, g, &a2, &b2);
+    CHECK(same_double(e, e2) && same_double(a, a2) && same_double(b, b2), AT ": weights of 1",
+          WHERE(s));
+}
+
 static void check_one(const wh_encode_ops *ops, size_t grid, int how, size_t n, float scale,
                       check_rng *r)
 {
@@ -262,6 +283,11 @@ static void check_one(const wh_encode_ops *ops, size_t grid, int how, size_t n, 
     check_scaled(&s, y, &g, how == TINY ? 0x1p126f : how >= HUGE_ONES ? 0x1p-126f : 0.5f);
     check_fit(&s, y, &g);
     check_limits(&s, y, &g, wh_encode_scalar.error(y, n, &g, INFINITY));
+    fence f2 = fence_make(n * sizeof(float) + 1);
+    float *weight = fence_at(&f2, 1, n * sizeof *weight);
+    for (size_t i = 0; i < n; i++) weight[i] = check_f32(r) + 1.0f;
+    check_weighted(&s, y, weight, &g);
+    fence_free(&f2);
     memmove(start, y, n * sizeof *y); /* now against the page before */
     check_range(&s, start);
     check_encode(&s, start, &g);

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "quant/search.h"
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 enum { LONGEST = 256 };
@@ -252,6 +254,65 @@ static void test_nf4_decibels(void)
     free(codes);
 }
 
+/* ---- weights -----------------------------------------------------------------------------------
+ */
+
+/* The sum of weight * error^2 of nearest codes with that candidate, as the search counts it. */
+static double weighted_error(const wh_quantizer *q, const wh_candidate *c, const float *y,
+                             const float *weight, size_t n, float k)
+{
+    const wh_grid g = wh_candidate_grid(q, c, k);
+    return q->ops->weighted(y, weight, n, &g, INFINITY);
+}
+
+/* Weights of 1 find what the search without finds, and others never a worse one. */
+static void check_weights(check_rng *r, const char *text, size_t n)
+{
+    whit_quant_spec spec = { .struct_size = sizeof spec, .clip = WHIT_CLIP_MSE };
+    float x[LONGEST], y[LONGEST], weight[LONGEST], ones[LONGEST];
+    wh_quantizer q;
+    wh_range range;
+    wh_candidate first;
+    wh_found plain, same, found;
+    int raised;
+    CHECK(whit_scheme_parse(&spec.scheme, text, NULL) == WHIT_OK, "%s", text);
+    CHECK(wh_quantizer_init(&q, &spec, NULL) == WHIT_OK, "%s", text);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (float)student4(r);
+        weight[i] = (float)exp(2 * gauss(r));
+        ones[i] = 1.0f;
+    }
+    q.ops->range(x, n, &range);
+    const float k = wh_range_normaliser(&range);
+    q.ops->normalise(x, n, k, y);
+    CHECK(wh_minmax(&q, &range, &first, &raised), "%s", text);
+    wh_search(&q, &range, &first, y, n, k, &plain);
+    wh_search_weighted(&q, &range, &first, y, ones, n, k, &same);
+    wh_search_weighted(&q, &range, &first, y, weight, n, k, &found);
+    if (plain.fits && weighted_error(&q, &plain.fit, y, ones, n, k) < plain.error)
+        plain.best = plain.fit;
+    CHECK(same.best.stored == plain.best.stored && same.best.zero == plain.best.zero,
+          "%s, %zu: weights of 1 give %a, no weights %a", text, n, (double)same.best.stored,
+          (double)plain.best.stored);
+    const double own = weighted_error(&q, &found.best, y, weight, n, k);
+    CHECK(own == found.error, "%s, %zu: error %a, not %a", text, n, found.error, own);
+    CHECK(own <= weighted_error(&q, &first, y, weight, n, k), "%s, %zu: worse than minmax", text,
+          n);
+    CHECK(own <= weighted_error(&q, &plain.best, y, weight, n, k) * (1 + 2e-2),
+          "%s, %zu: the search without weights is better", text, n);
+}
+
+static void test_weights(void)
+{
+    static const char *const texts[] = {
+        "int2-g32", "int4-g128",      "int4-g64-asym", "nf4-g64",
+        "fp4-g32",  "int3-g32-sbf16", "mxfp4",         "int8-g32"
+    };
+    check_rng r = { 17 };
+    for (size_t i = 0; i < COUNT(texts); i++)
+        for (int k = 0; k < 40; k++) check_weights(&r, texts[i], 1 + (size_t)check_below(&r, 200));
+}
+
 int main(void)
 {
     test_oracle_vectors();
@@ -260,5 +321,6 @@ int main(void)
     test_grids();
     test_nf4_grids();
     test_nf4_decibels();
+    test_weights();
     return check_result();
 }

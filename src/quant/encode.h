@@ -80,6 +80,11 @@ typedef struct wh_encode_ops {
      * may be partial sums. How rough is said in search.c; the only answer in which the bits of
      * variants differ. */
     float (*survey)(const float *y, size_t n, const wh_rungs *r, float limit, float *rough);
+    /* error and fit with a weight for each element: sums of w d^2, w y v and w v^2. */
+    double (*weighted)(const float *y, const float *weight, size_t n, const wh_grid *g,
+                       double limit);
+    double (*weighted_fit)(const float *y, const float *weight, size_t n, const wh_grid *g,
+                           double *a, double *b);
 } wh_encode_ops;
 
 extern const wh_encode_ops wh_encode_scalar;

@@ -259,4 +259,5 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 const wh_encode_ops wh_encode_avx512 = { "avx512",           WH_ISA_AVX512, range_loop,
                                          normalise_loop,     error_loop,    encode_loop,
                                          encode_scaled_loop, fit_loop,      scales_loop,
-                                         quotients_loop,     survey_loop };
+                                         quotients_loop,     survey_loop,   weighted_loop,
+                                         weighted_fit_loop };

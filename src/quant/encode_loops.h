@@ -188,27 +188,30 @@ static ALWAYS_INLINE v16 off(const grid16 *g, v16 v, v16 t)
     return v_sub(v, v_mul(g->scale, t));
 }
 
-static ALWAYS_INLINE float error_block(kind k, const grid16 *g, const float *y, size_t n)
+/* weight: NULL, or one for each element. */
+static ALWAYS_INLINE float error_block(kind k, const grid16 *g, const float *y, const float *weight,
+                                       size_t n)
 {
     v16 acc = v_set(0.0f);
     for (size_t i = 0; i < n; i += WH_LANES) {
         const v16 v = v_at(y + i, n - i), d = off(g, v, grid_value(k, g, v, NULL));
-        acc = v_add(acc, v_mul(d, d));
+        const v16 square = v_mul(d, d);
+        acc = v_add(acc, weight ? v_mul(square, v_at(weight + i, n - i)) : square);
     }
     return v_sum(acc);
 }
 
-static ALWAYS_INLINE double error_of(kind k, const float *y, size_t n, const wh_grid *grid,
-                                     double limit)
+static ALWAYS_INLINE double error_of(kind k, const float *y, const float *weight, size_t n,
+                                     const wh_grid *grid, double limit)
 {
     const grid16 g = grid_open(k, grid);
     double sum = 0;
     size_t b = 0;
     for (; b + WH_BLOCK <= n; b += WH_BLOCK) {
-        sum += (double)error_block(k, &g, y + b, WH_BLOCK);
+        sum += (double)error_block(k, &g, y + b, weight ? weight + b : NULL, WH_BLOCK);
         if (sum >= limit) return limit;
     }
-    if (b < n) sum += (double)error_block(k, &g, y + b, n - b);
+    if (b < n) sum += (double)error_block(k, &g, y + b, weight ? weight + b : NULL, n - b);
     return sum >= limit ? limit : sum;
 }
 
@@ -250,30 +253,32 @@ static ALWAYS_INLINE double encode_of(kind k, const float *y, size_t n, const v1
     return sum;
 }
 
-/* The sums of y*t, t*t and of the error. */
-static ALWAYS_INLINE void fit_block(kind k, const grid16 *g, const float *y, size_t n,
-                                    double sum[3])
+/* The sums of y*t, t*t and of the error, each with its weight where there is one. */
+static ALWAYS_INLINE void fit_block(kind k, const grid16 *g, const float *y, const float *weight,
+                                    size_t n, double sum[3])
 {
     v16 acc = v_set(0.0f), yt = acc, tt = acc;
     for (size_t i = 0; i < n; i += WH_LANES) {
         const v16 v = v_at(y + i, n - i), t = grid_value(k, g, v, NULL), d = off(g, v, t);
-        yt = v_add(yt, v_mul(v, t));
-        tt = v_add(tt, v_mul(t, t));
-        acc = v_add(acc, v_mul(d, d));
+        const v16 w = weight ? v_at(weight + i, n - i) : v_set(1.0f);
+        yt = v_add(yt, weight ? v_mul(v_mul(v, t), w) : v_mul(v, t));
+        tt = v_add(tt, weight ? v_mul(v_mul(t, t), w) : v_mul(t, t));
+        acc = v_add(acc, weight ? v_mul(v_mul(d, d), w) : v_mul(d, d));
     }
     sum[0] += (double)v_sum(yt);
     sum[1] += (double)v_sum(tt);
     sum[2] += (double)v_sum(acc);
 }
 
-static ALWAYS_INLINE double fit_of(kind k, const float *y, size_t n, const wh_grid *grid, double *a,
-                                   double *b)
+static ALWAYS_INLINE double fit_of(kind k, const float *y, const float *weight, size_t n,
+                                   const wh_grid *grid, double *a, double *b)
 {
     const grid16 g = grid_open(k, grid);
     double sum[3] = { 0, 0, 0 };
     size_t begin = 0;
-    for (; begin + WH_BLOCK <= n; begin += WH_BLOCK) fit_block(k, &g, y + begin, WH_BLOCK, sum);
-    if (begin < n) fit_block(k, &g, y + begin, n - begin, sum);
+    for (; begin + WH_BLOCK <= n; begin += WH_BLOCK)
+        fit_block(k, &g, y + begin, weight ? weight + begin : NULL, WH_BLOCK, sum);
+    if (begin < n) fit_block(k, &g, y + begin, weight ? weight + begin : NULL, n - begin, sum);
     *a = sum[0];
     *b = sum[1];
     return sum[2];
@@ -281,9 +286,17 @@ static ALWAYS_INLINE double fit_of(kind k, const float *y, size_t n, const wh_gr
 
 static double error_loop(const float *y, size_t n, const wh_grid *g, double limit)
 {
-    if (g->book) return error_of(TABLE, y, n, g, limit);
-    if (g->minifloat) return error_of(SMALL, y, n, g, limit);
-    return error_of(STEPS, y, n, g, limit);
+    if (g->book) return error_of(TABLE, y, NULL, n, g, limit);
+    if (g->minifloat) return error_of(SMALL, y, NULL, n, g, limit);
+    return error_of(STEPS, y, NULL, n, g, limit);
+}
+
+static double weighted_loop(const float *y, const float *weight, size_t n, const wh_grid *g,
+                            double limit)
+{
+    if (g->book) return error_of(TABLE, y, weight, n, g, limit);
+    if (g->minifloat) return error_of(SMALL, y, weight, n, g, limit);
+    return error_of(STEPS, y, weight, n, g, limit);
 }
 
 static double encode_loop(const float *y, size_t n, const wh_grid *g, uint8_t *codes,
@@ -311,9 +324,17 @@ static double encode_scaled_loop(const float *x, size_t n, float k, const wh_gri
 
 static double fit_loop(const float *y, size_t n, const wh_grid *g, double *a, double *b)
 {
-    if (g->book) return fit_of(TABLE, y, n, g, a, b);
-    if (g->minifloat) return fit_of(SMALL, y, n, g, a, b);
-    return fit_of(STEPS, y, n, g, a, b);
+    if (g->book) return fit_of(TABLE, y, NULL, n, g, a, b);
+    if (g->minifloat) return fit_of(SMALL, y, NULL, n, g, a, b);
+    return fit_of(STEPS, y, NULL, n, g, a, b);
+}
+
+static double weighted_fit_loop(const float *y, const float *weight, size_t n, const wh_grid *g,
+                                double *a, double *b)
+{
+    if (g->book) return fit_of(TABLE, y, weight, n, g, a, b);
+    if (g->minifloat) return fit_of(SMALL, y, weight, n, g, a, b);
+    return fit_of(STEPS, y, weight, n, g, a, b);
 }
 
 #endif

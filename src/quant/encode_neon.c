@@ -329,7 +329,7 @@ static inline b16 v_table_code(const v_table *t, w16 entry)
 #include "quant/encode_scales.h"
 
 const wh_encode_ops wh_encode_neon = {
-    "neon",      WH_ISA_NEON,    range_loop,         normalise_loop,
-    error_loop,  encode_loop,    encode_scaled_loop, fit_loop,
-    scales_loop, quotients_loop, survey_loop
+    "neon",      WH_ISA_NEON,        range_loop,       normalise_loop, error_loop,
+    encode_loop, encode_scaled_loop, fit_loop,         scales_loop,    quotients_loop,
+    survey_loop, weighted_loop,      weighted_fit_loop
 };

@@ -169,19 +169,22 @@ static double normalise_scalar(const float *x, size_t n, float k, float *y)
     return sum;
 }
 
-static double error_scalar(const float *y, size_t n, const wh_grid *g, double limit)
+/* weight: NULL, or one for each element. */
+static inline double error_of(const float *y, const float *weight, size_t n, const wh_grid *g,
+                              double limit)
 {
     double sum = 0;
     for (size_t b = 0; b < n; b += WH_BLOCK) {
-        float acc[WH_LANES] = { 0 }, t[WH_LANES], pad[WH_LANES];
+        float acc[WH_LANES] = { 0 }, t[WH_LANES], pad[WH_LANES], pad2[WH_LANES];
         const size_t end = block_end(b, n);
         for (size_t i = b; i < end; i += WH_LANES) {
             const float *v = lanes_at(y + i, n - i, 0.0f, pad);
+            const float *w = weight ? lanes_at(weight + i, n - i, 0.0f, pad2) : NULL;
             values(v, g, t);
             EACH_LANE
             {
                 const float d = v[l] - g->scale * t[l];
-                acc[l] += d * d;
+                acc[l] += w ? (d * d) * w[l] : d * d;
             }
             if (i == b && sum + (double)add_lanes(acc) >= limit) return limit;
         }
@@ -189,6 +192,17 @@ static double error_scalar(const float *y, size_t n, const wh_grid *g, double li
         if (sum >= limit) return limit;
     }
     return sum;
+}
+
+static double error_scalar(const float *y, size_t n, const wh_grid *g, double limit)
+{
+    return error_of(y, NULL, n, g, limit);
+}
+
+static double weighted_scalar(const float *y, const float *weight, size_t n, const wh_grid *g,
+                              double limit)
+{
+    return error_of(y, weight, n, g, limit);
 }
 
 static double encode_scalar(const float *y, size_t n, const wh_grid *g, uint8_t *codes,
@@ -232,23 +246,25 @@ static double encode_scaled_scalar(const float *x, size_t n, float k, const wh_g
     return sum;
 }
 
-static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, double *b)
+static inline double fit_of(const float *y, const float *weight, size_t n, const wh_grid *g,
+                            double *a, double *b)
 {
     double sum = 0;
     *a = *b = 0;
     for (size_t begin = 0; begin < n; begin += WH_BLOCK) {
         float yt[WH_LANES] = { 0 }, tt[WH_LANES] = { 0 }, acc[WH_LANES] = { 0 };
-        float t[WH_LANES], pad[WH_LANES];
+        float t[WH_LANES], pad[WH_LANES], pad2[WH_LANES];
         const size_t end = block_end(begin, n);
         for (size_t i = begin; i < end; i += WH_LANES) {
             const float *v = lanes_at(y + i, n - i, 0.0f, pad);
+            const float *w = weight ? lanes_at(weight + i, n - i, 0.0f, pad2) : NULL;
             values(v, g, t);
             EACH_LANE
             {
                 const float d = v[l] - g->scale * t[l];
-                yt[l] += v[l] * t[l];
-                tt[l] += t[l] * t[l];
-                acc[l] += d * d;
+                yt[l] += w ? (v[l] * t[l]) * w[l] : v[l] * t[l];
+                tt[l] += w ? (t[l] * t[l]) * w[l] : t[l] * t[l];
+                acc[l] += w ? (d * d) * w[l] : d * d;
             }
         }
         *a += (double)add_lanes(yt);
@@ -256,6 +272,17 @@ static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, 
         sum += (double)add_lanes(acc);
     }
     return sum;
+}
+
+static double fit_scalar(const float *y, size_t n, const wh_grid *g, double *a, double *b)
+{
+    return fit_of(y, NULL, n, g, a, b);
+}
+
+static double weighted_fit_scalar(const float *y, const float *weight, size_t n, const wh_grid *g,
+                                  double *a, double *b)
+{
+    return fit_of(y, weight, n, g, a, b);
 }
 
 static float rounded(float s, whit_dtype type)
@@ -354,4 +381,6 @@ const wh_encode_ops wh_encode_scalar = { "scalar",
                                          fit_scalar,
                                          scales_scalar,
                                          quotients_scalar,
-                                         survey_scalar };
+                                         survey_scalar,
+                                         weighted_scalar,
+                                         weighted_fit_scalar };

@@ -116,3 +116,33 @@ void wh_search(const wh_quantizer *q, const wh_range *range, const wh_candidate 
     out->error = q->ops->fit(y, n, &g, &a, &b);
     out->fits = wh_candidate_fit(q, range, a, b, k, &out->best, &out->fit);
 }
+
+void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
+                        const float *y, const float *weight, size_t n, float k, wh_found *out)
+{
+    wh_candidate cand[WH_MAX_CANDIDATES], fit;
+    int raised;
+    double a, b, a2, b2;
+    size_t which = 0, count = wh_candidates(q, range, cand, &raised);
+    *out = (wh_found){ .error = INFINITY };
+    if (count <= 1) cand[0] = *first;
+    for (size_t i = 0; count > 1 && i < count; i++) {
+        const wh_grid g = wh_candidate_grid(q, &cand[i], k);
+        const double e = q->ops->weighted(y, weight, n, &g, out->error);
+        if (e < out->error) {
+            out->error = e;
+            which = i;
+        }
+    }
+    out->best = cand[which];
+    out->plain = which == 0;
+    wh_grid g = wh_candidate_grid(q, &out->best, k);
+    out->error = q->ops->weighted_fit(y, weight, n, &g, &a, &b);
+    if (!q->search || !wh_candidate_fit(q, range, a, b, k, &out->best, &fit)) return;
+    g = wh_candidate_grid(q, &fit, k);
+    const double e = q->ops->weighted_fit(y, weight, n, &g, &a2, &b2);
+    if (!(e < out->error)) return;
+    out->best = fit;
+    out->error = e;
+    out->plain = 0;
+}
