@@ -21,7 +21,8 @@
 
 enum {
     LONGEST = 1 << 16, /* elements, for the roundings of the sum to stay small */
-    SHORT = 48
+    SHORT = 48,
+    STEPS = 4 /* of least squares at most, with weights */
 };
 
 /* The rough error that a candidate must not pass. */
@@ -122,7 +123,7 @@ void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_c
 {
     wh_candidate cand[WH_MAX_CANDIDATES], fit;
     int raised;
-    double a, b, a2, b2;
+    double a, b;
     size_t which = 0, count = wh_candidates(q, range, cand, &raised);
     *out = (wh_found){ .error = INFINITY };
     if (count <= 1) cand[0] = *first;
@@ -138,11 +139,13 @@ void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_c
     out->plain = which == 0;
     wh_grid g = wh_candidate_grid(q, &out->best, k);
     out->error = q->ops->weighted_fit(y, weight, n, &g, &a, &b);
-    if (!q->search || !wh_candidate_fit(q, range, a, b, k, &out->best, &fit)) return;
-    g = wh_candidate_grid(q, &fit, k);
-    const double e = q->ops->weighted_fit(y, weight, n, &g, &a2, &b2);
-    if (!(e < out->error)) return;
-    out->best = fit;
-    out->error = e;
-    out->plain = 0;
+    for (int step = 0; q->search && step < STEPS; step++) {
+        if (!wh_candidate_fit(q, range, a, b, k, &out->best, &fit)) return;
+        g = wh_candidate_grid(q, &fit, k);
+        const double e = q->ops->weighted_fit(y, weight, n, &g, &a, &b);
+        if (!(e < out->error)) return;
+        out->best = fit;
+        out->error = e;
+        out->plain = 0;
+    }
 }

@@ -18,7 +18,7 @@ void wh_search(const wh_quantizer *q, const wh_range *range, const wh_candidate 
                const float *y, size_t n, float k, wh_found *out);
 
 /* The same judged by the sum of weight * error^2, weight [n] >= 0 and finite; every candidate is
- * tried. `best` already is the least-squares step where that is better, so `fits` is 0. */
+ * tried, then up to four least-squares steps from the best; `fits` is 0. */
 void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
                         const float *y, const float *weight, size_t n, float k, wh_found *out);
 
