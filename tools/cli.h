@@ -113,6 +113,8 @@ struct cli_options {
     int gptq_version; /* number of the word, which is the version                            */
     int search;       /* number of the word: 1 best, 2 reference; 0: not given               */
     const char *calibration;
+    int observer; /* number of the word; 4: observer_percent */
+    double observer_percent;
     int clip; /* number of the word, which is the value of whit_clip              */
     int dtype, progress, color;
     int verbosity;

@@ -19,6 +19,7 @@ typedef enum option_kind {
     OPTION_RULE,   /* appended to rules                        */
     OPTION_WORD,   /* int: number of the word in `value`       */
     OPTION_CLIP,   /* the same, and a number behind the last   */
+    OPTION_OBSERVER,
     OPTION_COUNT,  /* uint64_t up to the column `set`          */
     OPTION_SIZE,   /* uint64_t bytes                           */
     OPTION_SHAPE,  /* cli_shape                                */

@@ -53,6 +53,9 @@ const cli_option cli_option_table[] = {
       "weigh errors by what the matrices are multiplied with: a\n"
       "state of whit calibrate, or an importance matrix of\n"
       "llama.cpp (.dat or .gguf)" },
+    { "observer", 0, OPTION_OBSERVER, "minmax|entropy|mse|percentile:P", FIELD(observer), 0, PLANNERS,
+      "which range of activations schemes with -a8s cover, from\n"
+      "the state that --calibration names (default: minmax)" },
     { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
       "NaN becomes 0, infinities 0 or the largest value of their\n"
       "group (default: exit 4)" },
@@ -301,22 +304,23 @@ static int set_word(cli_options *opt, const cli_option *o, const char *shown, co
     return 0;
 }
 
-/* "minmax", "mse" or "percentile:P"; 0: none of them. */
-static int read_clip(cli_options *opt, const char *value)
+/* A word of `words`, or "percentile:P", whose number is one more; 0: none of them. */
+static int read_range(const char *value, const char *words, int last, double *percent)
 {
     static const char percentile[] = "percentile:";
-    size_t len = sizeof percentile - 1;
-    opt->clip = cli_read_word(value, "minmax|mse");
-    if (opt->clip) return 1;
-    if (strncmp(value, percentile, len) != 0) return 0;
-    opt->clip = WHIT_CLIP_PERCENTILE;
-    return cli_read_number(value + len, &opt->percentile) && opt->percentile > 0 &&
-           opt->percentile <= 100;
+    const size_t len = sizeof percentile - 1;
+    const int word = cli_read_word(value, words);
+    if (word || strncmp(value, percentile, len) != 0) return word;
+    return cli_read_number(value + len, percent) && *percent > 0 && *percent <= 100 ? last : 0;
 }
 
 static int set_clip(cli_options *opt, const cli_option *o, const char *shown, const char *value)
 {
-    if (read_clip(opt, value)) return 1;
+    const int clip = o->kind == OPTION_CLIP;
+    int *word = field_of(opt, o);
+    *word = clip ? read_range(value, "minmax|mse", 3, &opt->percentile)
+                 : read_range(value, "minmax|entropy|mse", 4, &opt->observer_percent);
+    if (*word) return 1;
     cli_error(opt, "%s: %s takes %s with P above 0, at most 100, not '%s'", opt->command->name,
               shown, o->value, value);
     return 0;
@@ -360,11 +364,11 @@ static int set_json(cli_options *opt, const cli_option *o, const char *shown, co
 int cli_option_set(cli_options *opt, const cli_option *option, const char *shown, const char *value)
 {
     static set_fn *const setters[] = {
-        [OPTION_HELP] = set_nothing, [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
-        [OPTION_STRING] = set_text,  [OPTION_TEXT] = set_text,       [OPTION_RULE] = set_rule,
-        [OPTION_WORD] = set_word,    [OPTION_CLIP] = set_clip,       [OPTION_COUNT] = set_count,
-        [OPTION_SIZE] = set_size,    [OPTION_SHAPE] = set_shape,     [OPTION_NUMBER] = set_number,
-        [OPTION_FEED] = set_feed,    [OPTION_JSON] = set_json,
+        [OPTION_HELP] = set_nothing,  [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
+        [OPTION_STRING] = set_text,   [OPTION_TEXT] = set_text,       [OPTION_RULE] = set_rule,
+        [OPTION_WORD] = set_word,     [OPTION_CLIP] = set_clip,       [OPTION_OBSERVER] = set_clip,
+        [OPTION_COUNT] = set_count,   [OPTION_SIZE] = set_size,       [OPTION_SHAPE] = set_shape,
+        [OPTION_NUMBER] = set_number, [OPTION_FEED] = set_feed,       [OPTION_JSON] = set_json,
     };
     if (value && *value == '\0' && option->kind != OPTION_STRING)
         return cli_option_bad(opt, shown, "needs a value, not", value);

@@ -10,6 +10,10 @@
 void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,
                           cli_progress *progress)
 {
+    static const whit_observer observers[] = {
+        WHIT_OBSERVER_MINMAX, WHIT_OBSERVER_MINMAX,     WHIT_OBSERVER_ENTROPY,
+        WHIT_OBSERVER_MSE,    WHIT_OBSERVER_PERCENTILE,
+    }; /* by the number of the word */
     whit_quantize_options_init(options);
     options->scheme = opt->scheme;
     options->rules = opt->rules;
@@ -27,6 +31,8 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     options->gptq_version = (unsigned)opt->gptq_version;
     options->search = opt->search == 2 ? WHIT_SEARCH_REFERENCE : WHIT_SEARCH_BEST;
     options->calibration = opt->calibration;
+    options->observer = observers[opt->observer];
+    options->observer_percent = opt->observer_percent;
     cli_job_options(&options->job, opt, progress);
 }
 

@@ -112,7 +112,8 @@ WHIT_API const uint64_t *whit_calib_bins(const whit_calib *calib, size_t index, 
 WHIT_API whit_status whit_calib_hessian(const whit_calib *calib, size_t index, double *h,
                                         whit_error *err);
 
-/* ---- ranges of activations -------------------------------------------------------------------- */
+/* ---- ranges of activations --------------------------------------------------------------------
+ */
 
 /* Which magnitudes of an input one scale is to cover. Values are ABI: append. */
 typedef enum whit_observer {

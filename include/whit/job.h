@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include <whit/calib.h>
 #include <whit/quant.h>
 #include <whit/source.h>
 
@@ -79,6 +80,9 @@ typedef struct whit_quantize_options {
                        twice, what is kept becomes F32; said as a warning. From GGUF to GGUF
                        blocks are kept as they are, and nobody need ask for that         */
     whit_job_options job;
+    whit_observer observer;  /* ranges of activations of schemes with a8s, from `calibration`, which
+                                must be a state then                                          */
+    double observer_percent; /* of WHIT_OBSERVER_PERCENTILE: in (0, 100]                      */
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);
 
@@ -91,6 +95,7 @@ typedef struct whit_plan_entry {
     const char *rule;   /* the glob that decided, NULL for the built-in choice            */
     int fallback;       /* 1: kept although a rule or option gave it a scheme             */
     uint64_t weights, bytes_in, bytes_out;
+    whit_calib_range acts; /* of schemes with WHIT_A8_STATIC; else all 0                     */
 } whit_plan_entry;
 
 typedef struct whit_plan_totals {

@@ -120,6 +120,7 @@ typedef struct whit_packing_rest {
     const uint32_t *g_idx; /* GPTQ: the group of each column, [cols]; NULL: column / group    */
     const float *absmax;   /* dq: as T.scale_absmax of the native file                        */
     float offset;          /* dq: as T.scale_offset                                           */
+    float act_scale;       /* WHIT_A8_STATIC: of the activations                              */
 } whit_packing_rest;
 
 /* Fill the tensors that are not made of rows: shapes, groups of columns, tables. rest may be NULL

@@ -130,7 +130,7 @@ void wh_observe_judge(const uint64_t bin[BINS], double width, whit_kind kind, ui
     for (size_t i = 0; i < BINS; i++) {
         const double v = ((double)i + 0.5) * width;
         power += (double)bin[i] * v * v;
-        if (v > limit) above += (double)bin[i];
+        if ((double)i * width >= limit) above += (double)bin[i];
     }
     const double error = limit > 0 ? squared_error(bin, width, kind, limit) : 0;
     range->clipped = values ? above / (double)values : 0;

@@ -5,8 +5,14 @@
 
 #include "job/plan.h"
 
-/* Every entry whose scheme is a8s gets its scale. Errors: WHIT_ERR_ARG naming a tensor that has
- * none. */
+/* Every entry whose scheme is a8s gets its range from the calibration state.
+ * Errors: WHIT_ERR_ARG (there is no state, or it knows nothing of a tensor, which is named), those
+ * of whit_calib_open. */
 whit_status wh_act_scales(whit_plan *p, whit_error *err);
+
+/* The option that they depend on, for whit.options, where there are any. */
+void wh_act_option(const whit_plan *p, wh_buf *out);
+/* Of how many entries, the widest share clipped and the least expected SQNR in dB; 0: none. */
+size_t wh_act_summary(const whit_plan *p, double *clipped, double *sqnr_db);
 
 #endif

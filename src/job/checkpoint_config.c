@@ -71,22 +71,24 @@ static const char *strategy(const whit_scheme *s)
 /* One object of arguments; its schema takes these keys and no others. */
 static void put_args(wh_buf *b, const whit_scheme *s, int acts)
 {
-    const int is_float = s->kind != WHIT_INT;
+    const int is_float = s->kind != WHIT_INT, dynamic = acts && s->a8 == WHIT_A8_TOKEN;
     wh_buf_putf(b,
                 "{\"num_bits\":%u,\"type\":\"%s\",\"symmetric\":%s,\"strategy\":\"%s\","
                 "\"group_size\":",
                 acts ? 8 : s->bits, is_float ? "float" : "int", truth(acts || !s->asym),
-                acts ? "token" : strategy(s));
+                dynamic ? "token"
+                : acts  ? "tensor"
+                        : strategy(s));
     if (!acts && s->gran == WHIT_GRAN_GROUP)
         wh_buf_putf(b, "%u", s->group);
     else
         wh_buf_puts(b, "null");
-    wh_buf_putf(b, ",\"dynamic\":%s,\"actorder\":null,\"block_structure\":", truth(acts));
+    wh_buf_putf(b, ",\"dynamic\":%s,\"actorder\":null,\"block_structure\":", truth(dynamic));
     if (!acts && s->gran == WHIT_GRAN_BLOCK)
         wh_buf_putf(b, "[%u,%u]", s->block_rows, s->group);
     else
         wh_buf_puts(b, "null");
-    wh_buf_putf(b, ",\"observer\":%s,\"observer_kwargs\":{}}", acts ? "null" : "\"minmax\"");
+    wh_buf_putf(b, ",\"observer\":%s,\"observer_kwargs\":{}}", dynamic ? "null" : "\"minmax\"");
 }
 
 static int earlier_like(const whit_plan *p, size_t i)

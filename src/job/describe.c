@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "base/json.h"
+#include "job/act_scales.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -57,6 +58,7 @@ void wh_plan_options(const whit_plan *p, wh_buf *out)
         wh_buf_puts(out, out->len ? " nonfinite=" : "nonfinite=");
         wh_buf_puts(out, p->nonfinite == WHIT_NONFINITE_ZERO ? "zero" : "clamp");
     }
+    wh_act_option(p, out);
     if (p->search == WHIT_SEARCH_REFERENCE)
         wh_buf_puts(out, out->len ? " search=reference" : "search=reference");
 }

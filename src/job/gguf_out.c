@@ -38,10 +38,6 @@ whit_status wh_gguf_refuse_options(const whit_quantize_options *o, const char *s
                        "scheme '%s' is a mix of GGUF types, and the output is no GGUF file; try: "
                        "-o NAME.gguf",
                        standard);
-    if (o->calibration)
-        return wh_fail(err, WHIT_ERR_ARG,
-                       "--calibration weighs the encoders of GGUF types, and the output is no GGUF "
-                       "file; try: -o NAME.gguf");
     if (o->search == WHIT_SEARCH_BEST) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_ARG,
                    "--search is about GGUF types, and the output is no GGUF file; try: --clip");

@@ -79,6 +79,15 @@ static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
     wh_buf_puts(b, "]");
 }
 
+/* Of activations with one scale. */
+static void put_acts(wh_buf *b, const whit_plan_entry *e)
+{
+    const int there = e->acts.scale > 0;
+    put_double(b, "act_scale", there ? (double)e->acts.scale : NAN);
+    put_double(b, "act_clipped", there ? e->acts.clipped : NAN);
+    put_double(b, "act_sqnr_db", there ? e->acts.sqnr_db : NAN);
+}
+
 /* row: NULL for a plan, whose errors are not known yet. */
 static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row *row)
 {
@@ -103,6 +112,7 @@ static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row
     put_double(b, "mse", row && !kept ? row->mse : NAN);
     put_double(b, "sqnr_db", row && !kept ? row->sqnr_db : NAN);
     put_double(b, "max_abs_error", row && !kept ? row->max_abs_error : NAN);
+    put_acts(b, e);
     wh_buf_puts(b, "}");
 }
 

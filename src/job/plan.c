@@ -294,10 +294,14 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
         (unsigned)options->clip > WHIT_CLIP_PERCENTILE ||
         (unsigned)options->nonfinite > WHIT_NONFINITE_CLAMP ||
         (unsigned)options->format > WHIT_FORMAT_BNB || options->gptq_version > 2 ||
-        (unsigned)options->search > WHIT_SEARCH_REFERENCE)
+        (unsigned)options->search > WHIT_SEARCH_REFERENCE ||
+        (unsigned)options->observer > WHIT_OBSERVER_MSE)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_make: options missing or of another version");
     if (options->clip == WHIT_CLIP_PERCENTILE &&
         !(options->percentile > 0 && options->percentile <= 100))
+        return wh_fail(err, WHIT_ERR_ARG, "a percentile is above 0 and at most 100");
+    if (options->observer == WHIT_OBSERVER_PERCENTILE &&
+        !(options->observer_percent > 0 && options->observer_percent <= 100))
         return wh_fail(err, WHIT_ERR_ARG, "a percentile is above 0 and at most 100");
     whit_plan *p = wh_calloc(1, sizeof *p);
     if (!p) return no_memory(err);
@@ -308,9 +312,13 @@ whit_status whit_plan_make(whit_plan **out, const whit_source *source,
     p->nonfinite = options->nonfinite;
     p->fake = options->fake_quant;
     p->search = options->search;
+    p->calibration = options->calibration;
+    p->observer = options->observer;
+    p->observer_percent = options->observer_percent;
     p->count = whit_source_count(source);
     p->warnings.limit = 100;
     whit_status st = fill(p, options, output, err);
+    p->calibration = NULL; /* the caller's */
     if (st != WHIT_OK) {
         whit_plan_free(p);
         return st;

@@ -18,6 +18,9 @@ struct whit_plan {
     double percentile;
     whit_nonfinite nonfinite;
     whit_search search;
+    const char *calibration; /* the options', while the plan is made */
+    whit_observer observer;
+    double observer_percent;
     int fake;              /* write decoded values */
     size_t again, decoded; /* quantized tensors that are quantized again, or only decoded */
     wh_rules *rules;

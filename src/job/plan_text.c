@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "job/act_scales.h"
 #include "job/page.h"
 #include "job/gguf_out.h"
 #include "job/report.h"
@@ -27,6 +28,28 @@ static void entry_columns(wh_page *p, const whit_plan_entry *e)
     wh_page_name(p, e->source->tensor.name);
     wh_buf_putf(&p->text, "  %14s  %-*s %7.3f", wh_shape_text(&e->source->tensor, shape),
                 p->scheme_width, scheme_text(e, scheme), wh_per_weight(e->bytes_out, e->weights));
+}
+
+/* What scales of activations cut off. */
+static void put_acts(wh_page *p, const whit_plan *plan)
+{
+    double clipped, sqnr_db;
+    char db[16];
+    const size_t n = wh_act_summary(plan, &clipped, &sqnr_db);
+    if (n == 0) return;
+    wh_buf_putf(&p->text,
+                "acts      %zu matrices with one scale of activations, at worst %.3g %% clipped, "
+                "%s dB expected\n",
+                n, 100 * clipped, wh_db_text(sqnr_db, db));
+    if (!(p->flags & WHIT_TEXT_TENSORS)) return;
+    for (size_t i = 0; i < plan->count; i++) {
+        const whit_calib_range *r = &plan->entry[i].acts;
+        if (!(r->scale > 0)) continue;
+        wh_buf_puts(&p->text, "          ");
+        wh_page_name(p, plan->entry[i].source->tensor.name);
+        wh_buf_putf(&p->text, "  scale %-10.4g %8.3g %% clipped  %8s dB\n", (double)r->scale,
+                    100 * r->clipped, wh_db_text(r->sqnr_db, db));
+    }
 }
 
 static void put_totals(wh_page *p, const whit_plan *plan)
@@ -124,6 +147,7 @@ void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
     }
     put_kept(&p, plan);
     put_totals(&p, plan);
+    put_acts(&p, plan);
     wh_buf_putf(&p.text, "file      %s bytes", wh_spaced(plan->totals.file_bytes, a));
     if (plan->target.layout.count > 1)
         wh_buf_putf(&p.text, " in %zu shards", plan->target.layout.count);
@@ -160,6 +184,7 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
     }
     put_kept(&p, plan);
     put_totals(&p, plan);
+    put_acts(&p, plan);
     if (report->sum.weights)
         wh_buf_putf(&p.text, "error     sqnr %s dB over what was quantized, max|e| %.3g\n",
                     wh_db_text(whit_report_sqnr_db(report), db), report->sum.max_abs_err);

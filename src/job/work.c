@@ -153,6 +153,13 @@ static whit_status write_nested(const wh_work *r, size_t i, uint64_t first, wh_w
     return st == WHIT_OK ? write_now(r, r->plan->spot[i][3], 0, w->scale_out, 4, err) : st;
 }
 
+static whit_status write_number(const wh_work *r, wh_spot spot, float number, whit_error *err)
+{
+    uint8_t octets[4];
+    whit_dtype_from_f32(WHIT_F32, &number, 1, octets);
+    return write_now(r, spot, 0, octets, sizeof octets, err);
+}
+
 /* The scales and zero points of a tile, to their places. */
 static whit_status write_scales(const wh_work *r, size_t i, const wh_rect *rect, wh_worker *w,
                                 size_t count, whit_error *err)
@@ -177,11 +184,10 @@ static whit_status write_scales(const wh_work *r, size_t i, const wh_rect *rect,
         wh_work_write(r, w, r->plan->spot[i][1], first * size, w->scale_out, count * size, err);
     if (st == WHIT_OK && s->asym)
         st = wh_work_write(r, w, r->plan->spot[i][2], first, w->zero, count, err);
-    if (st == WHIT_OK && s->kind == WHIT_NVFP4 && first == 0) {
-        uint8_t scale2[4];
-        whit_dtype_from_f32(WHIT_F32, &r->scale2[i], 1, scale2);
-        st = write_now(r, r->plan->spot[i][2], 0, scale2, sizeof scale2, err);
-    }
+    if (st == WHIT_OK && s->kind == WHIT_NVFP4 && first == 0)
+        st = write_number(r, r->plan->spot[i][2], r->scale2[i], err);
+    if (st == WHIT_OK && s->a8 == WHIT_A8_STATIC && first == 0)
+        st = write_number(r, r->plan->spot[i][s->asym ? 3 : 2], r->plan->entry[i].acts.scale, err);
     return st;
 }
 

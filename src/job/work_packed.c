@@ -63,7 +63,9 @@ static whit_status begin(const wh_work *r, size_t i, image *m, whit_error *err)
 {
     const whit_packing *packing = wh_checkpoint_packing(r->plan, i);
     const wh_nested *nested = &r->nested[i];
-    const whit_packing_rest rest = { .absmax = nested->absmax, .offset = nested->offset };
+    const whit_packing_rest rest = { .absmax = nested->absmax,
+                                     .offset = nested->offset,
+                                     .act_scale = r->plan->entry[i].acts.scale };
     whit_plane planes[WHIT_MAX_PACKED];
     unsigned count;
     whit_status st = whit_packing_planes(packing, planes, &count, err);

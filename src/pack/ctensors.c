@@ -11,6 +11,7 @@
  *   float-quantized  P.weight             F8_E4M3 [O, I]
  *     both           P.weight_scale       [O, 1], of a tensor [1], of blocks of R outputs and C
  *                                         inputs [ceil(O/R), ceil(I/C)]
+ *                    P.input_scale        F32 [1] of the activations, where they have one scale
  *
  *   w = (q - zero) * scale = (u - uzero) * scale
  *
@@ -29,10 +30,11 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "pack/layout.h"
 #include "pack/streams.h"
 
-enum { CODES, SCALE, SHAPE, ZERO }; /* planes */
+enum { CODES, SCALE, SHAPE, ZERO, INPUT = SHAPE }; /* planes */
 
 /* ---- pack-quantized -------------------------------------------------------------------------- */
 
@@ -168,7 +170,19 @@ static unsigned plain_planes(const whit_packing *p, whit_plane planes[WHIT_MAX_P
         wh_plane_make(&planes[CODES], ".weight", is_int ? WHIT_I8 : WHIT_F8_E4M3, p->rows, p->cols);
     *ok &= wh_plane_make(&planes[SCALE], ".weight_scale", p->scheme.scale_type, rows, groups);
     if (p->scheme.gran == WHIT_GRAN_TENSOR) planes[SCALE].rank = 1;
-    return 2;
+    if (p->scheme.a8 != WHIT_A8_STATIC) return 2;
+    planes[INPUT] = (whit_plane){ ".input_scale", WHIT_F32, 1, { 1, 0 }, 4 };
+    return 3;
+}
+
+static whit_status plain_rest(const whit_packing *p, const whit_packing_rest *rest,
+                              void *const image[], whit_error *err)
+{
+    if (p->scheme.a8 != WHIT_A8_STATIC) return WHIT_OK;
+    if (!(rest->act_scale > 0))
+        return wh_fail(err, WHIT_ERR_ARG, "a scale of activations is above 0");
+    whit_dtype_from_f32(WHIT_F32, &rest->act_scale, 1, image[INPUT]);
+    return WHIT_OK;
 }
 
 static uint64_t plain_unit(const whit_packing *p)
@@ -216,6 +230,7 @@ const wh_layout wh_ct_int = {
     .unit = plain_unit,
     .pack = plain_pack,
     .unpack = plain_unpack,
+    .rest = plain_rest,
 };
 
 const wh_layout wh_ct_float = {
@@ -229,4 +244,5 @@ const wh_layout wh_ct_float = {
     .unit = plain_unit,
     .pack = plain_pack,
     .unpack = plain_unpack,
+    .rest = plain_rest,
 };
