@@ -6,9 +6,13 @@
 #include "kernels/kernels.h"
 
 wh_gemm_fn wh_gemm_q8_scalar; /* all forms */
-wh_gemm_fn wh_gemm_q4_q8_avx2, wh_gemm_q8_q8_avx2;
-wh_gemm_fn wh_gemm_q4_q8_avxvnni, wh_gemm_q8_q8_avxvnni;
 /* b8: as q8 */
+wh_gemm_fn wh_gemm_q2_q8_avx2, wh_gemm_q3_q8_avx2, wh_gemm_q4_q8_avx2, wh_gemm_q5_q8_avx2,
+    wh_gemm_q6_q8_avx2, wh_gemm_q8_q8_avx2, wh_gemm_b2_q8_avx2, wh_gemm_b3_q8_avx2,
+    wh_gemm_b4_q8_avx2, wh_gemm_b5_q8_avx2, wh_gemm_b6_q8_avx2;
+wh_gemm_fn wh_gemm_q2_q8_avxvnni, wh_gemm_q3_q8_avxvnni, wh_gemm_q4_q8_avxvnni,
+    wh_gemm_q5_q8_avxvnni, wh_gemm_q6_q8_avxvnni, wh_gemm_q8_q8_avxvnni, wh_gemm_b2_q8_avxvnni,
+    wh_gemm_b3_q8_avxvnni, wh_gemm_b4_q8_avxvnni, wh_gemm_b5_q8_avxvnni, wh_gemm_b6_q8_avxvnni;
 wh_gemm_fn wh_gemm_q2_q8_avx512, wh_gemm_q3_q8_avx512, wh_gemm_q4_q8_avx512, wh_gemm_q5_q8_avx512,
     wh_gemm_q6_q8_avx512, wh_gemm_q8_q8_avx512, wh_gemm_b2_q8_avx512, wh_gemm_b3_q8_avx512,
     wh_gemm_b4_q8_avx512, wh_gemm_b5_q8_avx512, wh_gemm_b6_q8_avx512;

@@ -3,8 +3,8 @@
  * A lane is a row. A tile is one half of a panel, or both, by some tokens; all of these are known
  * where it is inlined, so that its sums stay in registers. One token is bound by memory: both
  * halves together, and the lines are asked for earlier than the hardware does. More are bound by
- * the multipliers. Not here: the products themselves, which each file brings for its instruction
- * set (gemm_form).
+ * the multipliers. Not here: the codes of each form (codes_256.h), the products themselves, which
+ * each file brings for its instruction set (gemm_form), and blocks of GGUF (gemm_blocks_256.h).
  *
  * Only static functions: a file that includes this is built for AVX2.
  *
@@ -12,31 +12,35 @@
 #ifndef WH_KERNELS_GEMM_Q8_256_H
 #define WH_KERNELS_GEMM_Q8_256_H
 
+#include "kernels/codes_256.h"
 #include "kernels/gemm.h"
-#include "kernels/inline.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 enum {
     ROWS = 8,          /* of a vector */
-    UNIT = 32,         /* inputs of one call of `products`; steps are multiples, or end the row */
+    FOURS = 8,         /* vectors of codes in a unit: 4 inputs each */
     SUMS = 8,          /* most sums of a tile */
-    LINE = 64,         /* octets */
     AHEAD = 8192,      /* octets from the codes in use to those asked for */
     AHEAD_SCALE = 1024 /* the same for scales */
 };
 
-/* Adds to sum[half][token] the products of UNIT inputs: of the half lines at `line` and their
- * second halves, with the activations at x + 64 * token. */
-typedef void products_fn(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line,
-                         const int8_t *x);
+typedef struct gemm_form gemm_form;
 
-typedef struct gemm_form {
+/* Adds to sum[half][token] the products of vectors [first, first + count) of a unit, whose first
+ * half is at `unit`, with the activations of the unit, at x + 64 * token. */
+typedef void products_fn(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
+                         const uint8_t *unit, unsigned first, unsigned count, const int8_t *x);
+
+struct gemm_form {
     products_fn *products;
-    size_t lines; /* of UNIT inputs */
-    int offset;   /* what `products` takes from each code by itself */
-} gemm_form;
+    codes_256_fn *codes;
+    unsigned bits; /* of a code: as many lines has a unit */
+    int offset;    /* what `products` takes from each code by itself */
+    /* of blocks, gemm_blocks_256.h */
+    unsigned sub;
+    int minima;
+};
 
 typedef struct tile {
     size_t row;           /* the first, a multiple of 8 */
@@ -57,11 +61,6 @@ static WH_INLINE __m256i spread(const int8_t *x)
     int32_t four;
     memcpy(&four, x, sizeof four);
     return _mm256_set1_epi32(four);
-}
-
-static WH_INLINE __m256i half_line(const uint8_t *line)
-{
-    return _mm256_load_si256((const __m256i *)(const void *)line);
 }
 
 /* Add here: gcc would put off the additions of a whole unit, and spill what they add. */
@@ -91,31 +90,23 @@ static WH_INLINE __m256i less_zeros(const whit_weight *w, size_t at, int offset)
     return _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_cvtepu8_epi32(z));
 }
 
-/* Adds the products of one step. */
+/* Adds the products of one step: whole units, as the planes and the activations are. */
 static WH_INLINE void sum_step(const gemm_form *f, const tile *t, walk *at, __m256i *sum)
 {
-    _Alignas(LINE) uint8_t last[UNIT * WH_PANEL];
-    size_t inputs = at->group_left < at->step ? at->group_left : at->step;
+    const size_t inputs = at->group_left < at->step ? at->group_left : at->step;
     at->group_left -= inputs;
-    do {
+    for (size_t k = 0; k < inputs; k += WH_UNIT) {
         const uint8_t *line = (const uint8_t *)at->line;
         if (t->tokens == 1) {
             WH_UNROLL
-            for (size_t l = 0; l < f->lines; l++) fetch(line + l * LINE, AHEAD);
+            for (size_t l = 0; l < f->bits; l++) fetch(line + l * LINE, AHEAD);
         }
-        if (inputs < UNIT) { /* the row ends within the unit: the plane may too */
-            const size_t of_line = UNIT / f->lines;
-            memset(last, 0, sizeof last);
-            memcpy(last, line, (inputs + of_line - 1) / of_line * LINE);
-            line = last;
-            inputs = UNIT;
-        }
-        f->products(sum, t->halves, t->tokens, line + t->row % WH_PANEL * 4, (const int8_t *)at->x);
-        at->line += f->lines * LINE;
+        f->products(sum, f, t->halves, t->tokens, line + t->row % WH_PANEL * 4, 0, FOURS,
+                    (const int8_t *)at->x);
+        at->line += f->bits * LINE;
         at->x += at->next;
         at->next = at->chunk - at->next;
-        inputs -= UNIT;
-    } while (inputs);
+    }
 }
 
 /* One step: acc += (sum of code * xq - zero * xsum) * (sw * sx). */
@@ -156,19 +147,25 @@ static WH_INLINE void store(const wh_gemm_args *a, const tile *t, const __m256 *
     }
 }
 
+static WH_INLINE walk first_walk(const wh_gemm_args *a, const tile *t)
+{
+    const whit_weight *w = a->w;
+    return (walk){ .line = (uintptr_t)(w->data + t->row / WH_PANEL * w->panel_bytes),
+                   .x = (uintptr_t)(a->codes + t->token * 64),
+                   .sx = (uintptr_t)(a->scale + t->token),
+                   .xsum = (uintptr_t)(a->sum + t->token),
+                   .next = WH_UNIT,
+                   .chunk = a->tokens * 64,
+                   .step = w->int_step };
+}
+
 static WH_INLINE void run_tile(const wh_gemm_args *a, const gemm_form *f, const tile *t)
 {
     const whit_weight *w = a->w;
     const size_t panel = t->row / WH_PANEL;
     __m256 acc[SUMS], sw[2];
     __m256i less[2];
-    walk at = { .line = (uintptr_t)(w->data + panel * w->panel_bytes),
-                .x = (uintptr_t)(a->codes + t->token * 64),
-                .sx = (uintptr_t)(a->scale + t->token),
-                .xsum = (uintptr_t)(a->sum + t->token),
-                .next = UNIT,
-                .chunk = a->tokens * 64,
-                .step = w->int_step };
+    walk at = first_walk(a, t);
     WH_UNROLL
     for (size_t s = 0; s < t->halves * t->tokens; s++) acc[s] = _mm256_setzero_ps();
     size_t g = panel * w->groups * WH_PANEL + t->row % WH_PANEL;
@@ -187,19 +184,22 @@ static WH_INLINE void run_tile(const wh_gemm_args *a, const gemm_form *f, const 
     store(a, t, acc);
 }
 
+/* run_tile, or the same for blocks of GGUF. */
+typedef void tile_fn(const wh_gemm_args *a, const gemm_form *f, const tile *t);
+
 /* All of a call: `halves` of a panel by 4 tokens at a time, then what is left of the tokens. */
-static WH_INLINE void gemm(const wh_gemm_args *a, const gemm_form *f, size_t halves)
+static WH_INLINE void gemm(const wh_gemm_args *a, tile_fn *run, const gemm_form *f, size_t halves)
 {
     for (size_t row = a->p0 * WH_PANEL; row < a->p1 * WH_PANEL; row += WH_PANEL) {
         size_t j = 0;
         for (; a->tokens - j >= 4; j += 4)
             for (size_t h = 0; h < WH_PANEL; h += halves * ROWS)
-                run_tile(a, f, &(tile){ row + h, halves, j, 4 });
+                run(a, f, &(tile){ row + h, halves, j, 4 });
         if (a->tokens - j >= 2) {
-            run_tile(a, f, &(tile){ row, 2, j, 2 });
+            run(a, f, &(tile){ row, 2, j, 2 });
             j += 2;
         }
-        if (j < a->tokens) run_tile(a, f, &(tile){ row, 2, j, 1 });
+        if (j < a->tokens) run(a, f, &(tile){ row, 2, j, 1 });
     }
 }
 #endif

@@ -1,6 +1,6 @@
 /* src/kernels/gemm_q8_avxvnni.c - integer codes times int8 activations with AVX-VNNI.
  *
- * The loops and the order of sums are in gemm_q8_256.h.
+ * The loops and the order of sums are in gemm_q8_256.h and gemm_blocks_256.h.
  *
  * SPDX-License-Identifier: MIT */
 #if !defined(__AVXVNNI__) || !defined(__FMA__) || !defined(__F16C__)
@@ -8,44 +8,22 @@
 #endif
 #include "kernels/gemm_q8_256.h"
 
-/* vpdpbusd adds four products of an unsigned octet and a signed one to an int32 lane. */
-static WH_INLINE void products_q4(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line,
-                                  const int8_t *x)
-{
-    const __m256i low = _mm256_set1_epi8(15);
-    WH_UNROLL
-    for (size_t l = 0; l < 4; l++, line += LINE, x += 8) {
-        __m256i lo[2], hi[2];
-        WH_UNROLL
-        for (size_t h = 0; h < halves; h++) {
-            const __m256i both = half_line(line + h * 32);
-            lo[h] = _mm256_and_si256(both, low);
-            hi[h] = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
-        }
-        WH_UNROLL
-        for (size_t j = 0; j < tokens; j++) {
-            const __m256i x0 = spread(x + j * 64), x1 = spread(x + j * 64 + 4);
-            WH_UNROLL
-            for (size_t h = 0; h < halves; h++) {
-                const size_t s = h * tokens + j;
-                sum[s] = _mm256_dpbusd_avx_epi32(sum[s], lo[h], x0);
-                sum[s] = _mm256_dpbusd_avx_epi32(sum[s], hi[h], x1);
-            }
-        }
-    }
-}
+#define OFFSET 0
+#define HALVES 2
+#define products_octets products /* of any codes */
 
-static WH_INLINE void products_q8(__m256i *sum, size_t halves, size_t tokens, const uint8_t *line,
-                                  const int8_t *x)
+/* vpdpbusd adds four products of an unsigned octet and a signed one to an int32 lane. */
+static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
+                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x)
 {
     WH_UNROLL
-    for (size_t l = 0; l < 8; l++, line += LINE, x += 4) {
+    for (unsigned n = first; n < first + count; n++) {
         __m256i code[2];
         WH_UNROLL
-        for (size_t h = 0; h < halves; h++) code[h] = half_line(line + h * 32);
+        for (size_t h = 0; h < halves; h++) code[h] = f->codes(unit + h * 32, n);
         WH_UNROLL
         for (size_t j = 0; j < tokens; j++) {
-            const __m256i xj = spread(x + j * 64);
+            const __m256i xj = spread(x + j * 64 + 4 * n);
             WH_UNROLL
             for (size_t h = 0; h < halves; h++) {
                 const size_t s = h * tokens + j;
@@ -55,14 +33,59 @@ static WH_INLINE void products_q8(__m256i *sum, size_t halves, size_t tokens, co
     }
 }
 
+#include "kernels/gemm_forms_256.h"
+
+void wh_gemm_q2_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_q2(a);
+}
+
+void wh_gemm_q3_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_q3(a);
+}
+
 void wh_gemm_q4_q8_avxvnni(const wh_gemm_args *a)
 {
-    static const gemm_form q4 = { products_q4, 4, 0 };
-    gemm(a, &q4, 2);
+    gemm_q4(a);
+}
+
+void wh_gemm_q5_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_q5(a);
+}
+
+void wh_gemm_q6_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_q6(a);
 }
 
 void wh_gemm_q8_q8_avxvnni(const wh_gemm_args *a)
 {
-    static const gemm_form q8 = { products_q8, 8, 0 };
-    gemm(a, &q8, 2);
+    gemm_q8(a);
+}
+
+void wh_gemm_b2_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_b2(a);
+}
+
+void wh_gemm_b3_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_b3(a);
+}
+
+void wh_gemm_b4_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_b4(a);
+}
+
+void wh_gemm_b5_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_b5(a);
+}
+
+void wh_gemm_b6_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_b6(a);
 }

@@ -193,7 +193,12 @@ static const wh_variant tile_steps[] = {
 /* Codes of other widths, and blocks: those that have every instruction set of x86. */
 #ifdef WH_BUILD_X86
 #define X86_GEMM(form)                                                                             \
-    , { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_##form##_q8_avx512, .panels = 2 },       \
+    , { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_##form##_q8_avx2, .panels = 1 },      \
+        { .isa = "avxvnni",                                                                        \
+          .needs = WH_ISA_AVX2 | WH_ISA_AVXVNNI,                                                   \
+          .gemm = wh_gemm_##form##_q8_avxvnni,                                                     \
+          .panels = 1 },                                                                           \
+        { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_##form##_q8_avx512, .panels = 2 },     \
     {                                                                                              \
         .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_##form##_q8_avx512vnni,          \
         .panels = 2                                                                                \

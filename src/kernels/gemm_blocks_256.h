@@ -1,0 +1,157 @@
+/* src/kernels/gemm_blocks_256.h - integer products of blocks of GGUF in 256-bit vectors.
+ *
+ * As gemm_q8_256.h, whose tiles they share. A step is one unit: sub-blocks of 16 inputs are its
+ * halves, each multiplied with its own scale before they meet; 32 are the whole. Minima meet the
+ * sums of the activations, which fit 16 bits. The form's `sub` and `minima` are constants wherever
+ * this is inlined.
+ *
+ * Only static functions: a file that includes this is built for AVX2.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_GEMM_BLOCKS_256_H
+#define WH_KERNELS_GEMM_BLOCKS_256_H
+
+#include "kernels/gemm_q8_256.h"
+
+/* Where a tile is in its blocks. */
+typedef struct block_walk {
+    walk at;
+    const int8_t *sub_scale; /* of the step */
+    const uint8_t *sub_min;
+    __m256 d[2], m[2]; /* of the group; m with its sign turned, since it is taken away */
+} block_walk;
+
+static WH_INLINE __m256 halves_as_floats(const uint16_t *half)
+{
+    return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(const void *)half));
+}
+
+static WH_INLINE void open_group(block_walk *b, const whit_weight *w, const gemm_form *f,
+                                 const tile *t, size_t g)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const uint16_t *d = (const uint16_t *)w->scale + g;
+    WH_UNROLL
+    for (size_t h = 0; h < t->halves; h++) {
+        b->d[h] = halves_as_floats(d + h * ROWS);
+        if (f->minima) b->m[h] = _mm256_xor_ps(halves_as_floats(w->min + g + h * ROWS), sign);
+    }
+    if (t->tokens > 1) return;
+    fetch((const uint8_t *)d, AHEAD_SCALE);
+    if (f->minima) fetch((const uint8_t *)(w->min + g), AHEAD_SCALE);
+}
+
+/* The factors of the group of 256 that begins at the step. */
+static WH_INLINE void fetch_subs(const block_walk *b, const gemm_form *f, const tile *t)
+{
+    const size_t octets = f->sub ? 256 / f->sub * WH_PANEL : 0;
+    if (t->tokens > 1) return;
+    WH_UNROLL
+    for (size_t at = 0; at < octets; at += LINE) {
+        fetch((const uint8_t *)b->sub_scale, AHEAD_SCALE + at);
+        if (f->minima) fetch(b->sub_min, AHEAD_SCALE + at);
+    }
+}
+
+static WH_INLINE __m256i factors(const int8_t *sub_scale)
+{
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)sub_scale));
+}
+
+/* Eight minima, each in the lower half of 32 bits. */
+static WH_INLINE __m256i minima_at(const uint8_t *sub_min)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)sub_min));
+}
+
+/* The sums of a unit times the factors of its sub-blocks. */
+static WH_INLINE void sum_unit(__m256i *sum, const block_walk *b, const gemm_form *f, const tile *t,
+                               int centre, size_t stride)
+{
+    const unsigned parts = f->sub == 16 ? 2 : 1;
+    const int32_t *xsum = (const int32_t *)b->at.xsum;
+    const uint8_t *unit = (const uint8_t *)b->at.line + t->row % WH_PANEL * 4;
+    WH_UNROLL
+    for (unsigned p = 0; p < parts; p++) {
+        __m256i part[SUMS];
+        WH_UNROLL
+        for (size_t s = 0; s < t->halves * t->tokens; s++)
+            part[s] = f->minima
+                          ? _mm256_setzero_si256()
+                          : _mm256_mullo_epi32(_mm256_set1_epi32(f->offset - centre),
+                                               _mm256_set1_epi32(xsum[p * stride + s % t->tokens]));
+        f->products(part, f, t->halves, t->tokens, unit, p * 4, FOURS / parts,
+                    (const int8_t *)b->at.x);
+        WH_UNROLL
+        for (size_t s = 0; s < t->halves * t->tokens; s++) {
+            const int8_t *factor = b->sub_scale + p * WH_PANEL + s / t->tokens * ROWS;
+            if (f->sub) part[s] = _mm256_mullo_epi32(part[s], factors(factor));
+            sum[s] = p ? _mm256_add_epi32(sum[s], part[s]) : part[s];
+        }
+    }
+}
+
+/* The sum of min * xsum over the sub-blocks of the unit. */
+static WH_INLINE __m256i sum_minima(const block_walk *b, const gemm_form *f, size_t stride,
+                                    size_t h, size_t j)
+{
+    const int32_t *xsum = (const int32_t *)b->at.xsum + j;
+    if (!f->sub) return _mm256_set1_epi32(xsum[0]);
+    const uint8_t *min = b->sub_min + h * ROWS;
+    const __m256i first = _mm256_madd_epi16(minima_at(min), _mm256_set1_epi32(xsum[0]));
+    if (f->sub == 32) return first;
+    return _mm256_add_epi32(
+        first, _mm256_madd_epi16(minima_at(min + WH_PANEL), _mm256_set1_epi32(xsum[stride])));
+}
+
+static WH_INLINE void run_unit(const wh_gemm_args *a, const gemm_form *f, const tile *t,
+                               block_walk *b, __m256 *acc)
+{
+    const float *sx = (const float *)b->at.sx;
+    const size_t tokens = t->tokens, subs = f->sub == 16 ? 2 : 1;
+    __m256i sum[SUMS];
+    if (tokens == 1) {
+        WH_UNROLL
+        for (size_t l = 0; l < f->bits; l++) fetch((const uint8_t *)b->at.line + l * LINE, AHEAD);
+    }
+    sum_unit(sum, b, f, t, a->w->centre, a->tokens);
+    WH_UNROLL
+    for (size_t s = 0; s < t->halves * tokens; s++) {
+        const __m256 x = _mm256_set1_ps(sx[s % tokens]);
+        acc[s] =
+            _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[s]), _mm256_mul_ps(b->d[s / tokens], x), acc[s]);
+        if (!f->minima) continue;
+        const __m256i whole = sum_minima(b, f, a->tokens, s / tokens, s % tokens);
+        acc[s] =
+            _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), _mm256_mul_ps(b->m[s / tokens], x), acc[s]);
+    }
+    b->at.line += f->bits * LINE;
+    b->at.x += b->at.next;
+    b->at.next = b->at.chunk - b->at.next;
+    b->at.sx += a->tokens * sizeof *sx;
+    b->at.xsum += subs * a->tokens * sizeof(int32_t);
+    if (f->sub) b->sub_scale += subs * WH_PANEL;
+    if (f->sub && f->minima) b->sub_min += subs * WH_PANEL;
+}
+
+static WH_INLINE void run_blocks(const wh_gemm_args *a, const gemm_form *f, const tile *t)
+{
+    const whit_weight *w = a->w;
+    const size_t panel = t->row / WH_PANEL, first = t->row % WH_PANEL;
+    block_walk b = { .at = first_walk(a, t) };
+    __m256 acc[SUMS];
+    if (f->sub) b.sub_scale = w->sub_scale + panel * w->subs * WH_PANEL + first;
+    if (f->sub && f->minima) b.sub_min = w->sub_min + panel * w->subs * WH_PANEL + first;
+    WH_UNROLL
+    for (size_t s = 0; s < t->halves * t->tokens; s++) acc[s] = _mm256_setzero_ps();
+    size_t g = panel * w->groups * WH_PANEL + first;
+    for (size_t k = 0; k < w->cols; g += WH_PANEL) {
+        const size_t end = f->sub ? k + w->group : k + WH_UNIT;
+        open_group(&b, w, f, t, g);
+        fetch_subs(&b, f, t);
+        for (; k < end; k += WH_UNIT) run_unit(a, f, t, &b, acc);
+    }
+    store(a, t, acc);
+}
+
+#endif
