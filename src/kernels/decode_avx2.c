@@ -1,6 +1,6 @@
 /* src/kernels/decode_avx2.c - values of a block of a panel as float32, AVX2.
  *
- * Once per block of inputs and many tokens. Groups begin and end with a line, the row need not. The
+ * Once per block of inputs and many tokens. Groups begin and end with a unit, the row need not. The
  * forms are those of float_avx2.h.
  *
  * SPDX-License-Identifier: MIT */
@@ -9,28 +9,26 @@
 
 /* ---- codes ---- */
 
-/* What turns codes into values, for both halves. */
-typedef struct operands {
-    __m256 a[2], b[2];
-} operands;
-
-/* The first n inputs of a line. */
-static WH_INLINE void decode_line(float *out, const uint8_t *data, size_t n, const operands *o,
-                                  wh_value_avx2 *value, unsigned inputs)
+/* The first n inputs of a unit. */
+static WH_INLINE void decode_unit(float *out, const uint8_t *unit, size_t n,
+                                  const wh_meaning_avx2 *m, const wh_values_avx2 *f)
 {
     WH_UNROLL
-    for (unsigned h = 0; h < 2; h++) {
-        const __m256i line = _mm256_load_si256((const __m256i *)(const void *)data + h);
+    for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+        if (4 * v >= n) continue;
         WH_UNROLL
-        for (unsigned i = 0; i < inputs; i++)
-            if (i < n)
-                _mm256_store_ps(out + i * WH_PANEL + h * WH_HALF, value(line, i, o->a[h], o->b[h]));
+        for (unsigned h = 0; h < 2; h++) {
+            const __m256i octets = f->codes(unit + h * (LINE / 2), v);
+            WH_UNROLL
+            for (unsigned i = 0; i < 4; i++)
+                if (4 * v + i < n)
+                    _mm256_store_ps(out + (4 * v + i) * WH_PANEL + h * WH_HALF,
+                                    f->value(octets, i, m, h));
+        }
     }
 }
 
-/* zeros: the operands are the zero points. */
-static WH_INLINE void codes(const wh_decode_args *a, operands o, int zeros, wh_value_avx2 *value,
-                            unsigned inputs)
+static WH_INLINE void codes(const wh_decode_args *a, wh_meaning_avx2 m, const wh_values_avx2 *f)
 {
     const whit_weight *w = a->w;
     const uint8_t *data = w->data + a->p * w->panel_bytes;
@@ -39,39 +37,134 @@ static WH_INLINE void codes(const wh_decode_args *a, operands o, int zeros, wh_v
         const size_t g = k / w->group, left = w->group - k % w->group;
         const size_t last = a->k1 - k < left ? a->k1 : k + left;
         const size_t at = (a->p * w->groups + g) * WH_PANEL;
-        if (zeros) {
-            o.a[0] = wh_zero_avx2(w, at);
-            o.a[1] = wh_zero_avx2(w, at + WH_HALF);
+        if (f->zeros) {
+            m.zero[0] = wh_zero_avx2(w, at);
+            m.zero[1] = wh_zero_avx2(w, at + WH_HALF);
         }
         while (k < last) {
-            const uint8_t *line = data + k / inputs * 64;
-            const size_t n = last - k < inputs ? last - k : inputs;
-            if (n == inputs)
-                decode_line(out, line, inputs, &o, value, inputs);
+            const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+            const size_t n = last - k < WH_UNIT ? last - k : WH_UNIT;
+            if (n == WH_UNIT)
+                decode_unit(out, unit, WH_UNIT, &m, f);
             else
-                decode_line(out, line, n, &o, value, inputs);
+                decode_unit(out, unit, n, &m, f);
             k += n;
             out += n * WH_PANEL;
         }
     }
 }
 
+void wh_decode_q2_avx2(const wh_decode_args *a)
+{
+    const wh_meaning_avx2 m = wh_integers_avx2(2, a->w->centre);
+    if (a->w->zero)
+        codes(a, m, &wh_q2z_avx2);
+    else
+        codes(a, m, &wh_q2_avx2);
+}
+
+void wh_decode_q3_avx2(const wh_decode_args *a)
+{
+    const wh_meaning_avx2 m = wh_integers_avx2(3, a->w->centre);
+    if (a->w->zero)
+        codes(a, m, &wh_q3z_avx2);
+    else
+        codes(a, m, &wh_q3_avx2);
+}
+
 void wh_decode_q4_avx2(const wh_decode_args *a)
 {
-    const __m256 none = _mm256_setzero_ps();
-    codes(a, (operands){ { none, none }, { none, none } }, 1, wh_nibble_avx2, 8);
+    codes(a, wh_integers_avx2(4, 0), &wh_q4_avx2);
+}
+
+void wh_decode_q5_avx2(const wh_decode_args *a)
+{
+    codes(a, wh_integers_avx2(4, 0), &wh_q5_avx2);
+}
+
+void wh_decode_q6_avx2(const wh_decode_args *a)
+{
+    codes(a, wh_integers_avx2(4, 0), &wh_q6_avx2);
 }
 
 void wh_decode_q8_avx2(const wh_decode_args *a)
 {
-    const __m256 none = _mm256_setzero_ps();
-    codes(a, (operands){ { none, none }, { none, none } }, 1, wh_octet_avx2, 4);
+    codes(a, wh_integers_avx2(4, 0), &wh_q8_avx2);
 }
 
 void wh_decode_t4_avx2(const wh_decode_args *a)
 {
-    const __m256 low = _mm256_loadu_ps(a->w->table), high = _mm256_loadu_ps(a->w->table + 8);
-    codes(a, (operands){ { low, low }, { high, high } }, 0, wh_entry_avx2, 8);
+    wh_meaning_avx2 table = wh_integers_avx2(4, 0);
+    table.low = _mm256_loadu_ps(a->w->table);
+    table.high = _mm256_loadu_ps(a->w->table + 8);
+    codes(a, table, &wh_t4_avx2);
+}
+
+/* ---- blocks: whole units ---- */
+
+static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
+{
+    const whit_weight *w = a->w;
+    const wh_meaning_avx2 m = wh_integers_avx2(f->bits, w->centre);
+    const uint8_t *data = w->data + a->p * w->panel_bytes;
+    const unsigned each = f->sub == 16 ? 4 : 8;
+    float *out = a->out;
+    for (size_t k = a->k0; k < a->k1; k += WH_UNIT, out += WH_UNIT * WH_PANEL) {
+        const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+        WH_UNROLL
+        for (unsigned h = 0; h < 2; h++) {
+            wh_affine_avx2 affine = { m.low, m.low };
+            WH_UNROLL
+            for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+                if (v % each == 0) affine = wh_affine_of_avx2(w, a->p, h, k + 4 * v, f);
+                const __m256i octets = f->codes(unit + h * (LINE / 2), v);
+                WH_UNROLL
+                for (unsigned i = 0; i < 4; i++)
+                    _mm256_store_ps(out + (4 * v + i) * WH_PANEL + h * WH_HALF,
+                                    wh_block_value_avx2(octets, i, &m, affine, f));
+            }
+        }
+    }
+}
+
+void wh_decode_b2_avx2(const wh_decode_args *a)
+{
+    blocks(a, &wh_b2_avx2);
+}
+
+void wh_decode_b3_avx2(const wh_decode_args *a)
+{
+    blocks(a, &wh_b3_avx2);
+}
+
+void wh_decode_b4_avx2(const wh_decode_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b4k_avx2);
+    else if (a->w->min)
+        blocks(a, &wh_b4m_avx2);
+    else
+        blocks(a, &wh_b4_avx2);
+}
+
+void wh_decode_b5_avx2(const wh_decode_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b5k_avx2);
+    else if (a->w->min)
+        blocks(a, &wh_b5m_avx2);
+    else
+        blocks(a, &wh_b5_avx2);
+}
+
+void wh_decode_b6_avx2(const wh_decode_args *a)
+{
+    blocks(a, &wh_b6_avx2);
+}
+
+void wh_decode_b8_avx2(const wh_decode_args *a)
+{
+    blocks(a, &wh_b8_avx2);
 }
 
 /* ---- floats ---- */

@@ -2,7 +2,7 @@
  *
  * A register holds one input of 8 rows, half of a panel. What the products of one token and the
  * decoders share: one function per form; the loops over them are in gemv_float_avx2.c and
- * decode_avx2.c. Method: kernels.md 4.3.
+ * decode_avx2.c. Which form has which values is at the end.
  * SPDX-License-Identifier: MIT */
 #ifndef WH_KERNELS_FLOAT_AVX2_H
 #define WH_KERNELS_FLOAT_AVX2_H
@@ -13,40 +13,87 @@
 
 #include <immintrin.h>
 
-#include "kernels/inline.h"
-#include "kernels/kernels.h"
+#include "kernels/codes_256.h"
 
 #define WH_HALF 8 /* rows of a register */
 
-/* ---- codes: input i of half a line (8 rows x 8 nibbles, or 8 rows x 4 octets) ---- */
+/* ---- codes: input i of four, in a vector of codes_256.h ---- */
 
-/* a and b: the zero points and nothing, or both halves of the table. */
-typedef __m256 wh_value_avx2(__m256i line, unsigned i, __m256 a, __m256 b);
+/* What codes mean: entries of a table of 8 or 16, or a zero point, for both halves of a panel. */
+typedef struct wh_meaning_avx2 {
+    __m256 low, high; /* entries */
+    __m256 zero[2];
+} wh_meaning_avx2;
 
-static WH_INLINE __m256 wh_nibble_avx2(__m256i line, unsigned i, __m256 zero, __m256 none)
+typedef __m256 wh_value_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m, unsigned half);
+
+/* A permutation reads the low 3 bits of each lane: nothing need be masked out. */
+static WH_INLINE __m256 wh_entry_8_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                        unsigned half)
 {
-    (void)none;
-    const int shift = (int)(8 * (i % 4) + 4 * (i / 4));
-    const __m256i code = _mm256_and_si256(_mm256_srli_epi32(line, shift), _mm256_set1_epi32(15));
-    return _mm256_sub_ps(_mm256_cvtepi32_ps(code), zero); /* small integers: exact */
+    (void)half;
+    return _mm256_permutevar8x32_ps(m->low, _mm256_srli_epi32(octets, (int)(8 * i)));
 }
 
-static WH_INLINE __m256 wh_octet_avx2(__m256i line, unsigned i, __m256 zero, __m256 none)
+/* The fourth bit, moved to the sign, chooses. */
+static WH_INLINE __m256 wh_entry_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                      unsigned half)
 {
-    (void)none;
-    const __m256i shifted = _mm256_srli_epi32(line, (int)(8 * i));
-    const __m256i code = _mm256_and_si256(shifted, _mm256_set1_epi32(255));
-    return _mm256_sub_ps(_mm256_cvtepi32_ps(code), zero);
+    const __m256i code = _mm256_srli_epi32(octets, (int)(8 * i));
+    const __m256 fourth = _mm256_castsi256_ps(_mm256_slli_epi32(octets, 28 - (int)(8 * i)));
+    (void)half;
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(m->low, code),
+                            _mm256_permutevar8x32_ps(m->high, code), fourth);
 }
 
-/* A permutation reads the low 3 bits of the code; the fourth, moved to the sign, chooses. */
-static WH_INLINE __m256 wh_entry_avx2(__m256i line, unsigned i, __m256 low, __m256 high)
+/* Octet i of every lane alone. */
+static WH_INLINE __m256 wh_octet_avx2(__m256i octets, unsigned i)
 {
-    const int shift = (int)(8 * (i % 4) + 4 * (i / 4));
-    const __m256i code = _mm256_srli_epi32(line, shift);
-    const __m256 fourth = _mm256_castsi256_ps(_mm256_slli_epi32(line, 28 - shift));
-    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, code),
-                            _mm256_permutevar8x32_ps(high, code), fourth);
+    const int at = (int)i, none = 128;
+    const __m256i alone = _mm256_add_epi32(
+        _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12), /* rows of each half of the vector */
+        _mm256_set1_epi32((int)((unsigned)none << 24 | (unsigned)none << 16 | (unsigned)none << 8 |
+                                (unsigned)at)));
+    return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(octets, alone));
+}
+
+static WH_INLINE __m256 wh_integer_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                        unsigned half)
+{
+    return _mm256_sub_ps(wh_octet_avx2(octets, i), m->zero[half]); /* small integers: exact */
+}
+
+/* Where every zero point is 0. */
+static WH_INLINE __m256 wh_unsigned_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                         unsigned half)
+{
+    (void)m;
+    (void)half;
+    return wh_octet_avx2(octets, i);
+}
+
+/* How a form becomes values; constant wherever it is inlined. */
+typedef struct wh_values_avx2 {
+    codes_256_fn *codes;
+    wh_value_avx2 *value;
+    unsigned bits; /* of a code: as many lines has a unit */
+    int zeros;     /* the zero points of the groups are of use */
+    /* of blocks */
+    unsigned sub;
+    int minima;
+} wh_values_avx2;
+
+/* Integers of `bits` bits, at most 4, less the zero point that all rows share. */
+static WH_INLINE wh_meaning_avx2 wh_integers_avx2(unsigned bits, int centre)
+{
+    const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i shared = _mm256_set1_epi32(centre);
+    const __m256i low = _mm256_and_si256(i, _mm256_set1_epi32((1 << bits) - 1));
+    const __m256i high = _mm256_add_epi32(i, _mm256_set1_epi32(8));
+    const __m256 zero = _mm256_set1_ps((float)centre);
+    return (wh_meaning_avx2){ .low = _mm256_cvtepi32_ps(_mm256_sub_epi32(low, shared)),
+                              .high = _mm256_cvtepi32_ps(_mm256_sub_epi32(high, shared)),
+                              .zero = { zero, zero } };
 }
 
 /* Zero points and scales of 8 rows; `at` is that of the first. */
@@ -62,6 +109,47 @@ static WH_INLINE __m256 wh_scale_avx2(const whit_weight *w, size_t at)
     if (!w->scale_f16) return _mm256_loadu_ps((const float *)w->scale + at);
     const uint16_t *scale = (const uint16_t *)w->scale + at;
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)scale));
+}
+
+/* ---- blocks ---- */
+
+/* What the values of a sub-block are multiplied with, and what is taken from them. */
+typedef struct wh_affine_avx2 {
+    __m256 step, base;
+} wh_affine_avx2;
+
+static WH_INLINE __m256 wh_halves_as_floats_avx2(const uint16_t *half)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)half));
+}
+
+/* Of the sub-block of input k, or the group; 8 rows. */
+static WH_INLINE wh_affine_avx2 wh_affine_of_avx2(const whit_weight *w, size_t p, unsigned half,
+                                                  size_t k, const wh_values_avx2 *f)
+{
+    const size_t at = (p * w->groups + k / w->group) * WH_PANEL + half * WH_HALF;
+    const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL + half * WH_HALF : 0;
+    wh_affine_avx2 a;
+    a.step = wh_halves_as_floats_avx2((const uint16_t *)w->scale + at);
+    a.base = a.step;
+    if (f->minima) a.base = wh_halves_as_floats_avx2(w->min + at);
+    if (f->sub) {
+        const __m128i factor = _mm_loadl_epi64((const __m128i *)(const void *)(w->sub_scale + sub));
+        a.step = _mm256_mul_ps(a.step, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(factor)));
+    }
+    if (f->sub && f->minima) {
+        const __m128i factor = _mm_loadl_epi64((const __m128i *)(const void *)(w->sub_min + sub));
+        a.base = _mm256_mul_ps(a.base, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(factor)));
+    }
+    return a;
+}
+
+/* Each product and the difference is rounded, as blocks are decoded. */
+static WH_INLINE __m256 wh_block_value_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                            wh_affine_avx2 a, const wh_values_avx2 *f)
+{
+    const __m256 value = _mm256_mul_ps(a.step, f->value(octets, i, m, 0));
+    return f->minima ? _mm256_sub_ps(value, a.base) : value;
 }
 
 /* ---- floats: half of the rows of input k of a panel ---- */
@@ -88,5 +176,29 @@ static WH_INLINE __m256 wh_bf16_avx2(const uint8_t *panel, size_t k, unsigned ha
     const __m256i wide = _mm256_cvtepu16_epi32(wh_halves_avx2(panel, k, half));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
+
+/* ---- forms ---- */
+
+/* _z: with zero points. */
+static const wh_values_avx2 wh_q2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 0, 0 };
+static const wh_values_avx2 wh_q3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 0, 0 };
+static const wh_values_avx2 wh_t4_avx2 = { raw_q4_256, wh_entry_avx2, 4, 0, 0, 0 };
+static const wh_values_avx2 wh_q2z_avx2 = { codes_q2_256, wh_integer_avx2, 2, 1, 0, 0 };
+static const wh_values_avx2 wh_q3z_avx2 = { codes_q3_256, wh_integer_avx2, 3, 1, 0, 0 };
+static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 0, 0 };
+static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0 };
+static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0 };
+static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0 };
+/* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
+static const wh_values_avx2 wh_b2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 16, 1 };
+static const wh_values_avx2 wh_b3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 16, 0 };
+static const wh_values_avx2 wh_b4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 0, 0, 0 };
+static const wh_values_avx2 wh_b4m_avx2 = { codes_q4_256, wh_unsigned_avx2, 4, 0, 0, 1 };
+static const wh_values_avx2 wh_b4k_avx2 = { codes_q4_256, wh_unsigned_avx2, 4, 0, 32, 1 };
+static const wh_values_avx2 wh_b5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 0, 0, 0 };
+static const wh_values_avx2 wh_b5m_avx2 = { codes_q5_256, wh_unsigned_avx2, 5, 0, 0, 1 };
+static const wh_values_avx2 wh_b5k_avx2 = { codes_q5_256, wh_unsigned_avx2, 5, 0, 32, 1 };
+static const wh_values_avx2 wh_b6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 0, 16, 0 };
+static const wh_values_avx2 wh_b8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 0, 0, 0 };
 
 #endif

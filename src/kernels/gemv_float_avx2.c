@@ -9,11 +9,12 @@
 #include "kernels/float.h"
 #include "kernels/float_avx2.h"
 
-#define LINE 64           /* octets */
 #define AHEAD_CODES 4096  /* octets */
 #define AHEAD_FLOATS 2048 /* octets of each panel */
 #define AHEAD_SCALES 1024 /* octets: as many groups, or more */
+#define AHEAD_BLOCKS 4096 /* octets of each panel */
 #define MOST 4            /* panels of floats at once */
+#define BLOCKS 2          /* panels of blocks */
 
 static WH_INLINE void fetch(const void *base, size_t octets)
 {
@@ -36,54 +37,52 @@ static WH_INLINE void store_rows(const wh_gemv_args *a, size_t p, unsigned half,
 
 /* ---- codes ---- */
 
-/* What a form's loop is made of; constant wherever it is inlined. */
-typedef struct form {
-    wh_value_avx2 *value;
-    unsigned inputs; /* of a line */
-    int zeros;       /* zero points are its operands, else the table */
-} form;
-
-/* What turns the codes of the group at hand into values, for both halves. */
+/* The group at hand. */
 typedef struct group {
     const uint8_t *data; /* the panel */
-    __m256 a[2], b[2];
+    wh_meaning_avx2 meaning;
 } group;
 
-/* part[half][i % 4] += value * x for the first n inputs of the line that begins at k. */
-static WH_INLINE void add_line(__m256 part[2][4], const group *g, const float *x, size_t k,
-                               size_t n, form f)
+/* part[half][i % 4] += value * x for the first n inputs of the unit that begins at k. */
+static WH_INLINE void add_unit(__m256 part[2][4], const group *g, const float *x, size_t k,
+                               size_t n, const wh_values_avx2 *f)
 {
-    const uint8_t *at = g->data + k / f.inputs * LINE;
-    const __m256i line[2] = { _mm256_load_si256((const __m256i *)(const void *)at),
-                              _mm256_load_si256((const __m256i *)(const void *)at + 1) };
-    fetch(at, AHEAD_CODES);
+    const uint8_t *at = g->data + k / WH_UNIT * f->bits * LINE;
     WH_UNROLL
-    for (unsigned i = 0; i < f.inputs; i++) {
-        if (i >= n) continue;
-        const __m256 xi = _mm256_broadcast_ss(x + k + i);
+    for (size_t t = 0; t < f->bits; t++) fetch(at, AHEAD_CODES + t * LINE);
+    WH_UNROLL
+    for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+        if (4 * v >= n) continue;
+        const __m256i octets[2] = { f->codes(at, v), f->codes(at + LINE / 2, v) };
         WH_UNROLL
-        for (unsigned h = 0; h < 2; h++)
-            part[h][i % 4] =
-                _mm256_fmadd_ps(f.value(line[h], i, g->a[h], g->b[h]), xi, part[h][i % 4]);
+        for (unsigned i = 0; i < 4; i++) {
+            if (4 * v + i >= n) continue;
+            const __m256 xi = _mm256_broadcast_ss(x + k + 4 * v + i);
+            WH_UNROLL
+            for (unsigned h = 0; h < 2; h++)
+                part[h][i] =
+                    _mm256_fmadd_ps(f->value(octets[h], i, &g->meaning, h), xi, part[h][i]);
+        }
     }
 }
 
-/* The sum of the step [k, end), without its scale; whole lines but at the end of the row. */
+/* The sum of the step [k, end), without its scale; whole units but at the end of the row. */
 static WH_INLINE void add_step(__m256 sum[2], const group *g, const float *x, size_t k, size_t end,
-                               form f)
+                               const wh_values_avx2 *f)
 {
     __m256 part[2][4];
     WH_UNROLL
     for (unsigned i = 0; i < 8; i++) part[i / 4][i % 4] = _mm256_setzero_ps();
-    for (; end - k >= f.inputs; k += f.inputs) add_line(part, g, x, k, f.inputs, f);
-    if (k < end) add_line(part, g, x, k, end - k, f);
+    for (; end - k >= WH_UNIT; k += WH_UNIT) add_unit(part, g, x, k, WH_UNIT, f);
+    if (k < end) add_unit(part, g, x, k, end - k, f);
     WH_UNROLL
     for (unsigned h = 0; h < 2; h++)
         sum[h] = _mm256_add_ps(_mm256_add_ps(part[h][0], part[h][1]),
                                _mm256_add_ps(part[h][2], part[h][3]));
 }
 
-static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now, form f)
+static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now,
+                                  const wh_values_avx2 *f)
 {
     const whit_weight *w = a->w;
     const size_t scale_bytes = w->scale_f16 ? 2 : 4;
@@ -92,9 +91,9 @@ static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now, fo
     for (size_t g = 0, k = 0; g < w->groups; g++) {
         const size_t last = w->cols - k < w->group ? w->cols : k + w->group;
         const size_t at = (p * w->groups + g) * WH_PANEL;
-        if (f.zeros) {
-            now.a[0] = wh_zero_avx2(w, at);
-            now.a[1] = wh_zero_avx2(w, at + WH_HALF);
+        if (f->zeros) {
+            now.meaning.zero[0] = wh_zero_avx2(w, at);
+            now.meaning.zero[1] = wh_zero_avx2(w, at + WH_HALF);
             if (w->zero) fetch(w->zero, at + AHEAD_SCALES / 2);
         }
         fetch(w->scale, at * scale_bytes + AHEAD_SCALES);
@@ -112,28 +111,162 @@ static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now, fo
     for (unsigned h = 0; h < 2; h++) store_rows(a, p, h, acc[h]);
 }
 
-static WH_INLINE void steps(const wh_gemv_args *a, __m256 low, __m256 high, form f)
+static WH_INLINE void steps(const wh_gemv_args *a, wh_meaning_avx2 m, const wh_values_avx2 *f)
 {
-    const group first = { .a = { low, low }, .b = { high, high } };
+    const group first = { .meaning = m };
     for (size_t p = a->p0; p < a->p1; p++) steps_panel(a, p, first, f);
+}
+
+void wh_gemv_q2_avx2(const wh_gemv_args *a)
+{
+    const wh_meaning_avx2 m = wh_integers_avx2(2, a->w->centre);
+    if (a->w->zero)
+        steps(a, m, &wh_q2z_avx2);
+    else
+        steps(a, m, &wh_q2_avx2);
+}
+
+void wh_gemv_q3_avx2(const wh_gemv_args *a)
+{
+    const wh_meaning_avx2 m = wh_integers_avx2(3, a->w->centre);
+    if (a->w->zero)
+        steps(a, m, &wh_q3z_avx2);
+    else
+        steps(a, m, &wh_q3_avx2);
 }
 
 void wh_gemv_q4_avx2(const wh_gemv_args *a)
 {
-    const __m256 none = _mm256_setzero_ps();
-    steps(a, none, none, (form){ wh_nibble_avx2, 8, 1 });
+    steps(a, wh_integers_avx2(4, 0), &wh_q4_avx2);
+}
+
+void wh_gemv_q5_avx2(const wh_gemv_args *a)
+{
+    steps(a, wh_integers_avx2(4, 0), &wh_q5_avx2);
+}
+
+void wh_gemv_q6_avx2(const wh_gemv_args *a)
+{
+    steps(a, wh_integers_avx2(4, 0), &wh_q6_avx2);
 }
 
 void wh_gemv_q8_avx2(const wh_gemv_args *a)
 {
-    const __m256 none = _mm256_setzero_ps();
-    steps(a, none, none, (form){ wh_octet_avx2, 4, 1 });
+    steps(a, wh_integers_avx2(4, 0), &wh_q8_avx2);
 }
 
 void wh_gemv_t4_avx2(const wh_gemv_args *a)
 {
-    const float *table = a->w->table;
-    steps(a, _mm256_loadu_ps(table), _mm256_loadu_ps(table + 8), (form){ wh_entry_avx2, 8, 0 });
+    wh_meaning_avx2 table = wh_integers_avx2(4, 0);
+    table.low = _mm256_loadu_ps(a->w->table);
+    table.high = _mm256_loadu_ps(a->w->table + 8);
+    steps(a, table, &wh_t4_avx2);
+}
+
+/* ---- blocks ---- */
+
+/* acc[panel, half] += w * x for the unit that begins at k, each of them one chain. */
+static WH_INLINE void add_block_unit(__m256 acc[2 * BLOCKS], const wh_gemv_args *a, size_t p,
+                                     size_t k, const wh_meaning_avx2 *m, const wh_values_avx2 *f,
+                                     unsigned panels)
+{
+    const whit_weight *w = a->w;
+    const size_t at = k / WH_UNIT * f->bits * LINE, each = f->sub == 16 ? 4 : 8;
+    wh_affine_avx2 affine[2 * BLOCKS];
+    WH_UNROLL
+    for (unsigned v = 0; v < WH_UNIT / 4; v++) {
+        __m256i octets[2 * BLOCKS];
+        WH_UNROLL
+        for (unsigned q = 0; q < 2 * panels; q++) {
+            const uint8_t *unit = w->data + (p + q / 2) * w->panel_bytes + at;
+            if (v % each == 0) affine[q] = wh_affine_of_avx2(w, p + q / 2, q % 2, k + 4 * v, f);
+            if (v < f->bits && q % 2 == 0) fetch(unit, AHEAD_BLOCKS + v * LINE);
+            octets[q] = f->codes(unit + q % 2 * (LINE / 2), v);
+        }
+        WH_UNROLL
+        for (unsigned i = 0; i < 4; i++) {
+            const __m256 xi = _mm256_broadcast_ss(a->x + k + 4 * v + i);
+            WH_UNROLL
+            for (unsigned q = 0; q < 2 * panels; q++)
+                acc[q] =
+                    _mm256_fmadd_ps(wh_block_value_avx2(octets[q], i, m, affine[q], f), xi, acc[q]);
+        }
+    }
+}
+
+static WH_INLINE void fetch_scales(const whit_weight *w, size_t p, size_t k,
+                                   const wh_values_avx2 *f)
+{
+    const size_t at = (p * w->groups + k / w->group) * WH_PANEL * 2;
+    fetch(w->scale, at + AHEAD_SCALES);
+    if (f->minima) fetch(w->min, at + AHEAD_SCALES);
+    if (!f->sub) return;
+    const size_t sub = (p * w->subs + k / f->sub) * WH_PANEL;
+    fetch(w->sub_scale, sub + AHEAD_SCALES);
+    if (f->minima) fetch(w->sub_min, sub + AHEAD_SCALES);
+}
+
+static WH_INLINE void blocks_panels(const wh_gemv_args *a, size_t p, const wh_meaning_avx2 *m,
+                                    const wh_values_avx2 *f, unsigned panels)
+{
+    __m256 acc[2 * BLOCKS];
+    WH_UNROLL
+    for (unsigned q = 0; q < 2 * panels; q++) acc[q] = _mm256_setzero_ps();
+    for (size_t k = 0; k < a->w->cols; k += WH_UNIT) {
+        WH_UNROLL
+        for (unsigned q = 0; q < panels; q++) fetch_scales(a->w, p + q, k, f);
+        add_block_unit(acc, a, p, k, m, f, panels);
+    }
+    WH_UNROLL
+    for (unsigned q = 0; q < 2 * panels; q++) store_rows(a, p + q / 2, q % 2, acc[q]);
+}
+
+static WH_INLINE void blocks(const wh_gemv_args *a, const wh_values_avx2 *f)
+{
+    const wh_meaning_avx2 m = wh_integers_avx2(f->bits, a->w->centre);
+    size_t p = a->p0;
+    for (; p + BLOCKS <= a->p1; p += BLOCKS) blocks_panels(a, p, &m, f, BLOCKS);
+    for (; p < a->p1; p++) blocks_panels(a, p, &m, f, 1);
+}
+
+void wh_gemv_b2_avx2(const wh_gemv_args *a)
+{
+    blocks(a, &wh_b2_avx2);
+}
+
+void wh_gemv_b3_avx2(const wh_gemv_args *a)
+{
+    blocks(a, &wh_b3_avx2);
+}
+
+void wh_gemv_b4_avx2(const wh_gemv_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b4k_avx2);
+    else if (a->w->min)
+        blocks(a, &wh_b4m_avx2);
+    else
+        blocks(a, &wh_b4_avx2);
+}
+
+void wh_gemv_b5_avx2(const wh_gemv_args *a)
+{
+    if (a->w->sub)
+        blocks(a, &wh_b5k_avx2);
+    else if (a->w->min)
+        blocks(a, &wh_b5m_avx2);
+    else
+        blocks(a, &wh_b5_avx2);
+}
+
+void wh_gemv_b6_avx2(const wh_gemv_args *a)
+{
+    blocks(a, &wh_b6_avx2);
+}
+
+void wh_gemv_b8_avx2(const wh_gemv_args *a)
+{
+    blocks(a, &wh_b8_avx2);
 }
 
 /* ---- floats ---- */

@@ -204,12 +204,12 @@ static const wh_variant tile_steps[] = {
         .panels = 2                                                                                \
     }
 #define X86_GEMV(form)                                                                             \
-    ,                                                                                              \
+    , { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_##form##_avx2, .panels = 2 },         \
     {                                                                                              \
         .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_##form##_avx512, .panels = 4             \
     }
 #define X86_DECODE(form)                                                                           \
-    ,                                                                                              \
+    , { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_##form##_avx2 },                  \
     {                                                                                              \
         .isa = "avx512", .needs = AVX512, .decode = wh_decode_##form##_avx512                      \
     }
