@@ -103,6 +103,12 @@ static const struct {
     /* clang-format on */
 };
 
+/* Archives: inflated, or repeated by a stride of 0. */
+static int may_expand(const whit_file *f)
+{
+    return strcmp(whit_file_format(f), "npz") == 0 || strcmp(whit_file_format(f), "PyTorch") == 0;
+}
+
 /* What is listed holds together, and every byte and float of it can be read. */
 static void check_whole(const whit_file *f, const char *what)
 {
@@ -115,9 +121,9 @@ static void check_whole(const whit_file *f, const char *what)
         for (uint32_t d = 0; d < t->rank; d++) product *= t->shape[d];
         CHECK(product == t->elements, "%s: %s", what, t->name);
         CHECK(t->bytes * 8 == t->elements * whit_dtype_bits(t->dtype), "%s: %s", what, t->name);
-        CHECK(t->offset <= whit_file_shard_bytes(f, t->shard) &&
-                  t->bytes <= whit_file_shard_bytes(f, t->shard) - t->offset,
-              "%s: %s", what, t->name);
+        const uint64_t file = whit_file_shard_bytes(f, t->shard);
+        CHECK(t->offset <= file && (may_expand(f) || t->bytes <= file - t->offset), "%s: %s", what,
+              t->name);
         CHECK(whit_file_find(f, t->name) == i, "%s: %s", what, t->name);
         CHECK(whit_file_read(f, i, 0, (size_t)t->bytes, raw, &err) == WHIT_OK, "%s: %s", what,
               err.msg);
@@ -462,7 +468,7 @@ static void test_manifest(const scratch *s, const char *data)
         }
         depth = j.depth;
     }
-    CHECK(t == WH_JSON_END && verdicts >= 37, "%zu verdicts", verdicts);
+    CHECK(t == WH_JSON_END && verdicts >= 169, "%zu verdicts", verdicts);
     wh_json_free(&j);
     free(text);
 }

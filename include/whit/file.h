@@ -2,9 +2,19 @@
  *
  * Inputs: a safetensors file; a model folder (model.safetensors, or shards with
  * model.safetensors.index.json); such an index file itself; a GGUF file (version 2 or 3), a folder
- * with one, or any part of a split one; a NumPy array (NPY 1 to 3). What it is goes by content. A
- * raw array is what the caller says. Nothing is mapped and no tensor is loaded whole; the header is
- * parsed once, at most 100 MB of it.
+ * with one, or any part of a split one; a NumPy array (NPY 1 to 3) or archive of them (NPZ); a
+ * PyTorch checkpoint (zip, or from before 1.6), a folder with pytorch_model.bin or shards and
+ * pytorch_model.bin.index.json; a llama2.c checkpoint (versions 0 and 1). What it is goes by
+ * content. A raw array is what the caller says. Nothing is mapped and no tensor is loaded whole;
+ * the header is parsed once, at most 100 MB of it.
+ *
+ * Archives (NPZ, PyTorch) are read through once when they are opened, against their checksums. Of
+ * deflated entries up to 32 MiB are kept in memory, from which reading can go on (32 KiB a MiB).
+ * Nothing in a pickle is ever run: names and opcodes that are not on a short list are refused. The
+ * names of a checkpoint's tensors are the keys that lead to them, joined by dots; where all are in
+ * one dict under state_dict, model, model_state_dict or module, without that. What is left out
+ * (values that are no tensors) is a warning. llama2.c's header is string metadata (llama2c.dim,
+ * ..).
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_FILE_H
@@ -117,9 +127,11 @@ WHIT_API const char *whit_file_warning(const whit_file *file, size_t index);
 
 /*
  * Read bytes [first, first + count) of a tensor's data by positioned reads: as stored, and where
- * that is in Fortran order or big-endian (NPY), turned into the row-major little-endian array.
+ * that is in Fortran order, big-endian (NPY), strided (PyTorch) or deflated, turned into the
+ * row-major little-endian array.
  * Errors: WHIT_ERR_ARG (outside the tensor), WHIT_ERR_IO, WHIT_ERR_FORMAT (the file has become
- * shorter since it was opened). Threads: any number at once on one file.
+ * shorter, or another, since it was opened), WHIT_ERR_NOMEM (deflated: some 60 KB a call). Threads:
+ * any number at once on one file.
  */
 WHIT_API whit_status whit_file_read(const whit_file *file, size_t index, uint64_t first,
                                     size_t count, void *dst, whit_error *err);

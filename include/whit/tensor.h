@@ -82,7 +82,8 @@ typedef struct whit_tensor {
     uint64_t shape[WHIT_MAX_RANK];
     uint64_t elements; /* product of the shape                                     */
     uint64_t bytes;    /* exact size of the data                                   */
-    uint64_t offset;   /* of the data, from the start of its file                  */
+    uint64_t offset;   /* of the data, from the start of its file: strided, of the first
+                          element; deflated, of what is to be inflated             */
     uint32_t shard;    /* which file of a sharded model, from 0                    */
     whit_block block;  /* how WHIT_BLOCKS decode; else WHIT_BLOCK_NONE, as of types that
                           are only listed                                         */
