@@ -74,8 +74,10 @@ typedef struct whit_quantize_options {
     unsigned gptq_version;   /* of WHIT_FORMAT_GPTQ: 1 or 2; 0: 2 for schemes with zero points,
                                 else 1                                                       */
     whit_search search;      /* of GGUF's block types                                        */
-    const char *calibration; /* path of an importance matrix for the encoders of GGUF's block types;
-                                NULL: none                                                   */
+    const char *calibration; /* path of a calibration state or an importance matrix: searches weigh
+                                errors by the mean square of what a column is multiplied with (the
+                                encoders of GGUF's block types; elsewhere clip mse, with a scale for
+                                each row or group); NULL: none                               */
     int requantize; /* 1: the source may be quantized already: what is quantized again loses
                        twice, what is kept becomes F32; said as a warning. From GGUF to GGUF
                        blocks are kept as they are, and nobody need ask for that         */

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "job/act_scales.h"
+#include "job/importance.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -77,6 +78,8 @@ static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
     const int native = !p->fake && !p->checkpoint;
     if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.format", "1", err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
+    if (st == WHIT_OK && p->importance && p->importance->used > 0)
+        st = wh_layout_meta(l, file, "whit.calibration", p->importance->sha256, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, file, "whit.options", options.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);

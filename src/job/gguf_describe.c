@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "job/describe.h"
+#include "job/importance.h"
 
 #define FILE_TYPE "general.file_type"
 #define VERSION "general.quantization_version"
@@ -240,7 +241,7 @@ static int is_known(const wh_gguf_out *g, size_t count)
     const float *values = NULL;
     for (size_t i = 0; i < count && !values; i++) {
         const wh_gguf_tensor *t = &g->tensor[i];
-        if (t->name) whit_imatrix_find(g->imatrix, t->name, t->cols, t->matrices, &values, NULL);
+        if (t->name) wh_importance_find(g->imatrix, t->name, t->cols, t->matrices, &values, NULL);
     }
     return values != NULL;
 }

@@ -7,6 +7,7 @@
  * Source: ggml-org/llama.cpp, src/llama-quant.cpp (see mix.c).
  * SPDX-License-Identifier: MIT */
 #include "job/gguf_out.h"
+#include "job/importance.h"
 #include "job/stored.h"
 
 #include <inttypes.h>
@@ -111,7 +112,7 @@ static whit_status find_importance(whit_plan *p, wh_gguf_tensor *t, whit_block b
     t->importance = NULL;
     if (!p->gguf->imatrix || !weighs(block)) return WHIT_OK;
     whit_status st =
-        whit_imatrix_find(p->gguf->imatrix, t->name, t->cols, t->matrices, &t->importance, err);
+        wh_importance_find(p->gguf->imatrix, t->name, t->cols, t->matrices, &t->importance, err);
     p->gguf->without += st == WHIT_OK && !t->importance && strncmp(t->name, "blk.", 4) == 0;
     return st;
 }

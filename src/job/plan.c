@@ -18,6 +18,7 @@
 #include "job/choose.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
+#include "job/importance.h"
 #include "job/shards.h"
 #include "job/span.h"
 #include "job/stored.h"
@@ -167,6 +168,7 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     fixed += p->count * 1024;
     fixed += wh_rules_lines(p->rules)->bytes * 64; /* a glob has two operations an octet */
     if (p->gguf) fixed += wh_gguf_bytes(p);
+    fixed += wh_importance_bytes(p);
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
     return wh_stream_threads(&p->job, fixed + held, wh_plan_worker_bytes(p), &t->threads,
@@ -269,6 +271,8 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (st == WHIT_OK && !carries) st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK) st = wh_plan_choose(p, err);
     if (st == WHIT_OK) st = wh_act_scales(p, err);
+    if (st == WHIT_OK && o->calibration && !p->gguf)
+        st = wh_importance_open(p, o->calibration, err);
     if (st == WHIT_OK && carries && decodes_any(p))
         st = wh_stored_check(p->source, o->requantize, err);
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
@@ -332,6 +336,7 @@ void whit_plan_free(whit_plan *plan)
     if (!plan) return;
     wh_rules_free(plan->rules);
     wh_gguf_close(plan->gguf);
+    wh_importance_close(plan->importance);
     wh_checkpoint_close(plan->checkpoint);
     wh_target_free(&plan->target);
     wh_numbering_free(&plan->tiles);

@@ -29,6 +29,7 @@ struct whit_plan {
     uint32_t *file_of;                /* [count]: output files; NULL: as the target has them */
     size_t *order;                    /* [count]: in which they are placed; NULL: as they are */
     size_t count;
+    struct wh_importance *importance; /* NULL: none, or the output is GGUF */
     struct wh_gguf_out *gguf;         /* NULL: the output is no GGUF file */
     struct wh_checkpoint *checkpoint; /* NULL: it is no checkpoint of another program */
     wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */

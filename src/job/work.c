@@ -16,6 +16,7 @@
 #include "io/io.h"
 #include "job/checkpoint.h"
 #include "job/gguf_out.h"
+#include "job/importance.h"
 #include "job/report.h"
 #include "job/work_blocks.h"
 #include "job/work_packed.h"
@@ -275,6 +276,8 @@ static whit_status encode_tile(const wh_work *r, unsigned worker, size_t i, cons
                   .row0 = rect->r0,
                   .col0 = rect->c0,
                   .stats = &w->stats };
+    if (r->plan->importance && r->plan->importance->values[i])
+        t.importance = r->plan->importance->values[i] + rect->c0;
     if (q->scheme.group && q->scheme.group < t.cols) t.group = q->scheme.group;
     if (q->scheme.gran == WHIT_GRAN_BLOCK) {
         t.block_rows = q->scheme.block_rows;

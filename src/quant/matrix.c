@@ -1,6 +1,7 @@
 /* src/quant/matrix.c - encoding matrices: groups found, searched, encoded, decoded, measured.
  *
- * Which scales to try is in range.c, the loops over elements in encode_<isa>.c.
+ * Which scales to try is in range.c, the search in search.c and weigh.c, the loops over elements in
+ * encode_<isa>.c.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/matrix.h"
@@ -12,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "quant/search.h"
+#include "quant/weigh.h"
 
 whit_status wh_tile_not_finite(const wh_tile *t, whit_error *err)
 {
@@ -140,8 +142,8 @@ static float nth_magnitude(const float *x, size_t n, size_t rank, float *heap)
 /* One region that lies in one row of the tile: the group at w, with what ops->range and
  * wh_minmax_all say of it (0: nothing). */
 static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const float *w, size_t n,
-                                wh_range range, float stored, uint64_t row, uint8_t *codes,
-                                float *scale, uint8_t *zero, whit_error *err)
+                                const float *importance, wh_range range, float stored, uint64_t row,
+                                uint8_t *codes, float *scale, uint8_t *zero, whit_error *err)
 {
     float *clean = t->scratch + n;
     if (!range.finite) {
@@ -170,7 +172,13 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
     if (q->search) {
         r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
         r.y = t->scratch;
-        best = put_best(q, &range, &best, &r, codes, &plain);
+        if (importance) {
+            best =
+                wh_search_weighed(q, &range, &best, r.y, importance, n, r.k, codes, clean, &plain);
+            put(q, &best, &r, codes);
+        } else {
+            best = put_best(q, &range, &best, &r, codes, &plain);
+        }
     } else {
         put(q, &best, &r, codes);
     }
@@ -251,7 +259,7 @@ static whit_status encode_blocks(const wh_quantizer *q, const wh_tile *t, whit_e
                 memcpy(t->gather + k * n, t->w + (r + k) * t->cols + c, n * sizeof *t->gather);
             wh_range range;
             q->ops->range(t->gather, m * n, &range);
-            whit_status st = encode_group(q, t, t->gather, m * n, range, 0.0f, t->row0 + r,
+            whit_status st = encode_group(q, t, t->gather, m * n, NULL, range, 0.0f, t->row0 + r,
                                           t->gather_codes, scale++, NULL, err);
             if (st != WHIT_OK) return st;
             for (size_t k = 0; k < m; k++)
@@ -301,8 +309,8 @@ static whit_status encode_row(const wh_quantizer *q, const wh_tile *t, size_t ro
         }
         const size_t i = g % many;
         if (i == 0) look_ahead(q, w, t->cols - c0, t->group, many, &a);
-        st = encode_group(q, t, w, n, a.range[i], a.stored[i], t->row0 + row, codes, scale, zero,
-                          err);
+        st = encode_group(q, t, w, n, t->importance ? t->importance + c0 : NULL, a.range[i],
+                          a.stored[i], t->row0 + row, codes, scale, zero, err);
     }
     return st;
 }

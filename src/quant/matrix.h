@@ -17,17 +17,19 @@ typedef struct wh_fixed {
 typedef struct wh_tile {
     const float *w; /* [rows][cols] */
     size_t rows, cols;
-    size_t group;          /* columns that share a scale; cols for one scale a row */
-    size_t block_rows;     /* 0, or rows that share a scale too; then the two below are needed */
-    float *gather;         /* [block_rows * group] */
-    uint8_t *gather_codes; /* the same */
-    const wh_fixed *fixed; /* NULL: search here; else for all rows of the tile */
-    const float *given;    /* NULL, or the scale of every group, in the order of `scale` */
-    uint8_t *codes;        /* [rows][cols] */
-    float *scale;          /* [rows, or ceil(rows/block_rows)][ceil(cols/group)] */
-    uint8_t *zero;         /* the same, or NULL unless asym */
-    float *scratch;        /* twice [group] or [cols], the smaller */
-    uint64_t row0, col0;   /* of the tile in its tensor, for messages */
+    size_t group;            /* columns that share a scale; cols for one scale a row */
+    size_t block_rows;       /* 0, or rows that share a scale too; then the two below are needed */
+    float *gather;           /* [block_rows * group] */
+    uint8_t *gather_codes;   /* the same */
+    const wh_fixed *fixed;   /* NULL: search here; else for all rows of the tile */
+    const float *importance; /* NULL, or a weight >= 0 for each column: what a search goes by,
+                                except with block_rows */
+    const float *given;      /* NULL, or the scale of every group, in the order of `scale` */
+    uint8_t *codes;          /* [rows][cols] */
+    float *scale;            /* [rows, or ceil(rows/block_rows)][ceil(cols/group)] */
+    uint8_t *zero;           /* the same, or NULL unless asym */
+    float *scratch;          /* twice [group] or [cols], the smaller */
+    uint64_t row0, col0;     /* of the tile in its tensor, for messages */
     whit_quant_stats *stats;
 } wh_tile;
 

@@ -154,7 +154,7 @@ refused 2 "scheme 'q4_k_m' is a mix of GGUF types, and the output is no GGUF fil
     quantize m -o no --scheme q4_k_m
 refused 2 'types, and the output is no GGUF file' plan m -o no.safetensors --search reference
 refused 2 '--search is about GGUF types' plan m -o no.safetensors --search best
-refused 2 '--calibration weighs the encoders of GGUF types' plan m -o no --calibration x
+refused 1 'x: No such file' plan m -o no --calibration x
 refused 2 'no.bin: a GGUF file ends in .gguf' quantize m -o no.bin --format gguf
 refused 2 'no.gguf: a native model is a folder' quantize m -o no.gguf --format native
 
