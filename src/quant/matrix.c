@@ -1,6 +1,6 @@
 /* src/quant/matrix.c - encoding matrices: groups found, searched, encoded, decoded, measured.
  *
- * Which scales to try is in range.c, the search in search.c and weigh.c, the loops over elements in
+ * Which scales to try is in range.c, the search in search.c, the loops over elements in
  * encode_<isa>.c.
  *
  * SPDX-License-Identifier: MIT */
@@ -13,7 +13,6 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "quant/search.h"
-#include "quant/weigh.h"
 
 whit_status wh_tile_not_finite(const wh_tile *t, whit_error *err)
 {
@@ -139,6 +138,14 @@ static float nth_magnitude(const float *x, size_t n, size_t rank, float *heap)
     }
 }
 
+/* Weights that are all 0 say nothing. */
+static int any_weight(const float *weight, size_t n)
+{
+    size_t i = 0;
+    while (i < n && weight[i] == 0.0f) i++;
+    return i < n;
+}
+
 /* One region that lies in one row of the tile: the group at w, with what ops->range and
  * wh_minmax_all say of it (0: nothing). */
 static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const float *w, size_t n,
@@ -172,9 +179,11 @@ static whit_status encode_group(const wh_quantizer *q, const wh_tile *t, const f
     if (q->search) {
         r.w2 = q->ops->normalise(w, n, r.k, t->scratch);
         r.y = t->scratch;
-        if (importance) {
-            best =
-                wh_search_weighed(q, &range, &best, r.y, importance, n, r.k, codes, clean, &plain);
+        if (importance && any_weight(importance, n)) {
+            wh_found found;
+            wh_search_weighted(q, &range, &best, r.y, importance, n, r.k, &found);
+            best = found.best;
+            plain = found.plain;
             put(q, &best, &r, codes);
         } else {
             best = put_best(q, &range, &best, &r, codes, &plain);
