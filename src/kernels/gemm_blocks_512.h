@@ -107,12 +107,13 @@ static WH_INLINE void close_unit(const __m512i sum[2][TILE], block_spot *b, cons
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512 sx = _mm512_set1_ps(b->at.sx[j]);
-            add_scaled(&b->at, i, j, _mm512_cvtepi32_ps(sum[i][j]), _mm512_mul_ps(b->d[i], sx),
-                       panels, tokens);
-            if (!f->minima) continue;
-            const __m512 whole = _mm512_cvtepi32_ps(sum_minima(b, f, stride, i, j));
-            /* less whole * (m * sx): the sign of a factor is that of the product */
-            add_scaled(&b->at, i, j, whole, _mm512_mul_ps(b->m[i], sx), panels, tokens);
+            __m512 acc = take_sum(&b->at, i, j, panels, tokens);
+            acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][j]), _mm512_mul_ps(b->d[i], sx), acc);
+            if (f->minima) {
+                const __m512 mins = _mm512_cvtepi32_ps(sum_minima(b, f, stride, i, j));
+                acc = _mm512_fmadd_ps(mins, _mm512_mul_ps(b->m[i], sx), acc);
+            }
+            put_sum(&b->at, i, j, acc, panels, tokens);
         }
     }
 }

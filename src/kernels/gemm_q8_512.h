@@ -86,16 +86,20 @@ typedef struct gemm_spot {
     __m512 own; /* that of one panel and token */
 } gemm_spot;
 
-/* acc += whole * scale. What is one alone stays in a register. */
-static WH_INLINE void add_scaled(gemm_spot *at, unsigned i, unsigned j, __m512 whole, __m512 scale,
-                                 unsigned panels, unsigned tokens)
+/* The float sum of a panel and token. What is one alone stays in a register. */
+static WH_INLINE __m512 take_sum(const gemm_spot *at, unsigned i, unsigned j, unsigned panels,
+                                 unsigned tokens)
 {
-    if (panels * tokens == 1) {
-        at->own = _mm512_fmadd_ps(whole, scale, at->own);
-        return;
-    }
-    float *acc = at->acc[j][i];
-    _mm512_storeu_ps(acc, _mm512_fmadd_ps(whole, scale, _mm512_loadu_ps(acc)));
+    return panels * tokens == 1 ? at->own : _mm512_loadu_ps(at->acc[j][i]);
+}
+
+static WH_INLINE void put_sum(gemm_spot *at, unsigned i, unsigned j, __m512 sum, unsigned panels,
+                              unsigned tokens)
+{
+    if (panels * tokens == 1)
+        at->own = sum;
+    else
+        _mm512_storeu_ps(at->acc[j][i], sum);
 }
 
 static WH_INLINE __m512 scales(const uint8_t *scale, size_t bytes)
@@ -138,7 +142,9 @@ static WH_INLINE void close_step(const __m512i sum[2][TILE], gemm_spot *at, unsi
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512 scale = _mm512_mul_ps(sw, _mm512_set1_ps(at->sx[j]));
-            add_scaled(at, i, j, _mm512_cvtepi32_ps(sum[i][j]), scale, panels, tokens);
+            const __m512 acc = take_sum(at, i, j, panels, tokens);
+            put_sum(at, i, j, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][j]), scale, acc), panels,
+                    tokens);
         }
     }
 }
