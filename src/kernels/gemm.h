@@ -20,8 +20,12 @@ wh_gemm_fn wh_gemm_q2_q8_avx512vnni, wh_gemm_q3_q8_avx512vnni, wh_gemm_q4_q8_avx
     wh_gemm_q5_q8_avx512vnni, wh_gemm_q6_q8_avx512vnni, wh_gemm_q8_q8_avx512vnni,
     wh_gemm_b2_q8_avx512vnni, wh_gemm_b3_q8_avx512vnni, wh_gemm_b4_q8_avx512vnni,
     wh_gemm_b5_q8_avx512vnni, wh_gemm_b6_q8_avx512vnni;
-wh_gemm_fn wh_gemm_q4_q8_neon, wh_gemm_q8_q8_neon;
-wh_gemm_fn wh_gemm_q4_q8_dotprod, wh_gemm_q8_q8_dotprod;
-wh_gemm_fn wh_gemm_q4_q8_i8mm, wh_gemm_q8_q8_i8mm;
+/* blocks too: b2 as q2, .. */
+wh_gemm_fn wh_gemm_q2_q8_neon, wh_gemm_q3_q8_neon, wh_gemm_q4_q8_neon, wh_gemm_q5_q8_neon,
+    wh_gemm_q6_q8_neon, wh_gemm_q8_q8_neon;
+wh_gemm_fn wh_gemm_q2_q8_dotprod, wh_gemm_q3_q8_dotprod, wh_gemm_q4_q8_dotprod,
+    wh_gemm_q5_q8_dotprod, wh_gemm_q6_q8_dotprod, wh_gemm_q8_q8_dotprod;
+wh_gemm_fn wh_gemm_q2_q8_i8mm, wh_gemm_q3_q8_i8mm, wh_gemm_q4_q8_i8mm, wh_gemm_q5_q8_i8mm,
+    wh_gemm_q6_q8_i8mm, wh_gemm_q8_q8_i8mm;
 
 #endif

@@ -12,63 +12,79 @@
 #endif
 #include "kernels/gemm_q8_neon.h"
 
-static WH_INLINE uint8x16_t two_rows(uint32x4_t v)
+static WH_INLINE void dot(int32x4_t *sum, const code_kind *f, const gemm_piece *at, size_t tokens)
 {
-    return vreinterpretq_u8_u32(v);
-}
-
-static WH_INLINE void dot(int32x4_t *sum, const gemm_form *f, const gemm_piece *at, size_t panels,
-                          size_t tokens)
-{
-    (void)panels; /* 1: two are for one token */
-    for (size_t e = 0; e < at->eights; e++) {
-        int8x16_t x[CELLS / 2];
+    for (size_t e = at->first; e < at->end; e++) {
+        int8x16_t x[TILE / 2];
         WH_UNROLL
         for (size_t j = 0; j < tokens / 2; j++) {
-            const int8_t *first = at->x + 2 * j * CHUNK + e * 8;
+            const int8_t *first = at->x + 2 * j * CHUNK + e * EIGHT;
             x[j] = vcombine_s8(vld1_s8(first), vld1_s8(first + CHUNK));
         }
         WH_UNROLL
         for (size_t q = 0; q < QUARTERS; q++) {
             uint8x16_t c[2];
-            f->codes(at->data + e * f->eight + q * 16, at->both, c);
+            f->codes(at->data + e / 4 * unit_bytes(f) + q * 16, e % 4, c);
             const uint32x4_t low = vreinterpretq_u32_u8(c[0]), high = vreinterpretq_u32_u8(c[1]);
+            const uint8x16_t top = vreinterpretq_u8_u32(vzip1q_u32(low, high));
+            const uint8x16_t bottom = vreinterpretq_u8_u32(vzip2q_u32(low, high));
             WH_UNROLL
             for (size_t j = 0; j < tokens / 2; j++) {
                 int32x4_t *to = sum + (j * QUARTERS + q) * 2;
-                to[0] = vusmmlaq_s32(to[0], two_rows(vzip1q_u32(low, high)), x[j]);
-                to[1] = vusmmlaq_s32(to[1], two_rows(vzip2q_u32(low, high)), x[j]);
+                to[0] = vusmmlaq_s32(to[0], top, x[j]);
+                to[1] = vusmmlaq_s32(to[1], bottom, x[j]);
             }
         }
     }
 }
 
 /* Even lanes are of the first token of a pair. */
-static WH_INLINE void rows(const int32x4_t *sum, size_t cells, int32x4_t *v)
+static WH_INLINE void rows(const int32x4_t *sum, size_t tokens, int32x4_t *v)
 {
     WH_UNROLL
-    for (size_t j = 0; j < cells / 2; j++) WH_UNROLL
-    for (size_t q = 0; q < QUARTERS; q++) {
-        const int32x4_t *from = sum + (j * QUARTERS + q) * 2;
-        v[2 * j * QUARTERS + q] = vuzp1q_s32(from[0], from[1]);
-        v[(2 * j + 1) * QUARTERS + q] = vuzp2q_s32(from[0], from[1]);
+    for (size_t i = 0; i < tokens / 2 * QUARTERS; i++) {
+        int32x4_t *first = v + (i / QUARTERS * 2) * QUARTERS + i % QUARTERS;
+        first[0] = vuzp1q_s32(sum[2 * i], sum[2 * i + 1]);
+        first[QUARTERS] = vuzp2q_s32(sum[2 * i], sum[2 * i + 1]);
     }
 }
 
 static const gemm_isa i8mm = { .dot = dot, .rows = rows, .tokens = 4, .pairs = 1 };
 
-void wh_gemm_q4_q8_i8mm(const wh_gemm_args *a)
+static WH_INLINE void run(const wh_gemm_args *a, const code_kind *f, wh_gemm_fn *one)
 {
     if (a->tokens == 1)
-        wh_gemm_q4_q8_dotprod(a);
+        one(a);
     else
-        gemm(a, &gemm_q4, &i8mm);
+        gemm(a, f, &i8mm);
+}
+
+void wh_gemm_q2_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_2, wh_gemm_q2_q8_dotprod);
+}
+
+void wh_gemm_q3_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_3, wh_gemm_q3_q8_dotprod);
+}
+
+void wh_gemm_q4_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_4, wh_gemm_q4_q8_dotprod);
+}
+
+void wh_gemm_q5_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_5, wh_gemm_q5_q8_dotprod);
+}
+
+void wh_gemm_q6_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_6, wh_gemm_q6_q8_dotprod);
 }
 
 void wh_gemm_q8_q8_i8mm(const wh_gemm_args *a)
 {
-    if (a->tokens == 1)
-        wh_gemm_q8_q8_dotprod(a);
-    else
-        gemm(a, &gemm_q8, &i8mm);
+    run(a, &code_8, wh_gemm_q8_q8_dotprod);
 }

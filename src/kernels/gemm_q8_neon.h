@@ -1,9 +1,10 @@
 /* src/kernels/gemm_q8_neon.h - the loops of the integer products in NEON vectors.
  *
- * A lane is a row. A tile is one panel by a few tokens, or two panels by one token, so that two
- * streams are read and the sums are chains enough; its sums of int32 stay in registers through the
- * inputs that lie together. The order of sums is that of kernels.h; integer sums are exact in any.
- * Not here: the products themselves, which each file brings for its instruction set (gemm_isa).
+ * A lane is a row. A panel meets a few tokens at a time; their sums of int32 stay in registers
+ * through the inputs that lie together. One loop serves a width of codes, with one level of scales
+ * or two: what they differ in is done once for every sub-block. The order of sums is that of
+ * kernels.h; integer sums are exact in any. Not here: the products themselves, which each file
+ * brings for its instruction set (gemm_isa).
  *
  * Only static functions: a file that includes this may be built for more than ARMv8.0-A. Speed was
  * not measured on any machine; how far ahead memory is asked for is what served x86 well.
@@ -12,42 +13,33 @@
 #ifndef WH_KERNELS_GEMM_Q8_NEON_H
 #define WH_KERNELS_GEMM_Q8_NEON_H
 
+#include "kernels/codes_neon.h"
 #include "kernels/gemm.h"
-#include "kernels/panel_neon.h"
 
 enum {
     CHUNK = 64,  /* inputs that lie together in the block of activations */
-    CELLS = 4,   /* most pairs of a panel and a token in a tile */
+    TILE = 4,    /* most tokens at once */
     SUMS = 16,   /* vectors of their sums: half of the registers */
-    LINE = 64,   /* octets */
     AHEAD = 4096 /* octets from where a panel is to what is fetched */
 };
 
-/* The codes of 4 rows at 8 inputs, as they are stored: c[0] has inputs 0 .. 3 of each row, c[1] has
- * 4 .. 7. `eight` points at the quarter's codes in the first line of them. both is 0 where the
- * weight ends after 4 inputs: then c[1] is 0. */
-typedef void codes_fn(const uint8_t *eight, int both, uint8x16_t *c);
-
-typedef struct gemm_form {
-    codes_fn *codes;
-    unsigned bits; /* of a code */
-    size_t eight;  /* octets of a panel for 8 inputs */
-} gemm_form;
+/* A panel and the tokens that it is multiplied with at once. Their vectors of rows are
+ * [token * QUARTERS + quarter]. */
+typedef struct gemm_tile {
+    size_t p, j, tokens;
+} gemm_tile;
 
 /* Inputs of a tile that lie together. */
 typedef struct gemm_piece {
-    const uint8_t *data; /* of the first panel */
-    size_t apart;        /* octets from there to the second */
-    size_t eights;       /* 8 inputs each */
-    int both;            /* as in codes_fn */
-    const int8_t *x;     /* of the first token; the next CHUNK on */
+    const uint8_t *data; /* the unit that holds the first */
+    size_t first, end;   /* eights, counted from that unit on */
+    const int8_t *x;     /* of the first token at that unit; the next CHUNK on */
 } gemm_piece;
 
 /* Adds the products of a piece to the sums of a tile, in an arrangement of its own. */
-typedef void dot_fn(int32x4_t *sum, const gemm_form *f, const gemm_piece *at, size_t panels,
-                    size_t tokens);
-/* The sums as vectors of rows: v[(panel * tokens + token) * QUARTERS + quarter]. */
-typedef void rows_fn(const int32x4_t *sum, size_t cells, int32x4_t *v);
+typedef void dot_fn(int32x4_t *sum, const code_kind *f, const gemm_piece *at, size_t tokens);
+/* The sums as vectors of rows. */
+typedef void rows_fn(const int32x4_t *sum, size_t tokens, int32x4_t *v);
 
 typedef struct gemm_isa {
     dot_fn *dot;
@@ -57,31 +49,11 @@ typedef struct gemm_isa {
     int signed_codes; /* codes of 8 bits enter less 128: see signed_code */
 } gemm_isa;
 
-/* ---- codes ---- */
-
-static WH_INLINE void codes_q4(const uint8_t *eight, int both, uint8x16_t *c)
-{
-    const uint8x16_t pairs = vld1q_u8(eight);
-    (void)both; /* a line has 8 inputs */
-    c[0] = vandq_u8(pairs, vdupq_n_u8(15));
-    c[1] = vshrq_n_u8(pairs, 4);
-}
-
-static WH_INLINE void codes_q8(const uint8_t *eight, int both, uint8x16_t *c)
-{
-    c[0] = vld1q_u8(eight);
-    c[1] = both ? vld1q_u8(eight + LINE) : vdupq_n_u8(0);
-}
-
-static const gemm_form gemm_q4 = { codes_q4, 4, 64 }, gemm_q8 = { codes_q8, 8, 128 };
-
 /* A code as a signed octet, for instructions that want both sides signed. */
-static WH_INLINE int8x16_t signed_code(const gemm_form *f, uint8x16_t c)
+static WH_INLINE int8x16_t signed_code(const code_kind *f, uint8x16_t c)
 {
     return vreinterpretq_s8_u8(f->bits == 8 ? veorq_u8(c, vdupq_n_u8(0x80)) : c);
 }
-
-/* ---- the loops ---- */
 
 static WH_INLINE void fetch(const uint8_t *from, size_t octets)
 {
@@ -90,105 +62,147 @@ static WH_INLINE void fetch(const uint8_t *from, size_t octets)
     for (size_t i = 0; i < octets; i += LINE) __builtin_prefetch((const void *)(at + i));
 }
 
-/* sum += inputs [k, end) of panels from p on, at tokens from j on. */
-static WH_INLINE void add_inputs(const wh_gemm_args *a, const gemm_form *f, const gemm_isa *isa,
-                                 size_t p, size_t panels, size_t j, size_t tokens, size_t k,
-                                 size_t end, int32x4_t *sum)
+/* sum += inputs [k, end); k is a multiple of 8, codes and activations beyond the row are there and
+ * add nothing. */
+static WH_INLINE void add_inputs(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                                 const gemm_tile *t, size_t k, size_t end, int32x4_t *sum)
 {
-    const whit_weight *w = a->w;
-    const uint8_t *data = w->data + p * w->panel_bytes;
+    const uint8_t *data = a->w->data + t->p * a->w->panel_bytes;
     while (k < end) {
         const size_t chunk_end = (k / CHUNK + 1) * CHUNK, to = end < chunk_end ? end : chunk_end;
-        gemm_piece at = { .data = data + k / 8 * f->eight,
-                          .apart = w->panel_bytes,
-                          .eights = (to - k) / 8,
-                          .both = 1,
-                          .x = a->codes + (k / CHUNK * a->tokens + j) * CHUNK + k % CHUNK };
-        if (j == 0) /* later tokens find the panel near */
-            for (size_t i = 0; i < panels; i++) fetch(at.data + i * at.apart, at.eights * f->eight);
-        isa->dot(sum, f, &at, panels, tokens);
-        if ((to - k) % 8) { /* the end of the row */
-            at.data += at.eights * f->eight;
-            at.x += at.eights * 8;
-            at.both = (to - k) % 8 > 4;
-            at.eights = 1;
-            isa->dot(sum, f, &at, panels, tokens);
-        }
+        const size_t unit = k / WH_UNIT * WH_UNIT;
+        const gemm_piece at = { .data = data + unit / WH_UNIT * unit_bytes(f),
+                                .first = (k - unit) / EIGHT,
+                                .end = (to - unit + EIGHT - 1) / EIGHT,
+                                .x = a->codes + (k / CHUNK * a->tokens + t->j) * CHUNK +
+                                     unit % CHUNK };
+        if (t->j == 0 && k == unit) /* later tokens find the panel near */
+            fetch(at.data, at.end * unit_bytes(f) / 4);
+        isa->dot(sum, f, &at, t->tokens);
         k = to;
     }
 }
 
-/* acc += step b, inputs [k, end). */
-static WH_INLINE void add_step(const wh_gemm_args *a, const gemm_form *f, const gemm_isa *isa,
-                               size_t p, size_t panels, size_t j, size_t tokens, size_t b, size_t k,
-                               size_t end, float32x4_t *acc)
+/* 16 octets as integers. */
+static WH_INLINE void widen(int16x8_t low, int16x8_t high, int32x4_t *v)
+{
+    v[0] = vmovl_s16(vget_low_s16(low));
+    v[1] = vmovl_high_s16(low);
+    v[2] = vmovl_s16(vget_low_s16(high));
+    v[3] = vmovl_high_s16(high);
+}
+
+/* The integers of inputs [k, end): v = those of a step with one level of scales; v += those of a
+ * sub-block times its own. */
+static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                               const gemm_tile *t, size_t k, size_t end, int32x4_t *v)
 {
     const whit_weight *w = a->w;
-    int32x4_t sum[SUMS], rows[CELLS * QUARTERS];
+    const int32_t *xsum = a->sum + k / w->sum_step * a->tokens + t->j;
+    int32x4_t sum[SUMS], row[TILE * QUARTERS], zero[QUARTERS], sub[QUARTERS];
     WH_UNROLL
     for (size_t i = 0; i < SUMS; i++) sum[i] = vdupq_n_s32(0);
-    add_inputs(a, f, isa, p, panels, j, tokens, k, end, sum);
-    isa->rows(sum, panels * tokens, rows);
+    add_inputs(a, f, isa, t, k, end, sum);
+    isa->rows(sum, t->tokens, row);
+    load_zeros(w, (t->p * w->groups + k / w->group) * WH_PANEL,
+               isa->signed_codes && f->bits == 8 ? 128 : 0, zero);
     WH_UNROLL
-    for (size_t i = 0; i < panels; i++) {
-        const size_t at = ((p + i) * w->groups + k / w->group) * WH_PANEL;
-        int32x4_t zero[QUARTERS];
-        float32x4_t scale[QUARTERS];
-        load_scales(w, at, scale);
-        load_zeros(w, at, isa->signed_codes && f->bits == 8 ? 128 : 0, zero);
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        row[c] = vmlsq_n_s32(row[c], zero[c % QUARTERS], xsum[c / QUARTERS]);
+    if (!w->sub) {
         WH_UNROLL
-        for (size_t t = 0; t < tokens; t++) {
-            const size_t s = b * a->tokens + j + t;
-            WH_UNROLL
-            for (size_t q = 0; q < QUARTERS; q++) {
-                const size_t c = (i * tokens + t) * QUARTERS + q;
-                const float32x4_t whole = vcvtq_f32_s32(vmlsq_n_s32(rows[c], zero[q], a->sum[s]));
-                acc[c] = vfmaq_f32(acc[c], whole, vmulq_n_f32(scale[q], a->scale[s]));
-            }
-        }
+        for (size_t c = 0; c < t->tokens * QUARTERS; c++) v[c] = row[c];
+        return;
     }
+    const int8x16_t s = vld1q_s8(w->sub_scale + (t->p * w->subs + k / w->sub) * WH_PANEL);
+    widen(vmovl_s8(vget_low_s8(s)), vmovl_high_s8(s), sub);
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        v[c] = vmlaq_s32(v[c], row[c], sub[c % QUARTERS]);
 }
 
-static WH_INLINE void run_tile(const wh_gemm_args *a, const gemm_form *f, const gemm_isa *isa,
-                               size_t p, size_t panels, size_t j, size_t tokens)
+/* The minima of a step, inputs [k, end), taken from acc of one token. */
+static WH_INLINE void take_minima(const wh_gemm_args *a, size_t p, size_t j, float sx, size_t k,
+                                  size_t end, float32x4_t *acc)
 {
     const whit_weight *w = a->w;
-    float32x4_t acc[CELLS * QUARTERS];
+    float32x4_t min[QUARTERS];
+    int32x4_t sum[QUARTERS], mn[QUARTERS];
     WH_UNROLL
-    for (size_t i = 0; i < panels * tokens * QUARTERS; i++) acc[i] = vdupq_n_f32(0.0f);
-    for (size_t k = 0, b = 0; k < w->cols; k += w->int_step, b++) {
-        const size_t end = w->cols - k < w->int_step ? w->cols : k + w->int_step;
-        add_step(a, f, isa, p, panels, j, tokens, b, k, end, acc);
+    for (size_t q = 0; q < QUARTERS; q++) sum[q] = vdupq_n_s32(0);
+    for (size_t s = k / w->sum_step; s * w->sum_step < end; s++) {
+        const uint8x16_t m =
+            w->sub ? vld1q_u8(w->sub_min + (p * w->subs + s) * WH_PANEL) : vdupq_n_u8(1);
+        widen(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(m))),
+              vreinterpretq_s16_u16(vmovl_high_u8(m)), mn);
+        WH_UNROLL
+        for (size_t q = 0; q < QUARTERS; q++)
+            sum[q] = vmlaq_n_s32(sum[q], mn[q], a->sum[s * a->tokens + j]);
     }
+    load_f16(w->min + (p * w->groups + k / w->group) * WH_PANEL, min);
     WH_UNROLL
-    for (size_t i = 0; i < panels; i++) WH_UNROLL
-    for (size_t t = 0; t < tokens; t++)
-        store_rows(w, p + i, acc + (i * tokens + t) * QUARTERS, a->y + (j + t) * a->ldy);
+    for (size_t q = 0; q < QUARTERS; q++)
+        acc[q] = vfmsq_f32(acc[q], vcvtq_f32_s32(sum[q]), vmulq_n_f32(min[q], sx));
 }
 
-/* One panel, all tokens. Where they go in pairs, one left over goes again with the one before it,
- * which gets the same bits again. */
-static WH_INLINE void run_tokens(const wh_gemm_args *a, const gemm_form *f, const gemm_isa *isa,
-                                 size_t p)
+/* acc += the step of inputs [k, end). */
+static WH_INLINE void add_step(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                               const gemm_tile *t, size_t k, size_t end, float32x4_t *acc)
+{
+    const whit_weight *w = a->w;
+    const size_t part = w->sub ? w->sub : end - k;
+    const float *sx = a->scale + k / w->int_step * a->tokens + t->j;
+    int32x4_t whole[TILE * QUARTERS];
+    float32x4_t scale[QUARTERS];
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++) whole[c] = vdupq_n_s32(0);
+    for (size_t from = k; from < end; from += part)
+        sum_part(a, f, isa, t, from, from + part, whole);
+    load_scales(w, (t->p * w->groups + k / w->group) * WH_PANEL, scale);
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        acc[c] = vfmaq_f32(acc[c], vcvtq_f32_s32(whole[c]),
+                           vmulq_n_f32(scale[c % QUARTERS], sx[c / QUARTERS]));
+    if (!w->min) return;
+    WH_UNROLL
+    for (size_t j = 0; j < t->tokens; j++)
+        take_minima(a, t->p, t->j + j, sx[j], k, end, acc + j * QUARTERS);
+}
+
+static WH_INLINE void run_tile(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                               size_t p, size_t j, size_t tokens)
+{
+    const whit_weight *w = a->w;
+    const gemm_tile t = { p, j, tokens };
+    float32x4_t acc[TILE * QUARTERS];
+    WH_UNROLL
+    for (size_t i = 0; i < tokens * QUARTERS; i++) acc[i] = vdupq_n_f32(0.0f);
+    for (size_t k = 0; k < w->cols; k += w->int_step)
+        add_step(a, f, isa, &t, k, w->cols - k < w->int_step ? w->cols : k + w->int_step, acc);
+    WH_UNROLL
+    for (size_t i = 0; i < tokens; i++)
+        store_rows(w, p, acc + i * QUARTERS, a->y + (j + i) * a->ldy);
+}
+
+/* One panel, all tokens; where they go in pairs, at least one pair. A token left over then goes
+ * again with the one before it, which gets the same bits again. */
+static WH_INLINE void run_panel(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                                size_t p)
 {
     size_t j = 0;
     if (isa->tokens == 4)
-        for (; a->tokens - j >= 4; j += 4) run_tile(a, f, isa, p, 1, j, 4);
-    for (; a->tokens - j >= 2; j += 2) run_tile(a, f, isa, p, 1, j, 2);
+        for (; a->tokens - j >= 4; j += 4) run_tile(a, f, isa, p, j, 4);
+    for (; a->tokens - j >= 2; j += 2) run_tile(a, f, isa, p, j, 2);
     if (j == a->tokens) return;
     if (isa->pairs)
-        run_tile(a, f, isa, p, 1, j - 1, 2);
+        run_tile(a, f, isa, p, j - 1, 2);
     else
-        run_tile(a, f, isa, p, 1, j, 1);
+        run_tile(a, f, isa, p, j, 1);
 }
 
-/* At least two tokens where they go in pairs. */
-static WH_INLINE void gemm(const wh_gemm_args *a, const gemm_form *f, const gemm_isa *isa)
+static WH_INLINE void gemm(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa)
 {
-    size_t p = a->p0;
-    if (!isa->pairs && a->tokens == 1)
-        for (; a->p1 - p >= 2; p += 2) run_tile(a, f, isa, p, 2, 0, 1);
-    for (; p < a->p1; p++) run_tokens(a, f, isa, p);
+    for (size_t p = a->p0; p < a->p1; p++) run_panel(a, f, isa, p);
 }
 
 #endif

@@ -14,6 +14,16 @@
 #define DOTPROD (WH_ISA_NEON | WH_ISA_DOTPROD)
 #define I8MM (DOTPROD | WH_ISA_I8MM)
 
+/* What follows in a table on AArch64: a width of codes has the same loops in every form. */
+#ifdef WH_BUILD_ARM64
+#define ARM_GEMM(code)                                                                             \
+    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_##code##_q8_neon, .panels = 1 },        \
+        { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_##code##_q8_dotprod, .panels = 1 },  \
+        { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_##code##_q8_i8mm, .panels = 1 },
+#else
+#define ARM_GEMM(code)
+#endif
+
 /* Each table: slowest first, [0] is the reference. */
 static const wh_variant qact_q8[] = {
     { .isa = "scalar", .qact = wh_qact_q8_scalar },
@@ -36,11 +46,7 @@ static const wh_variant gemm_q4_q8[] = {
     { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q4_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q4_q8_avx512vnni, .panels = 2 },
 #endif
-#ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q4_q8_neon, .panels = 2 },
-    { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_q4_q8_dotprod, .panels = 2 },
-    { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_q4_q8_i8mm, .panels = 2 },
-#endif
+    ARM_GEMM(q4)
 };
 static const wh_variant gemm_q8_q8[] = {
     { .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1 },
@@ -53,11 +59,7 @@ static const wh_variant gemm_q8_q8[] = {
     { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_q8_q8_avx512, .panels = 2 },
     { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_q8_q8_avx512vnni, .panels = 2 },
 #endif
-#ifdef WH_BUILD_ARM64
-    { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_q8_q8_neon, .panels = 2 },
-    { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_q8_q8_dotprod, .panels = 2 },
-    { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_q8_q8_i8mm, .panels = 2 },
-#endif
+    ARM_GEMM(q8)
 };
 static const wh_variant gemv_q4[] = {
     { .isa = "scalar", .gemv = wh_gemv_codes_scalar },
@@ -230,16 +232,16 @@ static const wh_variant tile_steps[] = {
     {                                                                                              \
         .isa = "scalar", .decode = wh_decode_codes_scalar                                          \
     }
-static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM X86_GEMM(q2) };
-static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM X86_GEMM(q3) };
-static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM X86_GEMM(q5) };
-static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM X86_GEMM(q6) };
-static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM X86_GEMM(b2) };
-static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM X86_GEMM(b3) };
-static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4) };
-static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM X86_GEMM(b5) };
-static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM X86_GEMM(b6) };
-static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM X86_GEMM(q8) };
+static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM X86_GEMM(q2), ARM_GEMM(q2) };
+static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM X86_GEMM(q3), ARM_GEMM(q3) };
+static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM X86_GEMM(q5), ARM_GEMM(q5) };
+static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM X86_GEMM(q6), ARM_GEMM(q6) };
+static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM X86_GEMM(b2), ARM_GEMM(q2) };
+static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM X86_GEMM(b3), ARM_GEMM(q3) };
+static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4), ARM_GEMM(q4) };
+static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM X86_GEMM(b5), ARM_GEMM(q5) };
+static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM X86_GEMM(b6), ARM_GEMM(q6) };
+static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM X86_GEMM(q8), ARM_GEMM(q8) };
 static const wh_variant gemv_q2[] = { SCALAR_GEMV X86_GEMV(q2) };
 static const wh_variant gemv_q3[] = { SCALAR_GEMV X86_GEMV(q3) };
 static const wh_variant gemv_q5[] = { SCALAR_GEMV X86_GEMV(q5) };
