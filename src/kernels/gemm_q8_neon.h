@@ -83,15 +83,6 @@ static WH_INLINE void add_inputs(const wh_gemm_args *a, const code_kind *f, cons
     }
 }
 
-/* 16 octets as integers. */
-static WH_INLINE void widen(int16x8_t low, int16x8_t high, int32x4_t *v)
-{
-    v[0] = vmovl_s16(vget_low_s16(low));
-    v[1] = vmovl_high_s16(low);
-    v[2] = vmovl_s16(vget_low_s16(high));
-    v[3] = vmovl_high_s16(high);
-}
-
 /* The integers of inputs [k, end): v = those of a step with one level of scales; v += those of a
  * sub-block times its own. */
 static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,

@@ -14,14 +14,19 @@
 #define DOTPROD (WH_ISA_NEON | WH_ISA_DOTPROD)
 #define I8MM (DOTPROD | WH_ISA_I8MM)
 
-/* What follows in a table on AArch64: a width of codes has the same loops in every form. */
+/* What follows in a table on AArch64: integer products of a width of codes
+ * have the same loops in every form. */
 #ifdef WH_BUILD_ARM64
 #define ARM_GEMM(code)                                                                             \
     { .isa = "neon", .needs = WH_ISA_NEON, .gemm = wh_gemm_##code##_q8_neon, .panels = 1 },        \
         { .isa = "dotprod", .needs = DOTPROD, .gemm = wh_gemm_##code##_q8_dotprod, .panels = 1 },  \
         { .isa = "i8mm", .needs = I8MM, .gemm = wh_gemm_##code##_q8_i8mm, .panels = 1 },
+#define ARM_GEMV(form) { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_##form##_neon },
+#define ARM_DECODE(form) { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_##form##_neon },
 #else
 #define ARM_GEMM(code)
+#define ARM_GEMV(form)
+#define ARM_DECODE(form)
 #endif
 
 /* Each table: slowest first, [0] is the reference. */
@@ -242,26 +247,26 @@ static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4), ARM_GEMM(q4) 
 static const wh_variant gemm_b5_q8[] = { SCALAR_GEMM X86_GEMM(b5), ARM_GEMM(q5) };
 static const wh_variant gemm_b6_q8[] = { SCALAR_GEMM X86_GEMM(b6), ARM_GEMM(q6) };
 static const wh_variant gemm_b8_q8[] = { SCALAR_GEMM X86_GEMM(q8), ARM_GEMM(q8) };
-static const wh_variant gemv_q2[] = { SCALAR_GEMV X86_GEMV(q2) };
-static const wh_variant gemv_q3[] = { SCALAR_GEMV X86_GEMV(q3) };
-static const wh_variant gemv_q5[] = { SCALAR_GEMV X86_GEMV(q5) };
-static const wh_variant gemv_q6[] = { SCALAR_GEMV X86_GEMV(q6) };
-static const wh_variant gemv_b2[] = { SCALAR_GEMV X86_GEMV(b2) };
-static const wh_variant gemv_b3[] = { SCALAR_GEMV X86_GEMV(b3) };
-static const wh_variant gemv_b4[] = { SCALAR_GEMV X86_GEMV(b4) };
-static const wh_variant gemv_b5[] = { SCALAR_GEMV X86_GEMV(b5) };
-static const wh_variant gemv_b6[] = { SCALAR_GEMV X86_GEMV(b6) };
-static const wh_variant gemv_b8[] = { SCALAR_GEMV X86_GEMV(b8) };
-static const wh_variant decode_q2[] = { SCALAR_DECODE X86_DECODE(q2) };
-static const wh_variant decode_q3[] = { SCALAR_DECODE X86_DECODE(q3) };
-static const wh_variant decode_q5[] = { SCALAR_DECODE X86_DECODE(q5) };
-static const wh_variant decode_q6[] = { SCALAR_DECODE X86_DECODE(q6) };
-static const wh_variant decode_b2[] = { SCALAR_DECODE X86_DECODE(b2) };
-static const wh_variant decode_b3[] = { SCALAR_DECODE X86_DECODE(b3) };
-static const wh_variant decode_b4[] = { SCALAR_DECODE X86_DECODE(b4) };
-static const wh_variant decode_b5[] = { SCALAR_DECODE X86_DECODE(b5) };
-static const wh_variant decode_b6[] = { SCALAR_DECODE X86_DECODE(b6) };
-static const wh_variant decode_b8[] = { SCALAR_DECODE X86_DECODE(b8) };
+static const wh_variant gemv_q2[] = { SCALAR_GEMV X86_GEMV(q2), ARM_GEMV(q2) };
+static const wh_variant gemv_q3[] = { SCALAR_GEMV X86_GEMV(q3), ARM_GEMV(q3) };
+static const wh_variant gemv_q5[] = { SCALAR_GEMV X86_GEMV(q5), ARM_GEMV(q5) };
+static const wh_variant gemv_q6[] = { SCALAR_GEMV X86_GEMV(q6), ARM_GEMV(q6) };
+static const wh_variant gemv_b2[] = { SCALAR_GEMV X86_GEMV(b2), ARM_GEMV(b2) };
+static const wh_variant gemv_b3[] = { SCALAR_GEMV X86_GEMV(b3), ARM_GEMV(b3) };
+static const wh_variant gemv_b4[] = { SCALAR_GEMV X86_GEMV(b4), ARM_GEMV(b4) };
+static const wh_variant gemv_b5[] = { SCALAR_GEMV X86_GEMV(b5), ARM_GEMV(b5) };
+static const wh_variant gemv_b6[] = { SCALAR_GEMV X86_GEMV(b6), ARM_GEMV(b6) };
+static const wh_variant gemv_b8[] = { SCALAR_GEMV X86_GEMV(b8), ARM_GEMV(b8) };
+static const wh_variant decode_q2[] = { SCALAR_DECODE X86_DECODE(q2), ARM_DECODE(q2) };
+static const wh_variant decode_q3[] = { SCALAR_DECODE X86_DECODE(q3), ARM_DECODE(q3) };
+static const wh_variant decode_q5[] = { SCALAR_DECODE X86_DECODE(q5), ARM_DECODE(q5) };
+static const wh_variant decode_q6[] = { SCALAR_DECODE X86_DECODE(q6), ARM_DECODE(q6) };
+static const wh_variant decode_b2[] = { SCALAR_DECODE X86_DECODE(b2), ARM_DECODE(b2) };
+static const wh_variant decode_b3[] = { SCALAR_DECODE X86_DECODE(b3), ARM_DECODE(b3) };
+static const wh_variant decode_b4[] = { SCALAR_DECODE X86_DECODE(b4), ARM_DECODE(b4) };
+static const wh_variant decode_b5[] = { SCALAR_DECODE X86_DECODE(b5), ARM_DECODE(b5) };
+static const wh_variant decode_b6[] = { SCALAR_DECODE X86_DECODE(b6), ARM_DECODE(b6) };
+static const wh_variant decode_b8[] = { SCALAR_DECODE X86_DECODE(b8), ARM_DECODE(b8) };
 
 #define ROW(name)                                                                                  \
     {                                                                                              \

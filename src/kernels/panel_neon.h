@@ -50,6 +50,15 @@ static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *
         load_f32((const float *)w->scale + at, v);
 }
 
+/* 16 octets as integers. */
+static WH_INLINE void widen(int16x8_t low, int16x8_t high, int32x4_t *v)
+{
+    v[0] = vmovl_s16(vget_low_s16(low));
+    v[1] = vmovl_high_s16(low);
+    v[2] = vmovl_s16(vget_low_s16(high));
+    v[3] = vmovl_high_s16(high);
+}
+
 /* Its zero points, less `offset`. */
 static WH_INLINE void load_zeros(const whit_weight *w, size_t at, int offset, int32x4_t *v)
 {
@@ -57,10 +66,7 @@ static WH_INLINE void load_zeros(const whit_weight *w, size_t at, int offset, in
     const int16x8_t away = vdupq_n_s16((int16_t)offset);
     const int16x8_t low = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(z))), away);
     const int16x8_t high = vsubq_s16(vreinterpretq_s16_u16(vmovl_high_u8(z)), away);
-    v[0] = vmovl_s16(vget_low_s16(low));
-    v[1] = vmovl_high_s16(low);
-    v[2] = vmovl_s16(vget_low_s16(high));
-    v[3] = vmovl_high_s16(high);
+    widen(low, high, v);
 }
 
 /* Outputs of panel p to y; rows beyond the weight are not written. */
