@@ -198,6 +198,29 @@ static void test_this_machine(void)
     printf("\n");
 }
 
+static uint32_t needs_of_level(size_t i)
+{
+    return levels[i].needs;
+}
+
+/* Of variants for every level the one of the cap; the first where that is refused. */
+static void test_choose(void)
+{
+    const uint32_t cpu = wh_cpu_features();
+    for (size_t i = 0; i < COUNT(levels); i++) {
+        setenv("WHIT_ISA", levels[i].name, 1);
+        const size_t want = (levels[i].needs & ~cpu) == 0 ? i : 0;
+        const size_t got = wh_isa_choose(COUNT(levels), needs_of_level);
+        CHECK(got == want, "%s: %s", levels[i].name, levels[got].name);
+        CHECK(wh_isa_choose(1, needs_of_level) == 0, "%s: beyond the table", levels[i].name);
+    }
+    unsetenv("WHIT_ISA");
+    const size_t top = wh_isa_choose(COUNT(levels), needs_of_level);
+    CHECK((levels[top].needs & ~cpu) == 0, "%s is not there", levels[top].name);
+    for (size_t i = top + 1; i < COUNT(levels); i++)
+        CHECK((levels[i].needs & ~cpu) != 0, "%s is above %s", levels[i].name, levels[top].name);
+}
+
 static void test_isa(void)
 {
     const char *name = NULL;
@@ -227,6 +250,7 @@ int main(void)
     test_all_masks();
     test_x86();
     test_this_machine();
+    test_choose();
     test_isa();
     return check_result();
 }

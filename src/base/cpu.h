@@ -39,4 +39,8 @@ whit_status wh_cpu_allowed(uint32_t cpu, const char *cap, uint32_t *allowed, whi
  * then *allowed is 0, which leaves the reference variants. err may be NULL. */
 whit_status wh_isa_allowed(uint32_t *allowed, whit_error *err);
 
+/* Which of `count` variants serves this process: the last one whose needs it may use. Slowest
+ * first; [0] needs nothing, and serves too where WHIT_ISA is refused. */
+size_t wh_isa_choose(size_t count, uint32_t (*needs)(size_t i));
+
 #endif

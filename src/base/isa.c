@@ -32,6 +32,16 @@ whit_status wh_isa_allowed(uint32_t *allowed, whit_error *err)
     return wh_cpu_allowed(wh_cpu_features(), getenv("WHIT_ISA"), allowed, err);
 }
 
+size_t wh_isa_choose(size_t count, uint32_t (*needs)(size_t i))
+{
+    size_t best = 0;
+    uint32_t allowed;
+    (void)wh_isa_allowed(&allowed, NULL); /* refused: 0, the reference */
+    for (size_t i = 1; i < count; i++)
+        if (!(needs(i) & ~allowed)) best = i;
+    return best;
+}
+
 whit_status whit_isa(const char **name, whit_error *err)
 {
     uint32_t allowed;

@@ -25,14 +25,14 @@ const wh_moments_ops *const *wh_moments_variants(size_t *count)
     return variants;
 }
 
+static uint32_t needs(size_t i)
+{
+    return variants[i]->needs;
+}
+
 const wh_moments_ops *wh_moments_select(void)
 {
-    const wh_moments_ops *best = variants[0];
-    uint32_t allowed;
-    (void)wh_isa_allowed(&allowed, NULL); /* refused: 0, the reference */
-    for (size_t i = 0; i < COUNT; i++)
-        if (!(variants[i]->needs & ~allowed)) best = variants[i];
-    return best;
+    return variants[wh_isa_choose(COUNT, needs)];
 }
 
 /* Large values one by one. */

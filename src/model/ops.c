@@ -25,14 +25,14 @@ const wh_ops *const *wh_ops_variants(size_t *count)
     return variants;
 }
 
+static uint32_t needs(size_t i)
+{
+    return variants[i]->needs;
+}
+
 const wh_ops *wh_ops_select(void)
 {
-    const wh_ops *best = variants[0];
-    uint32_t allowed;
-    (void)wh_isa_allowed(&allowed, NULL); /* refused: 0, the reference */
-    for (size_t i = 0; i < COUNT; i++)
-        if (!(variants[i]->needs & ~allowed)) best = variants[i];
-    return best;
+    return variants[wh_isa_choose(COUNT, needs)];
 }
 
 void wh_add(float *x, const float *y, size_t n)

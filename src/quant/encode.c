@@ -25,12 +25,12 @@ const wh_encode_ops *const *wh_encode_variants(size_t *count)
     return variants;
 }
 
+static uint32_t needs(size_t i)
+{
+    return variants[i]->needs;
+}
+
 const wh_encode_ops *wh_encode_select(void)
 {
-    const wh_encode_ops *best = variants[0];
-    uint32_t allowed;
-    (void)wh_isa_allowed(&allowed, NULL); /* refused: 0, the reference */
-    for (size_t i = 0; i < COUNT; i++)
-        if (!(variants[i]->needs & ~allowed)) best = variants[i];
-    return best;
+    return variants[wh_isa_choose(COUNT, needs)];
 }

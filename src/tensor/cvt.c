@@ -50,14 +50,14 @@ const wh_cvt_ops *const *wh_cvt_variants(size_t *count)
     return variants;
 }
 
+static uint32_t needs(size_t i)
+{
+    return variants[i]->needs;
+}
+
 const wh_cvt_ops *wh_cvt_select(void)
 {
-    const wh_cvt_ops *best = variants[0];
-    uint32_t allowed;
-    (void)wh_isa_allowed(&allowed, NULL); /* refused: 0, the reference */
-    for (size_t i = 0; i < COUNT; i++)
-        if (!(variants[i]->needs & ~allowed)) best = variants[i];
-    return best;
+    return variants[wh_isa_choose(COUNT, needs)];
 }
 
 whit_status wh_cvt_to_f32(const wh_cvt_ops *ops, whit_dtype dtype, const void *src, size_t count,
