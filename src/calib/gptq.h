@@ -49,6 +49,7 @@ typedef struct wh_gptq_base {
     wh_gptq_order how;
     wh_damping damping; /* what was needed */
     uint32_t *order;    /* [cols] column of W that is taken as number i */
+    uint32_t *place;    /* [cols] the other way: the number of a column of W */
     float *weight;      /* [cols] the damped diagonal of H, by number */
     float *pivot;       /* [cols] R_kk */
     float *r;           /* [panel p][16 (p + 1)][16] R_jk / R_kk, 1 on the diagonal, 0 below */
@@ -69,8 +70,8 @@ void wh_gptq_base_free(wh_gptq_base *base); /* all zeros is fine */
 #define WH_GPTQ_ROWS 96 /* of a slab, the most that a target meets at once */
 
 /* The values that each row may take in some columns: of integers t in lo..hi step * t - base, with
- * code t + offset; of a table or small floats step * entry (the others are then unused). Where a row
- * can only take one value: step 1, lo = hi = 0. */
+ * code t + offset; of a table or small floats step * entry (the others are then unused). Where a
+ * row can only take one value: step 1, lo = hi = 0. */
 typedef struct wh_gptq_grid {
     float step[WH_GPTQ_ROWS], base[WH_GPTQ_ROWS], lo[WH_GPTQ_ROWS], hi[WH_GPTQ_ROWS],
         offset[WH_GPTQ_ROWS];
@@ -97,8 +98,7 @@ typedef struct wh_gptq_target {
     whit_status (*find)(const struct wh_gptq_target *t, const wh_gptq_region *region,
                         wh_gptq_grid *grid, whit_error *err);
     /* Keep codes [rows][cols] of the region (v, weight and scratch are not set). */
-    void (*put)(const struct wh_gptq_target *t, const wh_gptq_region *region,
-                const uint8_t *codes);
+    void (*put)(const struct wh_gptq_target *t, const wh_gptq_region *region, const uint8_t *codes);
     /* Make the scale of one row's group as near to `wanted` as its type allows; returns it, or 0
      * where it cannot be changed. NULL: never. Only where sub is group. */
     float (*rescale)(const struct wh_gptq_target *t, size_t row, size_t col, float wanted);
@@ -127,8 +127,8 @@ typedef struct wh_gptq_result {
  * those of the target: of the lowest row. Memory: about 850 octets a column and thread.
  * Threads: the context's, calls take turns.
  */
-whit_status wh_gptq(whit_context *context, const wh_gptq_job *job, const wh_gptq_target *target,
-                    wh_gptq_result *result, whit_error *err);
+whit_status wh_gptq_run(whit_context *context, const wh_gptq_job *job, const wh_gptq_target *target,
+                        wh_gptq_result *result, whit_error *err);
 
 /* tr(D H D^T) of rows d [rows][cols], H damped: the sum over rows, in their order; each row's to
  * loss [rows] unless that is NULL. Errors: WHIT_ERR_NOMEM. */

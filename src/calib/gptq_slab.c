@@ -1,0 +1,203 @@
+/* src/calib/gptq_slab.c - the rows that a thread has in hand, and their products with panels.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "calib/gptq_slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define ROWS WH_GPTQ_ROWS
+#define CHUNK 256 /* columns of e at once: with two panels they fit into the first cache */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- memory ---- */
+
+/* Panels of the widest span: a panel more than its columns need where it begins inside one. */
+static size_t most_panels(const wh_gptq_base *base, const wh_gptq_target *t)
+{
+    const size_t wide = t->group > WH_GPTQ_SPAN ? t->group : WH_GPTQ_SPAN;
+    return smaller(wide / WH_PANEL + 2, base->panels);
+}
+
+whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_target *target,
+                         const wh_variant *tile, whit_error *err)
+{
+    const wh_gptq_base *base = job->base;
+    const size_t cols = base->cols, group = smaller(target->group, cols);
+    const size_t most = most_panels(base, target), sums = most * WH_PANEL * ROWS;
+    *s = (wh_slab){ .base = base, .job = job, .target = target, .tile = tile, .most = most };
+    s->w = wh_alloc_aligned(cols, ROWS * sizeof *s->w);
+    s->e = wh_alloc_aligned(cols, ROWS * sizeof *s->e);
+    s->codes = wh_alloc_aligned(cols, ROWS);
+    s->grid = wh_alloc_aligned((cols + target->sub - 1) / target->sub, sizeof *s->grid);
+    s->sums = wh_alloc_aligned(sums, sizeof *s->sums);
+    s->saved = wh_alloc_aligned(sums, sizeof *s->saved);
+    s->done = wh_calloc(most, sizeof *s->done);
+    s->v = wh_alloc_aligned(group, ROWS * sizeof *s->v);
+    s->weight = wh_alloc_aligned(group, sizeof *s->weight);
+    s->scratch = wh_alloc_aligned(group, sizeof *s->scratch);
+    s->out = wh_alloc_aligned(group, ROWS);
+    const size_t other = job->refit && cols > WH_GPTQ_SPAN ? cols : WH_GPTQ_SPAN;
+    if (job->passes || job->refit) s->other = wh_alloc_aligned(other, ROWS * sizeof *s->other);
+    if (s->w && s->e && s->codes && s->grid && s->sums && s->saved && s->done && s->v &&
+        s->weight && s->scratch && s->out && (s->other || !(job->passes || job->refit)))
+        return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %d rows of %zu columns", ROWS, cols);
+}
+
+void wh_slab_close(wh_slab *s)
+{
+    wh_free_aligned(s->w);
+    wh_free_aligned(s->e);
+    wh_free_aligned(s->other);
+    wh_free_aligned(s->codes);
+    wh_free_aligned(s->grid);
+    wh_free_aligned(s->sums);
+    wh_free_aligned(s->saved);
+    free(s->done);
+    wh_free_aligned(s->v);
+    wh_free_aligned(s->weight);
+    wh_free_aligned(s->scratch);
+    wh_free_aligned(s->out);
+}
+
+/* ---- rows ---- */
+
+void wh_slab_take(wh_slab *s, size_t row, size_t rows)
+{
+    const size_t cols = s->base->cols, grids = (cols + s->target->sub - 1) / s->target->sub;
+    s->row = row;
+    s->rows = rows;
+    s->lanes = (rows + WH_PANEL - 1) / WH_PANEL * WH_PANEL;
+    s->first = s->panels = 0;
+    for (size_t k0 = 0; k0 < cols; k0 += WH_PANEL) /* few columns of all rows, to stay near */
+        for (size_t r = 0; r < s->lanes; r++) {
+            const float *w = s->job->w + (row + r) * cols;
+            for (size_t k = k0; k < smaller(k0 + WH_PANEL, cols); k++)
+                s->w[k * ROWS + r] = r < rows ? w[s->base->order[k]] : 0.0f;
+        }
+    memset(s->e, 0, cols * ROWS * sizeof *s->e);
+    memset(s->codes, 0, cols * ROWS);
+    memset(s->loss, 0, sizeof s->loss);
+    for (size_t g = 0; g < grids; g++)
+        for (size_t r = 0; r < ROWS; r++) {
+            s->grid[g].step[r] = 1.0f;
+            s->grid[g].base[r] = s->grid[g].lo[r] = s->grid[g].hi[r] = s->grid[g].offset[r] = 0.0f;
+        }
+}
+
+/* ---- sums ---- */
+
+/* Strip number i: where its sums begin, and how many rows it has. */
+static float *strip_sums(const wh_slab *s, size_t i, size_t *tokens)
+{
+    const size_t width = s->tile->tokens, row = i * width;
+    *tokens = smaller(width, s->rows - row);
+    return s->sums + row * s->most * WH_PANEL;
+}
+
+static size_t strips(const wh_slab *s)
+{
+    return (s->rows + s->tile->tokens - 1) / s->tile->tokens;
+}
+
+void wh_slab_span(wh_slab *s, size_t from, size_t to)
+{
+    const size_t first = from / WH_PANEL, panels = (to + WH_PANEL - 1) / WH_PANEL - first;
+    const int shared = s->panels > 0 && first == s->first + s->panels - 1;
+    const size_t last = s->panels - 1, kept = shared ? s->done[last] : 0;
+    for (size_t i = 0; i < strips(s); i++) {
+        size_t tokens;
+        float *sums = strip_sums(s, i, &tokens);
+        const size_t each = tokens * WH_PANEL, had = shared ? each : 0;
+        if (shared) memmove(sums, sums + last * each, each * sizeof *sums);
+        memset(sums + had, 0, (panels * each - had) * sizeof *sums);
+    }
+    memset(s->done, 0, panels * sizeof *s->done);
+    s->done[0] = kept;
+    s->first = first;
+    s->panels = panels;
+}
+
+void wh_slab_save(const wh_slab *s, size_t p0, size_t p1, int back)
+{
+    for (size_t i = 0; i < strips(s); i++) {
+        size_t tokens;
+        float *sums = strip_sums(s, i, &tokens);
+        sums += (p0 - s->first) * tokens * WH_PANEL;
+        float *saved = s->saved + (sums - s->sums);
+        const size_t bytes = (p1 - p0) * tokens * WH_PANEL * sizeof *sums;
+        memcpy(back ? sums : saved, back ? saved : sums, bytes);
+    }
+}
+
+void wh_slab_multiply(const wh_slab *s, wh_slab_matrix m, const float *x, size_t x_cols,
+                      size_t x_first, size_t p0, size_t p1, size_t from, size_t to)
+{
+    const size_t width = s->tile->tokens;
+    for (size_t k = from; k < to; k += CHUNK)
+        for (size_t p = p0; p < p1; p += s->tile->panels) {
+            wh_tile_args a = { .panels = smaller(s->tile->panels, p1 - p),
+                               .n = smaller(CHUNK, to - k) };
+            for (size_t q = 0; q < a.panels; q++)
+                a.value[q] = wh_slab_panel_row(m, (p + q) * WH_PANEL, k);
+            for (size_t i = 0; i < strips(s); i++) {
+                a.sums = strip_sums(s, i, &a.tokens);
+                a.sums += (p - s->first) * a.tokens * WH_PANEL;
+                a.x = x + i * width * x_cols + (k - x_first) * a.tokens;
+                s->tile->tile(&a);
+            }
+        }
+}
+
+void wh_slab_advance(wh_slab *s, size_t p0, size_t p1, size_t to)
+{
+    size_t *done = s->done - s->first;
+    for (size_t p = p0, end; p < p1; p = end) {
+        for (end = p + 1; end < p1 && done[end] == done[p];) end++;
+        if (done[p] >= to) continue;
+        wh_slab_multiply(s, wh_slab_r(s), s->e, s->base->cols, 0, p, end, done[p], to);
+        for (size_t i = p; i < end; i++) done[i] = to;
+    }
+}
+
+/* ---- columns ---- */
+
+void wh_slab_fetch(const wh_slab *s, size_t k0, size_t k1, wh_slab_columns *out)
+{
+    const size_t panel = k0 / WH_PANEL - s->first, c0 = k0 % WH_PANEL;
+    for (size_t i = 0, r = 0; i < strips(s); i++) {
+        size_t tokens;
+        const float *sums = strip_sums(s, i, &tokens);
+        sums += panel * tokens * WH_PANEL + c0;
+        for (size_t j = 0; j < tokens; j++, r++, sums += WH_PANEL)
+            for (size_t c = 0; c < k1 - k0; c++) out->at[c][r] = sums[c];
+    }
+    for (size_t r = s->rows; r < s->lanes; r++)
+        for (size_t c = 0; c < k1 - k0; c++) out->at[c][r] = 0.0f;
+}
+
+void wh_slab_put(const wh_slab *s, float *x, size_t x_cols, size_t k, const float *column)
+{
+    const size_t width = s->tile->tokens;
+    for (size_t r = 0; r < s->rows; r += width) {
+        const size_t tokens = smaller(width, s->rows - r);
+        memcpy(x + r * x_cols + k * tokens, column + r, tokens * sizeof *x);
+    }
+}
+
+void wh_slab_get(const wh_slab *s, const float *x, size_t x_cols, size_t k, float *column)
+{
+    const size_t width = s->tile->tokens;
+    for (size_t r = 0; r < s->rows; r += width) {
+        const size_t tokens = smaller(width, s->rows - r);
+        memcpy(column + r, x + r * x_cols + k * tokens, tokens * sizeof *x);
+    }
+    for (size_t r = s->rows; r < s->lanes; r++) column[r] = 0.0f;
+}

@@ -1,0 +1,712 @@
+/* tests/test_gptq.c - error feedback against the published form in double: columns fixed one after
+ * the other, the rest moved by the explicit inverse; by hand; invariants of the polish; the same
+ * bytes at every level of this CPU and any number of threads; effects on synthetic layers.
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+#include "calib/gptq.h"
+
+#include "check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/gptq_codes.h"
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+static const char *const levels[] = { "scalar", "avx2", "avx512", "neon" };
+
+static whit_context *open_context(const char *level, unsigned threads)
+{
+    const whit_context_options o = { sizeof o, threads, 0 };
+    whit_context *c = NULL;
+    if (level)
+        setenv("WHIT_ISA", level, 1);
+    else
+        unsetenv("WHIT_ISA");
+    return whit_context_open(&c, &o, NULL) == WHIT_OK ? c : NULL;
+}
+
+static void *room(size_t count, size_t size)
+{
+    void *p = calloc(count + 1, size);
+    if (!p) abort();
+    return p;
+}
+
+/* ---- layers ---- */
+
+/* A layer with correlated inputs, some of them large, or independent ones. */
+typedef struct layer {
+    size_t rows, cols;
+    float *w;
+    double *h; /* the upper triangle, as statistics keep it */
+} layer;
+
+static double *h_at(const layer *l, size_t i, size_t j)
+{
+    const size_t a = i < j ? i : j, b = i < j ? j : i;
+    return l->h + a * l->cols - a * (a - (a > 0)) / 2 + b - a;
+}
+
+static layer make_layer(check_rng *rng, size_t rows, size_t cols, size_t tokens, double correlation)
+{
+    layer l = { rows, cols, room(rows * cols, sizeof(float)), room(cols * cols, sizeof(double)) };
+    double *x = room(cols, sizeof *x), *size = room(cols, sizeof *size);
+    double *common = room(cols * 4, sizeof *common);
+    for (size_t i = 0; i < rows * cols; i++) l.w[i] = check_normal(rng) * 0.02f;
+    for (size_t i = 0; i < cols; i++) size[i] = exp(0.4 * (double)check_normal(rng));
+    for (size_t i = 0; i < 4 * cols; i++) common[i] = (double)check_normal(rng);
+    for (size_t t = 0; t < tokens; t++) {
+        double factor[4];
+        for (size_t k = 0; k < 4; k++) factor[k] = (double)check_normal(rng);
+        for (size_t i = 0; i < cols; i++) {
+            double v = (double)check_normal(rng);
+            for (size_t k = 0; k < 4; k++) v += correlation * common[k * cols + i] * factor[k];
+            x[i] = v * size[i];
+        }
+        for (size_t i = 0; i < cols; i++)
+            for (size_t j = i; j < cols; j++) *h_at(&l, i, j) += x[i] * x[j] / (double)tokens;
+    }
+    free(x);
+    free(size);
+    free(common);
+    return l;
+}
+
+static void free_layer(layer *l)
+{
+    free(l->w);
+    free(l->h);
+}
+
+/* ---- a target that shows what it was asked ---- */
+
+/* Integers lo..hi, the step max |v| / hi of the group, rounded to nothing. */
+typedef struct plain {
+    wh_gptq_target target;
+    size_t rows, cols, groups;
+    float lo, hi;
+    float *step;   /* [rows][groups]: 0 not yet known */
+    float *seen;   /* [rows][cols] v */
+    float *weight; /* [cols] */
+    uint8_t *codes;
+} plain;
+
+static whit_status plain_find(const wh_gptq_target *t, const wh_gptq_region *r, wh_gptq_grid *grid,
+                              whit_error *err)
+{
+    const plain *p = (const plain *)(const void *)t;
+    (void)err;
+    for (size_t i = 0; i < r->rows; i++) {
+        float most = 0;
+        for (size_t k = 0; k < r->cols; k++) {
+            const float v = r->v[i * r->cols + k];
+            p->seen[(r->row + i) * p->cols + r->col + k] = v;
+            p->weight[r->col + k] = r->weight[k];
+            if (fabsf(v) > most) most = fabsf(v);
+        }
+        const float step = p->hi > 0 ? most / p->hi : 0.25f;
+        p->step[(r->row + i) * p->groups + r->col / t->group] = step;
+        grid->step[i] = step > 0 ? step : 1.0f;
+        grid->base[i] = 0;
+        grid->lo[i] = p->lo;
+        grid->hi[i] = p->hi > 0 ? p->hi : 7;
+        grid->offset[i] = 8;
+    }
+    return WHIT_OK;
+}
+
+static void plain_put(const wh_gptq_target *t, const wh_gptq_region *r, const uint8_t *codes)
+{
+    const plain *p = (const plain *)(const void *)t;
+    for (size_t i = 0; i < r->rows; i++)
+        memcpy(p->codes + (r->row + i) * p->cols + r->col, codes + i * r->cols, r->cols);
+}
+
+static float plain_rescale(const wh_gptq_target *t, size_t row, size_t col, float wanted)
+{
+    const plain *p = (const plain *)(const void *)t;
+    return p->step[row * p->groups + col / t->group] = wanted;
+}
+
+static plain make_plain(const layer *l, size_t group, float hi)
+{
+    plain p = { .rows = l->rows, .cols = l->cols, .lo = -8, .hi = hi };
+    p.target = (wh_gptq_target){
+        .group = group, .sub = group, .find = plain_find, .put = plain_put, .rescale = plain_rescale
+    };
+    p.groups = (l->cols + group - 1) / group;
+    p.step = room(l->rows * p.groups, sizeof *p.step);
+    p.seen = room(l->rows * l->cols, sizeof *p.seen);
+    p.weight = room(l->cols, sizeof *p.weight);
+    p.codes = room(l->rows * l->cols, 1);
+    return p;
+}
+
+static void free_plain(plain *p)
+{
+    free(p->step);
+    free(p->seen);
+    free(p->weight);
+    free(p->codes);
+}
+
+static double value(const plain *p, size_t row, size_t col)
+{
+    return (double)p->step[row * p->groups + col / p->target.group] *
+           ((double)p->codes[row * p->cols + col] - 8);
+}
+
+/* ---- the published form ---- */
+
+/* H[order][order], damped, in full. */
+static double *damped(const layer *l, const wh_gptq_base *b)
+{
+    const size_t n = l->cols;
+    double *h = room(n * n, sizeof *h), mean = 0;
+    for (size_t i = 0; i < n; i++) mean += *h_at(l, i, i) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++)
+            h[i * n + j] =
+                *h_at(l, b->order[i], b->order[j]) + (i == j ? b->damping.lambda * mean : 0);
+    return h;
+}
+
+/* a = its inverse: Gauss and Jordan, a positive definite. */
+static void invert(double *a, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        const double pivot = a[k * n + k];
+        for (size_t i = 0; i < n; i++) {
+            if (i == k) continue;
+            const double f = a[i * n + k] / pivot;
+            for (size_t j = 0; j < n; j++)
+                if (j != k) a[i * n + j] -= f * a[k * n + j];
+            a[i * n + k] = -f;
+        }
+        for (size_t j = 0; j < n; j++)
+            if (j != k) a[k * n + j] /= pivot;
+        a[k * n + k] = 1 / pivot;
+    }
+}
+
+/* Takes the first of n columns out of the inverse (OBS): rows and columns k and before are done. */
+static void eliminate(double *inverse, size_t n, size_t k)
+{
+    const double d = inverse[k * n + k];
+    for (size_t i = k + 1; i < n; i++)
+        for (size_t j = k + 1; j < n; j++)
+            inverse[i * n + j] -= inverse[i * n + k] * inverse[k * n + j] / d;
+}
+
+typedef struct verdict {
+    size_t codes, ties; /* codes that differ; of them where v was within 1e-3 of the middle */
+    double seen;        /* the largest |v - recorded| / step */
+    double loss;
+} verdict;
+
+/* One row with the steps that the target found, the next columns moved after each. */
+static void push_row(const plain *p, const wh_gptq_base *b, const double *inverse, double *w,
+                     size_t row, verdict *out)
+{
+    const size_t n = p->cols, group = p->target.group;
+    for (size_t k = 0; k < n; k++) {
+        const size_t col = b->order[k];
+        const double step = (double)p->step[row * p->groups + col / group];
+        if (k == 0 || b->order[k - 1] / group != col / group)
+            for (size_t j = k; j < n && b->order[j] / group == col / group; j++)
+                out->seen =
+                    fmax(out->seen, fabs((double)p->seen[row * n + b->order[j]] - w[j]) / step);
+        const double t = fmin(fmax(rint(w[k] / step), (double)p->lo), p->hi > 0 ? p->hi : 7);
+        const double own = (double)p->codes[row * n + col] - 8;
+        if (own != t) {
+            out->codes++;
+            out->ties += fabs(fabs(w[k] / step - t) - 0.5) < 1e-3 && fabs(own - t) == 1;
+        }
+        const double e = (w[k] - step * own) / inverse[k * n + k];
+        out->loss += e * e * inverse[k * n + k];
+        for (size_t j = k + 1; j < n; j++) w[j] -= e * inverse[k * n + j];
+    }
+}
+
+static verdict push(const layer *l, const plain *p, const wh_gptq_base *b, int before)
+{
+    const size_t n = l->cols;
+    verdict out = { 0 };
+    double *inverse = damped(l, b), *w = room(n, sizeof *w);
+    invert(inverse, n);
+    for (size_t k = 0; k < n; k++) eliminate(inverse, n, k);
+    for (size_t r = 0; r < l->rows; r++) {
+        for (size_t k = 0; k < n; k++) w[k] = (double)l->w[r * n + b->order[k]];
+        push_row(p, b, inverse, w, r, &out);
+    }
+    if (before) out.seen = 0;
+    free(inverse);
+    free(w);
+    return out;
+}
+
+/* tr(E H E^T) in double. */
+static double form(const layer *l, const plain *p, const wh_gptq_base *b)
+{
+    const size_t n = l->cols;
+    double *h = damped(l, b), *e = room(n, sizeof *e), sum = 0;
+    for (size_t r = 0; r < l->rows; r++) {
+        for (size_t k = 0; k < n; k++)
+            e[k] = (double)l->w[r * n + b->order[k]] - value(p, r, b->order[k]);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < n; j++) sum += e[i] * h[i * n + j] * e[j];
+    }
+    free(h);
+    free(e);
+    return sum;
+}
+
+/* ---- tests ---- */
+
+/* Methods 5.6. */
+static void test_by_hand(void)
+{
+    float w[3] = { .35f, .35f, -.6f };
+    double h[6] = { 4, 2, .5, 3, 1, 2 };
+    layer l = { 1, 3, w, h };
+    whit_context *c = open_context(NULL, 2);
+    wh_gptq_base b;
+    wh_gptq_result result;
+    whit_error err = { WHIT_OK, "" };
+    const wh_gptq_options o = { WH_GPTQ_PLAIN, 0, 0, 0 };
+    CHECK(wh_gptq_base_make(&b, c, h, 3, &o, &err) == WHIT_OK, "%s", err.msg);
+    plain p = make_plain(&l, 3, 0); /* step 0.25 */
+    const wh_gptq_job job = { .base = &b, .w = w, .rows = 1 };
+    CHECK(wh_gptq_run(c, &job, &p.target, &result, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(p.codes[0] == 9 && p.codes[1] == 10 && p.codes[2] == 5, "codes %d %d %d", p.codes[0],
+          p.codes[1], p.codes[2]);
+    CHECK(fabs(result.loss - 0.0625) < 1e-7, "loss %g", result.loss);
+    double sum, each;
+    const float d[3] = { .1f, .1f, -.1f }; /* what nearest codes leave */
+    CHECK(wh_gptq_loss(c, &b, d, 1, &each, &sum, &err) == WHIT_OK && sum == each, "%s", err.msg);
+    CHECK(fabs(sum - 0.1) < 1e-7, "nearest: %g", sum);
+    free_plain(&p);
+    wh_gptq_base_free(&b);
+    whit_context_close(c);
+}
+
+static const struct {
+    size_t rows, cols, group;
+    wh_gptq_order order;
+    int before;
+} shapes[] = {
+    { 5, 1, 1, WH_GPTQ_GROUPS, 0 },       { 3, 2, 5, WH_GPTQ_GROUPS, 0 },
+    { 7, 17, 17, WH_GPTQ_GROUPS, 0 },     { 100, 40, 8, WH_GPTQ_GROUPS, 0 },
+    { 13, 129, 32, WH_GPTQ_GROUPS, 0 },   { 97, 200, 64, WH_GPTQ_GROUPS, 0 },
+    { 30, 150, 13, WH_GPTQ_GROUPS, 0 },   { 9, 300, 128, WH_GPTQ_GROUPS, 0 },
+    { 20, 333, 200, WH_GPTQ_PLAIN, 0 },   { 20, 150, 32, WH_GPTQ_COLUMNS, 1 },
+    { 11, 257, 256, WH_GPTQ_GROUPS, 0 },  { 10, 64, 3, WH_GPTQ_PLAIN, 0 },
+    { 6, 270, 270, WH_GPTQ_COLUMNS, 0 },  { 25, 140, 2, WH_GPTQ_GROUPS, 0 },
+    { 8, 100, 100000, WH_GPTQ_PLAIN, 0 },
+};
+
+/* The same codes as the published form but for ties, the same weights when parameters are found,
+ * and the loss that is told is the quadratic form. */
+static void test_forms(void)
+{
+    check_rng rng = { 3 };
+    whit_context *c = open_context(NULL, 2);
+    size_t codes = 0, odd = 0;
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        whit_error err = { WHIT_OK, "" };
+        layer l = make_layer(&rng, shapes[i].rows, shapes[i].cols, 2 * shapes[i].cols, 0.5);
+        const wh_gptq_options o = { shapes[i].order, shapes[i].group, 0.01, 1 };
+        wh_gptq_base b;
+        wh_gptq_result result;
+        CHECK(wh_gptq_base_make(&b, c, l.h, l.cols, &o, &err) == WHIT_OK, "%s", err.msg);
+        plain p = make_plain(&l, shapes[i].group, 7);
+        const wh_gptq_job job = {
+            .base = &b, .w = l.w, .rows = l.rows, .before = shapes[i].before
+        };
+        CHECK(wh_gptq_run(c, &job, &p.target, &result, &err) == WHIT_OK, "%s", err.msg);
+        const verdict v = push(&l, &p, &b, shapes[i].before || shapes[i].group >= l.cols);
+        CHECK(v.codes == v.ties, "shape %zu: %zu codes differ, %zu ties", i, v.codes, v.ties);
+        CHECK(v.seen < 2e-3, "shape %zu: weights moved differently, %g steps", i, v.seen);
+        const double exact = form(&l, &p, &b);
+        CHECK(fabs(result.loss - exact) <= 1e-4 * exact + 1e-12, "shape %zu: loss %g, not %g", i,
+              result.loss, exact);
+        CHECK(fabs(v.loss - exact) <= 1e-6 * exact + 1e-12, "shape %zu: pushed %g, not %g", i,
+              v.loss, exact);
+        codes += l.rows * l.cols;
+        odd += v.codes;
+        free_plain(&p);
+        wh_gptq_base_free(&b);
+        free_layer(&l);
+    }
+    CHECK(odd * 10000 <= codes * 2, "%zu of %zu codes are ties", odd, codes);
+    whit_context_close(c);
+}
+
+/* Passes of descent and new scales: what is told is the form, and it never grows. */
+static void test_polish(void)
+{
+    check_rng rng = { 8 };
+    whit_context *c = open_context(NULL, 2);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        whit_error err = { WHIT_OK, "" };
+        layer l = make_layer(&rng, shapes[i].rows, shapes[i].cols, 2 * shapes[i].cols + 9, 0.5);
+        const wh_gptq_options o = { shapes[i].order, shapes[i].group, 0.01, 1 };
+        const int torn = shapes[i].order == WH_GPTQ_COLUMNS && shapes[i].group < l.cols;
+        wh_gptq_base b;
+        CHECK(wh_gptq_base_make(&b, c, l.h, l.cols, &o, &err) == WHIT_OK, "%s", err.msg);
+        plain p = make_plain(&l, shapes[i].group, 7);
+        wh_gptq_job job = { .base = &b, .w = l.w, .rows = l.rows, .before = shapes[i].before };
+        double last = INFINITY;
+        for (; job.passes < 4; job.passes++) {
+            wh_gptq_result r;
+            job.refit = job.passes == 3 && !torn;
+            CHECK(wh_gptq_run(c, &job, &p.target, &r, &err) == WHIT_OK, "%s", err.msg);
+            const double exact = form(&l, &p, &b);
+            CHECK(fabs(r.loss - exact) <= 1e-4 * exact + 1e-12, "shape %zu, %u passes: %g, not %g",
+                  i, job.passes, r.loss, exact);
+            CHECK(r.loss <= r.feedback, "%g from %g", r.loss, r.feedback);
+            CHECK(exact <= last * (1 + 1e-6) + 1e-12, "shape %zu, pass %u: from %g to %g", i,
+                  job.passes, last, exact);
+            last = exact;
+        }
+        job.refit = 1;
+        wh_gptq_result r;
+        CHECK(!torn || wh_gptq_run(c, &job, &p.target, &r, &err) == WHIT_ERR_ARG, "torn groups");
+        free_plain(&p);
+        wh_gptq_base_free(&b);
+        free_layer(&l);
+    }
+    whit_context_close(c);
+}
+
+/* ---- schemes ---- */
+
+typedef struct coded {
+    whit_scheme scheme;
+    size_t count, scales;
+    uint8_t *codes, *zero;
+    float *scale, *back;
+    wh_gptq_result result;
+} coded;
+
+typedef struct how {
+    wh_gptq_order order;
+    int before, refit;
+    unsigned passes;
+    int unweighted; /* the search counts all columns alike */
+} how;
+
+/* All planes of a layer in that scheme. */
+static coded encode(whit_context *c, const layer *l, const char *scheme, how h)
+{
+    coded out = { .count = l->rows * l->cols };
+    whit_quant_spec spec = { .struct_size = sizeof spec };
+    whit_error err = { WHIT_OK, "" };
+    uint64_t r, k;
+    wh_gptq_base b;
+    wh_gptq_codes target;
+    CHECK(whit_scheme_parse(&spec.scheme, scheme, &err) == WHIT_OK, "%s", err.msg);
+    out.scheme = spec.scheme;
+    whit_scheme_scales(&spec.scheme, l->rows, l->cols, &r, &k);
+    out.scales = (size_t)(r * k);
+    out.codes = room(out.count, 1);
+    out.scale = room(out.scales, sizeof *out.scale);
+    out.zero = spec.scheme.asym ? room(out.scales, 1) : NULL;
+    out.back = room(out.count, sizeof *out.back);
+    if (spec.scheme.kind == WHIT_NVFP4) spec.scale2 = whit_nvfp4_scale2(0.1f);
+    CHECK(wh_gptq_codes_open(&target, &spec, l->rows, l->cols, out.codes, out.scale, out.zero,
+                             &err) == WHIT_OK,
+          "%s: %s", scheme, err.msg);
+    const wh_gptq_options o = { h.order, target.target.group, 0.01, 1 };
+    CHECK(wh_gptq_base_make(&b, c, l->h, l->cols, &o, &err) == WHIT_OK, "%s", err.msg);
+    float *weight = room(l->cols, sizeof *weight);
+    for (size_t i = 0; i < l->cols; i++) weight[i] = b.weight[b.place[i]];
+    if (h.unweighted)
+        for (size_t i = 0; i < l->cols; i++) b.weight[i] = 1.0f;
+    if (target.target.fixed)
+        CHECK(wh_gptq_codes_shared(&target, l->w, weight, &err) == WHIT_OK, "%s", err.msg);
+    const wh_gptq_job job = { &b, l->w, l->rows, h.before, h.passes, h.refit };
+    CHECK(wh_gptq_run(c, &job, &target.target, &out.result, &err) == WHIT_OK, "%s: %s", scheme,
+          err.msg);
+    for (size_t i = 0; spec.scale2 > 0 && i < out.scales; i++) out.scale[i] *= spec.scale2;
+    CHECK(whit_dequantize(out.codes, out.scale, out.zero, l->rows, l->cols, &out.scheme, out.back,
+                          &err) == WHIT_OK,
+          "%s", err.msg);
+    float *d = room(out.count, sizeof *d);
+    double sum = 0;
+    for (size_t i = 0; i < out.count; i++) d[i] = l->w[i] - out.back[i];
+    CHECK(wh_gptq_loss(c, &b, d, l->rows, NULL, &sum, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(fabs(sum - out.result.loss) <= 1e-3 * sum + 1e-12,
+          "%s: the decoded planes lose %g, told were %g", scheme, sum, out.result.loss);
+    free(d);
+    free(weight);
+    wh_gptq_base_free(&b);
+    return out;
+}
+
+static void free_coded(coded *c)
+{
+    free(c->codes);
+    free(c->zero);
+    free(c->scale);
+    free(c->back);
+}
+
+static int same(const coded *a, const coded *b)
+{
+    return memcmp(a->codes, b->codes, a->count) == 0 &&
+           memcmp(a->scale, b->scale, a->scales * sizeof *a->scale) == 0 &&
+           (!a->zero || memcmp(a->zero, b->zero, a->scales) == 0) &&
+           memcmp(&a->result, &b->result, sizeof a->result) == 0;
+}
+
+static const char *const schemes[] = {
+    "int4-g32",
+    "int4-g128-asym",
+    "int3-g64-sf32",
+    "int2-g16",
+    "int8-channel",
+    "int4-channel",
+    "int8-tensor",
+    "nf4-g64",
+    "fp4-g32",
+    "fp4bnb-g64",
+    "fp8_e4m3",
+    "fp8_e5m2-g128",
+    "fp8_e4m3-block32x40",
+    "int4-g100-sbf16",
+    "int5-g65536",
+    "int4-tensor-asym",
+    "mxfp4",
+    "nvfp4",
+};
+
+/* Every scheme decodes to what it was said to lose; the same bytes at every level, any number of
+ * threads, and with rows taken apart. */
+static void test_schemes(void)
+{
+    check_rng rng = { 14 };
+    layer l = make_layer(&rng, 101, 210, 500, 0.6);
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        const how h = { i % 3 ? WH_GPTQ_GROUPS : WH_GPTQ_PLAIN, i % 5 == 4, i % 2,
+                        (unsigned)i % 3 };
+        coded first = { 0 };
+        for (size_t k = 0; k < COUNT(levels); k++)
+            for (unsigned threads = 1; threads <= 7; threads = threads == 1 ? 2 : threads + 5) {
+                whit_context *c = open_context(levels[k], threads);
+                if (!c) continue; /* not of this CPU */
+                coded next = encode(c, &l, schemes[i], h);
+                CHECK(!first.codes || same(&first, &next), "%s: other bytes with %s, %u threads",
+                      schemes[i], levels[k], threads);
+                if (first.codes)
+                    free_coded(&next);
+                else
+                    first = next;
+                whit_context_close(c);
+            }
+        free_coded(&first);
+    }
+    free_layer(&l);
+}
+
+/* Uncorrelated inputs of the same size: nothing to feed back, so the codes are those of
+ * whit_quantize. */
+static void test_diagonal(void)
+{
+    check_rng rng = { 40 };
+    whit_context *c = open_context(NULL, 2);
+    layer l = make_layer(&rng, 40, 96, 0, 0);
+    for (size_t i = 0; i < l.cols; i++) *h_at(&l, i, i) = 2;
+    static const char *const names[] = { "int8-channel", "int8-g32-asym", "nf4-g32", "fp8_e4m3" };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const how h = { WH_GPTQ_GROUPS, 0, 0, 2 };
+        whit_quant_spec spec = { .struct_size = sizeof spec };
+        coded own = encode(c, &l, names[i], h);
+        uint8_t *codes = room(own.count, 1), *zero = own.zero ? room(own.scales, 1) : NULL;
+        float *scale = room(own.scales, sizeof *scale);
+        spec.scheme = own.scheme;
+        CHECK(whit_quantize(l.w, l.rows, l.cols, &spec, codes, scale, zero, NULL, NULL) == WHIT_OK,
+              "%s", names[i]);
+        size_t odd = 0;
+        for (size_t k = 0; k < own.count; k++) odd += codes[k] != own.codes[k];
+        for (size_t k = 0; k < own.scales; k++) odd += scale[k] != own.scale[k];
+        CHECK(odd == 0 || (i == 2 && odd < own.count / 50), "%s: %zu differ", names[i], odd);
+        free(codes);
+        free(zero);
+        free(scale);
+        free_coded(&own);
+    }
+    free_layer(&l);
+    whit_context_close(c);
+}
+
+/* With one group a row, columns in another order get the same codes in that order. */
+static void test_permutation(void)
+{
+    check_rng rng = { 51 };
+    whit_context *c = open_context(NULL, 2);
+    layer l = make_layer(&rng, 20, 90, 300, 0.5), m = make_layer(&rng, 20, 90, 0, 0);
+    size_t odd = 0;
+    for (size_t i = 0; i < l.cols; i++) {
+        for (size_t r = 0; r < l.rows; r++)
+            m.w[r * l.cols + i] = l.w[r * l.cols + (i * 7 + 5) % l.cols];
+        for (size_t j = i; j < l.cols; j++)
+            *h_at(&m, i, j) = *h_at(&l, (i * 7 + 5) % l.cols, (j * 7 + 5) % l.cols);
+    }
+    const how h = { WH_GPTQ_COLUMNS, 0, 0, 0 };
+    coded a = encode(c, &l, "int4-channel", h), b = encode(c, &m, "int4-channel", h);
+    for (size_t i = 0; i < l.cols; i++)
+        for (size_t r = 0; r < l.rows; r++)
+            odd += b.codes[r * l.cols + i] != a.codes[r * l.cols + (i * 7 + 5) % l.cols];
+    CHECK(odd == 0, "%zu codes differ", odd);
+    free_coded(&a);
+    free_coded(&b);
+    free_layer(&l);
+    free_layer(&m);
+    whit_context_close(c);
+}
+
+/* H of rank below its size, dead columns: the damping holds, weights of dead columns are kept. */
+static void test_singular(void)
+{
+    check_rng rng = { 61 };
+    whit_context *c = open_context(NULL, 2);
+    layer l = make_layer(&rng, 30, 128, 40, 0.5);
+    for (size_t j = 0; j < l.cols; j++) *h_at(&l, 17, j) = 0;
+    const how h = { WH_GPTQ_GROUPS, 0, 0, 0 };
+    coded a = encode(c, &l, "int8-g32", h);
+    double worst = 0;
+    for (size_t r = 0; r < l.rows; r++)
+        worst = fmax(worst, fabs((double)(a.back[r * 128 + 17] - l.w[r * 128 + 17])));
+    CHECK(worst < 0.001, "a dead column is off by %g", worst);
+    free_coded(&a);
+    free_layer(&l);
+    whit_context_close(c);
+}
+
+/* ---- effects ---- */
+
+/* What nearest codes lose, scales searched without weights. */
+static double nearest(whit_context *c, const layer *l, const char *scheme)
+{
+    whit_quant_spec spec = { .struct_size = sizeof spec };
+    const wh_gptq_options o = { WH_GPTQ_PLAIN, 0, 0.01, 0 };
+    uint64_t r, k;
+    double sum = 0;
+    wh_gptq_base b;
+    whit_scheme_parse(&spec.scheme, scheme, NULL);
+    whit_scheme_scales(&spec.scheme, l->rows, l->cols, &r, &k);
+    uint8_t *codes = room(l->rows * l->cols, 1);
+    float *scale = room((size_t)(r * k), sizeof *scale), *d = room(l->rows * l->cols, sizeof *d);
+    whit_quantize(l->w, l->rows, l->cols, &spec, codes, scale, NULL, NULL, NULL);
+    whit_dequantize(codes, scale, NULL, l->rows, l->cols, &spec.scheme, d, NULL);
+    for (size_t i = 0; i < l->rows * l->cols; i++) d[i] = l->w[i] - d[i];
+    wh_gptq_base_make(&b, c, l->h, l->cols, &o, NULL);
+    wh_gptq_loss(c, &b, d, l->rows, NULL, &sum, NULL);
+    wh_gptq_base_free(&b);
+    free(codes);
+    free(scale);
+    free(d);
+    return sum;
+}
+
+/* Less is lost with each step: feedback alone, scales found under the mean squares, groups sorted,
+ * descent, new scales. The shares, of nearest codes, are those of this layer. */
+static void test_effects(void)
+{
+    static const struct {
+        const char *scheme;
+        double most[5];
+    } rows[] = {
+        { "int4-g32", { .62, .56, .55, .53, .53 } },
+        { "int3-g32", { .62, .56, .55, .54, .54 } },
+        { "int2-g32", { .61, .56, .55, .52, .52 } },
+    };
+    static const how steps[] = {
+        { WH_GPTQ_PLAIN, 0, 0, 0, 1 },  { WH_GPTQ_PLAIN, 0, 0, 0, 0 },
+        { WH_GPTQ_GROUPS, 0, 0, 0, 0 }, { WH_GPTQ_GROUPS, 0, 0, 3, 0 },
+        { WH_GPTQ_GROUPS, 0, 1, 3, 0 },
+    };
+    check_rng rng = { 71 };
+    whit_context *c = open_context(NULL, 2);
+    layer l = make_layer(&rng, 64, 256, 1024, 0.4);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const double base = nearest(c, &l, rows[i].scheme);
+        double last = 1;
+        printf("%s:", rows[i].scheme);
+        for (size_t k = 0; k < COUNT(steps); k++) {
+            coded a = encode(c, &l, rows[i].scheme, steps[k]);
+            const double share = a.result.loss / base;
+            printf(" %.3f", share);
+            CHECK(share < rows[i].most[k], "%s, step %zu: %g of nearest", rows[i].scheme, k, share);
+            CHECK(share < last, "%s, step %zu: %g after %g", rows[i].scheme, k, share, last);
+            last = share;
+            free_coded(&a);
+        }
+        printf("\n");
+    }
+    free_layer(&l);
+    whit_context_close(c);
+}
+
+/* ---- wrong calls ---- */
+
+static void test_wrong_calls(void)
+{
+    check_rng rng = { 81 };
+    whit_error err = { WHIT_OK, "" };
+    whit_context *c = open_context(NULL, 2);
+    layer l = make_layer(&rng, 120, 64, 128, 0.5);
+    wh_gptq_options o = { WH_GPTQ_GROUPS, 16, 0.01, 0 };
+    wh_gptq_base b;
+    CHECK(wh_gptq_base_make(&b, c, l.h, l.cols, &o, &err) == WHIT_OK, "%s", err.msg);
+    plain p = make_plain(&l, 32, 7);
+    wh_gptq_job job = { .base = &b, .w = l.w, .rows = l.rows };
+    CHECK(wh_gptq_run(c, &job, &p.target, NULL, &err) == WHIT_ERR_ARG, "groups of another size");
+    job.before = 1;
+    CHECK(wh_gptq_run(c, &job, &p.target, NULL, &err) == WHIT_OK, "%s", err.msg);
+    job.passes = 1;
+    CHECK(wh_gptq_run(c, &job, &p.target, NULL, &err) == WHIT_ERR_ARG, "H was not kept");
+    CHECK(wh_gptq_run(c, NULL, &p.target, NULL, &err) == WHIT_ERR_ARG, "no job");
+    wh_gptq_base_free(&b);
+    o.group = 32;
+    CHECK(wh_gptq_base_make(&b, c, l.h, l.cols, &o, &err) == WHIT_OK, "%s", err.msg);
+    job = (wh_gptq_job){ .base = &b, .w = l.w, .rows = l.rows };
+    whit_quant_spec spec = { .struct_size = sizeof spec };
+    wh_gptq_codes target;
+    whit_scheme_parse(&spec.scheme, "int4-g32", NULL);
+    float *scale = room(l.rows * 2, sizeof *scale);
+    CHECK(wh_gptq_codes_open(&target, &spec, l.rows, l.cols, p.codes, scale, NULL, &err) == WHIT_OK,
+          "%s", err.msg);
+    l.w[100 * 64 + 3] = 1e30f; /* beyond F16, in rows of two slabs: the first is named */
+    l.w[57 * 64 + 40] = 1e30f;
+    CHECK(wh_gptq_run(c, &job, &target.target, NULL, &err) == WHIT_ERR_NUMERIC, "overflow");
+    CHECK(strstr(err.msg, "row 57, columns from 32") != NULL, "%s", err.msg);
+    spec.clip = WHIT_CLIP_PERCENTILE;
+    spec.percentile = 99;
+    CHECK(wh_gptq_codes_open(&target, &spec, l.rows, l.cols, p.codes, scale, NULL, &err) ==
+              WHIT_ERR_UNSUPPORTED,
+          "percentile");
+    free(scale);
+    free_plain(&p);
+    wh_gptq_base_free(&b);
+    free_layer(&l);
+    whit_context_close(c);
+}
+
+int main(void)
+{
+    test_by_hand();
+    test_forms();
+    test_polish();
+    test_schemes();
+    test_diagonal();
+    test_permutation();
+    test_singular();
+    test_effects();
+    test_wrong_calls();
+    return check_result();
+}
