@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/gptq_blocks.h"
 #include "calib/gptq_codes.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -587,6 +588,76 @@ static void test_singular(void)
     whit_context_close(c);
 }
 
+/* ---- blocks of GGUF ---- */
+
+/* The blocks of a layer; loss: what they lose when decoded. */
+static uint8_t *encode_blocks(whit_context *c, const layer *l, whit_block block, unsigned passes,
+                              double *nearest, double *loss)
+{
+    const whit_block_info *info = whit_block_describe(block);
+    const size_t blocks = l->rows * l->cols / info->weights;
+    const wh_gptq_options o = { WH_GPTQ_GROUPS, info->weights, 0.01, 1 };
+    uint8_t *out = room(blocks, info->bytes);
+    float *d = room(l->rows * l->cols, sizeof *d), *weight = room(l->cols, sizeof *weight);
+    whit_error err = { WHIT_OK, "" };
+    wh_gptq_blocks target;
+    wh_gptq_base b;
+    wh_gptq_result result;
+    CHECK(wh_gptq_base_make(&b, c, l->h, l->cols, &o, &err) == WHIT_OK, "%s", err.msg);
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < l->cols; i++) weight[i] = b.weight[b.place[i]];
+        const wh_gptq_job job = { &b, l->w, l->rows, 0, passes, passes > 0 };
+        if (k == 0)
+            whit_block_encode(block, WHIT_SEARCH_BEST, l->w, l->rows, l->cols, weight, out, &err);
+        else if (wh_gptq_blocks_open(&target, block, l->rows, l->cols, out, &err) == WHIT_OK)
+            wh_gptq_run(c, &job, &target.target, &result, &err);
+        CHECK(err.code == WHIT_OK, "%s: %s", info->name, err.msg);
+        whit_block_decode(block, out, blocks, d, &err);
+        for (size_t i = 0; i < l->rows * l->cols; i++) d[i] = l->w[i] - d[i];
+        CHECK(wh_gptq_loss(c, &b, d, l->rows, NULL, k ? loss : nearest, &err) == WHIT_OK, "loss");
+    }
+    CHECK(fabs(*loss - result.loss) <= 1e-3 * *loss, "%s: the blocks lose %g, told were %g",
+          info->name, *loss, result.loss);
+    free(d);
+    free(weight);
+    wh_gptq_base_free(&b);
+    return out;
+}
+
+/* Every type that is written decodes to what it was said to lose, which is less than what its own
+ * encoder with the same weights loses; the same bytes at every level and number of threads. */
+static void test_blocks(void)
+{
+    check_rng rng = { 91 };
+    layer l = make_layer(&rng, 37, 512, 700, 0.5);
+    for (whit_block block = WHIT_Q4_0; block < WHIT_BLOCK_COUNT; block++) {
+        const whit_block_info *info = whit_block_describe(block);
+        const size_t bytes = l.rows * l.cols / info->weights * info->bytes;
+        uint8_t *first = NULL;
+        for (size_t k = 0; info->encodes && k < COUNT(levels); k++) {
+            whit_context *c = open_context(levels[k], k % 2 ? 1 : 3);
+            double nearest = 0, loss = 0;
+            if (!c) continue; /* not of this CPU */
+            uint8_t *next = encode_blocks(c, &l, block, block % 2, &nearest, &loss);
+            CHECK(loss < 0.95 * nearest, "%s: %g after %g", info->name, loss, nearest);
+            CHECK(!first || memcmp(first, next, bytes) == 0, "%s: other bytes with %s", info->name,
+                  levels[k]);
+            if (!first) printf("%s: %.3f of its encoder\n", info->name, loss / nearest);
+            if (first)
+                free(next);
+            else
+                first = next;
+            whit_context_close(c);
+        }
+        free(first);
+    }
+    free_layer(&l);
+    wh_gptq_blocks target;
+    uint8_t out[300];
+    CHECK(wh_gptq_blocks_open(&target, WHIT_Q4_K, 1, 255, out, NULL) == WHIT_ERR_ARG, "255");
+    CHECK(wh_gptq_blocks_open(&target, WHIT_BLOCK_NONE, 1, 256, out, NULL) == WHIT_ERR_ARG, "none");
+}
+
 /* ---- effects ---- */
 
 /* What nearest codes lose, scales searched without weights. */
@@ -706,6 +777,7 @@ int main(void)
     test_diagonal();
     test_permutation();
     test_singular();
+    test_blocks();
     test_effects();
     test_wrong_calls();
     return check_result();

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 #include "calib/hessian.h"
 #include "kernels/context.h"
 
@@ -113,6 +114,16 @@ static void pack_h(void *ctx, unsigned t, unsigned threads)
 
 /* ---- the calls ---- */
 
+static size_t r_bytes(size_t panels)
+{
+    return 128 * panels * (panels + 1) * sizeof(float);
+}
+
+static size_t h_bytes(size_t panels)
+{
+    return panels * panels * WH_PANEL * WH_PANEL * sizeof(float);
+}
+
 static whit_status allocate(wh_gptq_base *base, int polish, whit_error *err)
 {
     const size_t cols = base->cols, p = base->panels;
@@ -120,8 +131,8 @@ static whit_status allocate(wh_gptq_base *base, int polish, whit_error *err)
     base->place = wh_calloc(cols, sizeof *base->place);
     base->weight = wh_calloc(cols, sizeof *base->weight);
     base->pivot = wh_calloc(cols, sizeof *base->pivot);
-    base->r = wh_alloc_aligned(128 * p * (p + 1), sizeof *base->r);
-    if (polish) base->h = wh_alloc_aligned(p * p, WH_PANEL * WH_PANEL * sizeof *base->h);
+    if (p < 1u << 24) base->r = wh_pages_alloc(r_bytes(p));
+    if (polish && p < 1u << 24) base->h = wh_pages_alloc(h_bytes(p));
     if (base->order && base->place && base->weight && base->pivot && base->r &&
         (base->h || !polish))
         return WHIT_OK;
@@ -132,7 +143,8 @@ static whit_status factor(wh_gptq_base *base, whit_context *context, const doubl
                           whit_error *err)
 {
     const size_t cols = base->cols;
-    double *r = cols < 1u << 28 ? wh_alloc_aligned(cols * cols, sizeof *r) : NULL;
+    const size_t bytes = cols * cols * sizeof(double);
+    double *r = cols < 1u << 28 ? wh_pages_alloc(bytes) : NULL;
     double *diag = wh_calloc(cols, sizeof *diag);
     whit_status st = WHIT_OK;
     if (!r || !diag)
@@ -147,7 +159,7 @@ static whit_status factor(wh_gptq_base *base, whit_context *context, const doubl
         if (base->h) wh_pool_run(context->pool, pack_h, &k);
         pthread_mutex_unlock(&context->lock);
     }
-    wh_free_aligned(r);
+    wh_pages_free(r, bytes);
     free(diag);
     return st;
 }
@@ -179,7 +191,7 @@ void wh_gptq_base_free(wh_gptq_base *base)
     free(base->place);
     free(base->weight);
     free(base->pivot);
-    wh_free_aligned(base->r);
-    wh_free_aligned(base->h);
+    wh_pages_free(base->r, r_bytes(base->panels));
+    wh_pages_free(base->h, h_bytes(base->panels));
     *base = (wh_gptq_base){ 0 };
 }

@@ -51,7 +51,6 @@ static void to_grid(const wh_gptq_codes *c, const wh_candidate *best, size_t i, 
     grid->lo[i] = g.lo;
     grid->hi[i] = g.hi;
     grid->offset[i] = (float)g.offset;
-    if (g.scale == 0.0f) grid->step[i] = 0x1p100f; /* nested scales only: every quotient is 0 */
 }
 
 /* ---- the target ---- */

@@ -1,4 +1,5 @@
 /* src/calib/gptq_round.c - one column of some rows to the nearest values of their grids, and back.
+ * A step of 0 leaves one value, whatever the code.
  *
  * Each row has a scale of its own, so the lanes are rows; written for the vectors that a compiler
  * finds. Ties go to even, as in encode_scalar.c, where the tricks are explained.
@@ -10,11 +11,16 @@
 
 #define MAGIC 12582912.0f
 
+static inline float divisor(float step)
+{
+    return step == 0.0f ? 1.0f : step;
+}
+
 static void round_steps(const wh_gptq_grid *g, const float *restrict v, size_t lanes,
                         float *restrict value, uint8_t *restrict code)
 {
     for (size_t i = 0; i < lanes; i++) {
-        float q = (v[i] + g->base[i]) / g->step[i];
+        float q = (v[i] + g->base[i]) / divisor(g->step[i]);
         q = q < g->lo[i] ? g->lo[i] : q;
         q = q > g->hi[i] ? g->hi[i] : q;
         const float t = (q + MAGIC) - MAGIC;
@@ -27,7 +33,7 @@ static void round_table(const wh_codebook *book, const wh_gptq_grid *g, const fl
                         size_t lanes, float *restrict value, uint8_t *restrict code)
 {
     for (size_t i = 0; i < lanes; i++) { /* by halving: four compares without a branch */
-        const float q = v[i] / g->step[i];
+        const float q = v[i] / divisor(g->step[i]);
         unsigned k = (unsigned)(q > book->threshold[7]) << 3;
         k += (unsigned)(q > book->threshold[k + 3]) << 2;
         k += (unsigned)(q > book->threshold[k + 1]) << 1;
@@ -42,7 +48,7 @@ static void round_small(const wh_minifloat *m, const wh_gptq_grid *g, const floa
 {
     const uint32_t least = wh_f32_bits(m->smallest), steps23 = (uint32_t)(23 - m->mantissa) << 23;
     for (size_t i = 0; i < lanes; i++) {
-        float q = v[i] / g->step[i];
+        float q = v[i] / divisor(g->step[i]);
         q = q < -m->largest ? -m->largest : q;
         q = q > m->largest ? m->largest : q;
         uint32_t u = wh_f32_bits(q) & 0x7f800000u;

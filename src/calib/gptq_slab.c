@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pages.h"
 
 #define ROWS WH_GPTQ_ROWS
-#define CHUNK 256 /* columns of e at once: with two panels they fit into the first cache */
+#define CHUNK 192 /* columns of e at once: with two panels they fit into the first cache */
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -32,8 +33,8 @@ whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_targe
     const size_t cols = base->cols, group = smaller(target->group, cols);
     const size_t most = most_panels(base, target), sums = most * WH_PANEL * ROWS;
     *s = (wh_slab){ .base = base, .job = job, .target = target, .tile = tile, .most = most };
-    s->w = wh_alloc_aligned(cols, ROWS * sizeof *s->w);
-    s->e = wh_alloc_aligned(cols, ROWS * sizeof *s->e);
+    s->w = wh_pages_alloc(cols * ROWS * sizeof *s->w);
+    s->e = wh_pages_alloc(cols * ROWS * sizeof *s->e);
     s->codes = wh_alloc_aligned(cols, ROWS);
     s->grid = wh_alloc_aligned((cols + target->sub - 1) / target->sub, sizeof *s->grid);
     s->sums = wh_alloc_aligned(sums, sizeof *s->sums);
@@ -53,8 +54,8 @@ whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_targe
 
 void wh_slab_close(wh_slab *s)
 {
-    wh_free_aligned(s->w);
-    wh_free_aligned(s->e);
+    wh_pages_free(s->w, s->base ? s->base->cols * ROWS * sizeof *s->w : 0);
+    wh_pages_free(s->e, s->base ? s->base->cols * ROWS * sizeof *s->e : 0);
     wh_free_aligned(s->other);
     wh_free_aligned(s->codes);
     wh_free_aligned(s->grid);

@@ -97,6 +97,18 @@ static float sub_step(const wh_block_type *t, const wh_block_parts *p, float d, 
     return d;
 }
 
+static float sub_base(const wh_block_type *t, const wh_block_parts *p, float m, size_t k)
+{
+    return t->step == WH_STEP_SCALED ? m * (float)p->min[k] : -m;
+}
+
+void wh_block_sub(const wh_block_type *t, const wh_block_parts *p, size_t k, float *step,
+                  float *base)
+{
+    *step = sub_step(t, p, wh_f16_to_f32(p->d), k);
+    *base = t->affine ? sub_base(t, p, wh_f16_to_f32(p->m), k) : 0.0f;
+}
+
 /* The reference adds the m of Q4_1 and subtracts dmin * min of the others: the same with m's sign
  * turned. Where there is no m nothing is subtracted, so that -0 stays -0. */
 static void decode_sub(const wh_block_type *t, const uint8_t *code, float step, float base,
@@ -124,10 +136,8 @@ whit_status whit_block_decode(whit_block block, const void *in, size_t count, fl
         wh_block_parts p = { 0 };
         t->unpack(from, &p);
         const float d = wh_f16_to_f32(p.d), m = wh_f16_to_f32(p.m);
-        for (size_t k = 0; k * t->sub < t->info.weights; k++, out += t->sub) {
-            const float base = t->step == WH_STEP_SCALED ? m * (float)p.min[k] : -m;
-            decode_sub(t, p.code + k * t->sub, sub_step(t, &p, d, k), base, out);
-        }
+        for (size_t k = 0; k * t->sub < t->info.weights; k++, out += t->sub)
+            decode_sub(t, p.code + k * t->sub, sub_step(t, &p, d, k), sub_base(t, &p, m, k), out);
     }
     return WHIT_OK;
 }

@@ -62,6 +62,10 @@ void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
 /* NULL for WHIT_BLOCK_NONE and values outside the enum. */
 const wh_block_type *wh_block_type_of(whit_block block);
 
+/* Step and base of sub-block k. */
+void wh_block_sub(const wh_block_type *t, const wh_block_parts *p, size_t k, float *step,
+                  float *base);
+
 /* As the reference reads it: 0x7f is 0, the sign is not looked at (but 0xff is 480). */
 float wh_block_ue4m3_half(uint8_t b);
 float wh_block_e8m0_half(uint8_t b);
