@@ -240,6 +240,7 @@ static void test_hessian(void)
     CHECK(whit_calib_open(&all, at("h01"), &err) == WHIT_OK &&
               whit_calib_open(&sum, at("hm"), &err) == WHIT_OK,
           "%s", err.msg);
+    CHECK(all && whit_calib_check(all, &err) == WHIT_OK, "%s", err.msg);
     for (size_t i = 0; all && sum && i < whit_calib_describe(all)->inputs; i++) {
         const whit_calib_input *in = whit_calib_at(all, i);
         const size_t n = (size_t)in->cols;
@@ -524,6 +525,10 @@ static void test_importance(void)
         CHECK(whit_imatrix_open(&m, at(names[form]), &err) == WHIT_OK, "%s", err.msg);
         if (!m || !own || !c) continue;
         CHECK(whit_imatrix_describe(m)->entries == whit_imatrix_describe(own)->entries, "entries");
+        CHECK(whit_imatrix_describe(m)->chunks == whit_imatrix_describe(own)->chunks &&
+                  strcmp(whit_imatrix_describe(m)->dataset, whit_imatrix_describe(own)->dataset) ==
+                      0,
+              "its text");
         const float *values = NULL;
         whit_imatrix_find(m, "blk.1.attn_k.weight", 64, 1, &values, &err);
         const size_t i = whit_calib_find(c, "model.layers.1.self_attn.k_proj.weight");

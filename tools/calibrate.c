@@ -212,6 +212,7 @@ static whit_status merge(const cli_options *opt, whit_error *err)
     whit_job_options job;
     whit_job_options_init(&job);
     job.force = opt->force;
+    job.max_memory = opt->max_memory;
     whit_status st = part && owned ? WHIT_OK : cli_fail(err, WHIT_ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < n && st == WHIT_OK; i++)
         st = read_part(&part[i], opt->operands[i], &owned[i], err);

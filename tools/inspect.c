@@ -123,6 +123,7 @@ static whit_status inspect_state(const cli_options *opt, whit_error *err)
     size_t index = 0;
     reads.text = opt->operands[0]; /* which is not to be replaced */
     whit_status st = whit_calib_open(&c, opt->operands[0], err);
+    if (st == WHIT_OK && opt->check) st = whit_calib_check(c, err);
     if (st == WHIT_OK && opt->tensor) index = whit_calib_find(c, opt->tensor);
     if (st == WHIT_OK && (index == WHIT_CALIB_NONE || opt->scheme))
         st = cli_fail(err, WHIT_ERR_ARG, "%s: %s; try: whit inspect STATE --stats",
@@ -135,6 +136,7 @@ static whit_status inspect_state(const cli_options *opt, whit_error *err)
     if (st == WHIT_OK) {
         const int stats = opt->stats || opt->tensors || opt->verbosity == CLI_VERBOSITY_VERBOSE;
         if (results.table) whit_calib_write_text(c, stats, cli_text_flags(opt), results.table);
+        if (results.table && opt->check) fputs("check    sound\n", results.table);
         if (results.json) whit_calib_write_json(c, results.json);
         st = opt->svg ? cli_results_commit(&picture, err) : WHIT_OK;
         if (st == WHIT_OK) st = cli_results_commit(&results, err);

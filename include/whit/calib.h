@@ -86,6 +86,8 @@ WHIT_API int whit_calib_probe(const char *path);
  * (no state, or one of a later version), WHIT_ERR_NOMEM. *out is NULL then.
  */
 WHIT_API whit_status whit_calib_open(whit_calib **out, const char *path, whit_error *err);
+/* Read the Hessians too: all is finite, no diagonal negative. Errors: as above. */
+WHIT_API whit_status whit_calib_check(const whit_calib *calib, whit_error *err);
 WHIT_API void whit_calib_close(whit_calib *calib); /* NULL is fine */
 
 /* All that these return belongs to the state. In the order of names; NULL outside. */

@@ -93,7 +93,8 @@ typedef struct whit_merge_part {
 /*
  * Several states into one: the octets that one run over all their texts gives, in any order and
  * grouping; Hessians add up within 2^-20. With weights (all above 0, or none) a mixture of their
- * means, which is final: it merges no more. output as for whit_calibrate.
+ * means, which is final: it merges no more. output as for whit_calibrate. Of options force and
+ * max_memory count; NULL: neither.
  * Errors: those of whit_calib_open; WHIT_ERR_ARG, WHIT_ERR_FORMAT (of different models; Hessians in
  * some only; a mixture), WHIT_ERR_NUMERIC (sums beyond 128 bits), WHIT_ERR_IO, WHIT_ERR_NOMEM.
  */

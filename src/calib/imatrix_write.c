@@ -56,17 +56,6 @@ static whit_status list_lines(const whit_calib *c, size_t suffix, wh_gguf_name_f
     return WHIT_OK;
 }
 
-/* Windows of all texts; activations are one. */
-static uint64_t chunks_of(const whit_calib *c)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < c->info.sources; i++) {
-        const whit_calib_source *s = &c->source[i].told;
-        n += s->context ? (s->tokens - 1) / s->context + 1 : 1;
-    }
-    return n;
-}
-
 static void put_f32(wh_buf *out, double v)
 {
     unsigned char raw[4];
@@ -90,7 +79,7 @@ static void put_text(wh_buf *out, const char *text)
 static whit_status make_dat(const whit_calib *c, const line *l, size_t count, wh_buf *out,
                             whit_error *err)
 {
-    const uint64_t calls = chunks_of(c);
+    const uint64_t calls = wh_calib_windows(c);
     if (calls > INT32_MAX || count > INT32_MAX)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
                        "too many windows for the old form; try: a name in .gguf");
@@ -114,7 +103,8 @@ static void put_keys(wh_gguf_kvs *k, const whit_calib *c)
     wh_gguf_begin_array(k, "imatrix.datasets", WHIT_KV_STRING, c->info.sources);
     for (size_t i = 0; i < c->info.sources; i++)
         wh_gguf_item_string(k, c->source[i].sha256, strlen(c->source[i].sha256));
-    const uint64_t chunks = chunks_of(c), size = c->info.sources ? c->source[0].told.context : 0;
+    const uint64_t chunks = wh_calib_windows(c),
+                   size = c->info.sources ? c->source[0].told.context : 0;
     wh_gguf_put_u32(k, "imatrix.chunk_count", chunks < UINT32_MAX ? (uint32_t)chunks : UINT32_MAX);
     wh_gguf_put_u32(k, "imatrix.chunk_size", (uint32_t)size);
 }

@@ -365,6 +365,16 @@ size_t whit_calib_find(const whit_calib *calib, const char *linear)
     return at == WH_NAMES_NONE ? WHIT_CALIB_NONE : at;
 }
 
+uint64_t wh_calib_windows(const whit_calib *c)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->info.sources; i++) {
+        const whit_calib_source *s = &c->source[i].told;
+        n += s->context ? (s->tokens - 1) / s->context + 1 : 1;
+    }
+    return n;
+}
+
 double wh_calib_mean(const wh_calib_input *in, int sum, uint64_t channel)
 {
     const wh_wide w = in->moments.sum[sum][channel];

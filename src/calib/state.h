@@ -94,6 +94,9 @@ double wh_calib_mix_factor(whit_calib *const *from, const double *weight, size_t
 /* Inputs and sources into the order of the file, samples sorted. */
 whit_status wh_calib_settle(whit_calib *c, whit_error *err);
 
+/* Windows of all its texts; activations are one each. */
+uint64_t wh_calib_windows(const whit_calib *c);
+
 /* Mean of a sum: 0 without tokens. */
 double wh_calib_mean(const wh_calib_input *in, int sum, uint64_t channel);
 

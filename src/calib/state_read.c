@@ -478,6 +478,30 @@ whit_status wh_calib_read_hessian(const whit_calib *c, const wh_calib_input *in,
     return st;
 }
 
+whit_status whit_calib_check(const whit_calib *calib, whit_error *err)
+{
+    char label[WH_SHORT], name[WH_SHORT];
+    double *piece = wh_calloc(PIECE, sizeof *piece);
+    whit_status st = piece ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory to check a state");
+    for (size_t i = 0; calib->info.has_hessian && i < calib->info.inputs; i++) {
+        const wh_calib_input *in = &calib->input[i];
+        const uint64_t all = wh_triangle(in->told.cols);
+        uint64_t row = 0, diagonal = 0;
+        for (uint64_t at = 0; at < all && st == WHIT_OK; at += PIECE) {
+            const size_t n = all - at < PIECE ? (size_t)(all - at) : PIECE;
+            st = wh_calib_read_hessian(calib, in, at, n, piece, err);
+            for (; diagonal < at + n && st == WHIT_OK;
+                 diagonal = wh_triangle_row(in->told.cols, ++row))
+                if (piece[diagonal - at] < 0)
+                    st =
+                        wh_fail(err, WHIT_ERR_FORMAT, "%s: %s: its Hessian has a negative diagonal",
+                                wh_io_label(label, calib->path), wh_short(name, in->name));
+        }
+    }
+    free(piece);
+    return st;
+}
+
 whit_status whit_calib_hessian(const whit_calib *calib, size_t index, double *h, whit_error *err)
 {
     if (!calib || !h || index >= calib->info.inputs || !calib->info.has_hessian)

@@ -42,11 +42,27 @@ static whit_status fetch(void *ctx, const wh_calib_input *input, uint64_t at, si
     return st;
 }
 
-static whit_status open_parts(merging *m, whit_error *err)
+/* What the states take, and the one that they become. */
+static uint64_t memory_of(const merging *m, size_t opened)
+{
+    uint64_t sum = 0, most = 0;
+    for (size_t k = 0; k < opened; k++) {
+        uint64_t one = 0;
+        for (size_t i = 0; i < m->from[k]->info.inputs; i++)
+            one += wh_calib_input_bytes(m->from[k]->input[i].told.cols);
+        sum += one;
+        most = one > most ? one : most;
+    }
+    return sum + most;
+}
+
+static whit_status open_parts(merging *m, uint64_t limit, whit_error *err)
 {
     whit_status st = WHIT_OK;
-    for (size_t k = 0; k < m->parts && st == WHIT_OK; k++)
+    for (size_t k = 0; k < m->parts && st == WHIT_OK; k++) {
         st = whit_calib_open(&m->from[k], m->part[k].path, err);
+        if (st == WHIT_OK && limit) st = wh_stream_fits(limit, memory_of(m, k + 1), err);
+    }
     for (size_t k = 1; k < m->parts && st == WHIT_OK; k++)
         if (m->from[k]->info.has_hessian != m->from[0]->info.has_hessian)
             st = wh_fail(err, WHIT_ERR_FORMAT,
@@ -113,7 +129,7 @@ whit_status whit_calibrate_merge(const whit_merge_part *part, size_t parts, cons
     m.from = wh_calloc(parts, sizeof *m.from);
     whit_status st = c && m.from ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory for states");
     if (st == WHIT_OK) st = read_weights(&m, &weight, err);
-    if (st == WHIT_OK) st = open_parts(&m, err);
+    if (st == WHIT_OK) st = open_parts(&m, options ? options->max_memory : 0, err);
     if (st == WHIT_OK) st = merge_parts(&m, c, err);
     if (st == WHIT_OK) st = wh_calib_settle(c, err);
     if (st == WHIT_OK) st = write_output(&m, c, output, options && options->force, err);

@@ -44,6 +44,13 @@ check 'of another input' grep -q 'model.layers.0.mlp.gate_proj.weight' a.svg
 refused 2 'no such matrix' inspect a.state --svg b.svg --tensor nothing
 refused 2 'is the input' inspect a.state --json=a.state
 
+refused 2 'is the input' inspect a.state --json=a.state -f
+run 0 calibrate "$model" --text a.txt --tokens 60 --hessian -o h.state
+out_has 'X^T X'
+run 0 inspect h.state --check
+out_has 'with Hessians' 'check    sound'
+refused 1 'try: --max-memory' calibrate --merge a.state b.state -o no --max-memory 1MiB
+
 # Mixtures are final.
 run 0 calibrate --merge a.state:0.7 few.state:0.3 -o mix.state
 run 0 inspect mix.state
