@@ -188,9 +188,9 @@ static int is_sound_name(const char *name, size_t len)
     const unsigned char *p = (const unsigned char *)name;
     for (size_t i = 0, n; i < len; i += n)
         if (p[i] == 0 || (n = wh_utf8_sequence(p + i, len - i)) == 0) return 0;
-    for (const char *part = name; part; part = strchr(part, '/')) {
-        part += part != name;
+    for (const char *part = name, *slash; part; part = slash ? slash + 1 : NULL) {
         if (strncmp(part, "..", 2) == 0 && (part[2] == 0 || part[2] == '/')) return 0;
+        slash = strchr(part, '/');
     }
     return len > 0 && name[0] != '/' && !strchr(name, '\\');
 }
