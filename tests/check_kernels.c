@@ -14,24 +14,37 @@
 
 static int functions(const wh_variant *v)
 {
-    return (v->qact != NULL) + (v->gemm != NULL) + (v->gemv != NULL) + (v->decode != NULL) +
-           (v->tile != NULL);
+    return (v->qact != NULL) + (v->gemm != NULL) + (v->many != NULL) + (v->gemv != NULL) +
+           (v->decode != NULL) + (v->tile != NULL);
 }
 
 static int right_function(const char *op, const wh_variant *v)
 {
     if (strncmp(op, "qact", 4) == 0) return v->qact != NULL;
     if (strncmp(op, "gemm", 4) == 0) return v->gemm != NULL && v->panels > 0;
+    if (strncmp(op, "many", 4) == 0) return v->many != NULL && v->panels > 0;
     if (strncmp(op, "gemv", 4) == 0) return v->gemv != NULL;
     if (strncmp(op, "decode", 6) == 0) return v->decode != NULL;
     return v->tile != NULL && v->tokens > 0 && (v->panels == 1 || v->panels == 2);
 }
 
+/* What needs tiles of products. */
+static int only_some_levels(const char *op)
+{
+    return strncmp(op, "many", 4) == 0 || strcmp(op, "qact_bf16") == 0;
+}
+
 static void check_row(const wh_op_row *row, uint32_t allowed)
 {
-    CHECK(row->count > 0 && row->variants[0].needs == 0, "%s: [0] is for everyone", row->name);
-    CHECK(strcmp(row->variants[0].isa, "scalar") == 0, "%s: [0] is %s", row->name,
-          row->variants[0].isa);
+    if (only_some_levels(row->name)) {
+        for (size_t v = 0; v < row->count; v++)
+            CHECK(row->variants[v].needs != 0, "%s_%s needs nothing", row->name,
+                  row->variants[v].isa);
+    } else {
+        CHECK(row->count > 0 && row->variants[0].needs == 0, "%s: [0] is for everyone", row->name);
+        CHECK(strcmp(row->variants[0].isa, "scalar") == 0, "%s: [0] is %s", row->name,
+              row->variants[0].isa);
+    }
     for (size_t v = 0; v < row->count; v++) {
         const wh_variant *a = &row->variants[v];
         CHECK(functions(a) == 1 && right_function(row->name, a), "%s_%s", row->name, a->isa);
@@ -43,7 +56,7 @@ static void check_row(const wh_op_row *row, uint32_t allowed)
     }
 }
 
-/* Under every mask the last variant that it has. */
+/* Under every mask the last variant that it has, or none. */
 static void check_select(const wh_op_row *table)
 {
     for (uint32_t mask = 0; mask < 1u << 11; mask++) {
@@ -51,10 +64,10 @@ static void check_select(const wh_op_row *table)
         memset(&k, 0, sizeof k);
         wh_kernels_select(&k, mask);
         for (int op = 0; op < WH_OPS; op++) {
-            size_t v = table[op].count - 1;
-            while (table[op].variants[v].needs & ~mask) v--;
-            CHECK(k.op[op] == &table[op].variants[v], "%s under %x", table[op].name,
-                  (unsigned)mask);
+            size_t v = table[op].count;
+            while (v > 0 && table[op].variants[v - 1].needs & ~mask) v--;
+            CHECK(k.op[op] == (v ? &table[op].variants[v - 1] : NULL), "%s under %x",
+                  table[op].name, (unsigned)mask);
         }
     }
 }
@@ -78,5 +91,6 @@ int main(void)
     failed |= check_gemv(allowed);
     failed |= check_decode(allowed);
     failed |= check_tile(allowed);
+    if (allowed & WH_ISA_AMX) failed |= check_many(allowed, 1);
     return failed;
 }

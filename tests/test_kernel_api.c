@@ -222,7 +222,7 @@ static void test_matmul_refuses(whit_context *context)
         { context, w, WHIT_ACTS_F32, NULL, y, WHIT_ERR_ARG, "null" },
         { context, w, WHIT_ACTS_F32, x, NULL, WHIT_ERR_ARG, "null" },
         { context, foreign, WHIT_ACTS_F32, x, y, WHIT_ERR_ARG, "another context" },
-        { context, w, (whit_acts)2, x, y, WHIT_ERR_ARG, "activations" },
+        { context, w, (whit_acts)3, x, y, WHIT_ERR_ARG, "activations" },
         { context, w, (whit_acts)-1, x, y, WHIT_ERR_ARG, "activations" },
         { context, table, WHIT_ACTS_Q8, x, y, WHIT_ERR_UNSUPPORTED, "int8 activations" },
         { context, plain, WHIT_ACTS_Q8, x, y, WHIT_ERR_UNSUPPORTED, "int8 activations" },

@@ -30,8 +30,9 @@ typedef enum whit_bench_place {
 typedef enum whit_bench_acts {
     WHIT_BENCH_ACTS_AUTO = 0, /* int8 where the weight's form has it, else float32           */
     WHIT_BENCH_ACTS_F32,
-    WHIT_BENCH_ACTS_Q8 /* floats are measured with float32 beside it; other forms without
-                          int8 activations are left out, with a warning                    */
+    WHIT_BENCH_ACTS_Q8,  /* floats are measured with float32 beside it; other forms without
+                            int8 activations are left out, with a warning                  */
+    WHIT_BENCH_ACTS_BF16 /* everything; WHIT_ERR_UNSUPPORTED without AMX                   */
 } whit_bench_acts;
 
 typedef struct whit_bench_options {

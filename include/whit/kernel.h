@@ -2,7 +2,8 @@
  *
  * Open a context (threads, the kernels of this CPU), prepare each weight once, multiply as often as
  * needed. Every result has the same bits on every instruction set, at any number of threads and
- * tokens, from every compiler (NaN apart: that it is a NaN is the same, not its sign or payload).
+ * tokens, from every compiler (NaN apart: that it is a NaN is the same, not its sign or payload);
+ * but for WHIT_ACTS_BF16, which only one instruction set has.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_KERNEL_H
@@ -17,9 +18,16 @@ extern "C" {
 /* How the activations enter the product. Never changed silently. Values are ABI: append. */
 typedef enum whit_acts {
     WHIT_ACTS_F32 = 0, /* as they are; the error is that of the weights and of float32       */
-    WHIT_ACTS_Q8 = 1   /* rounded to int8, one scale a token and group of at most 128 inputs
+    WHIT_ACTS_Q8 = 1,  /* rounded to int8, one scale a token and group of at most 128 inputs
                           (int8 per channel: one a token); integer products, exact           */
+    WHIT_ACTS_BF16 = 2 /* activations and decoded weights rounded to bfloat16, products summed in
+                          float32 by the processor's tiles (AMX): within
+                          (2^-7 + 2^-16 + (cols + 1) * 2^-23) * sum |w * x| of the exact sum,
+                          and subnormal numbers count as 0                                   */
 } whit_acts;
+
+/* "f32", "q8", "bf16"; NULL: no such kind. */
+WHIT_API const char *whit_acts_name(whit_acts acts);
 
 typedef struct whit_context whit_context;
 
@@ -53,6 +61,7 @@ typedef struct whit_weight_info {
                             values                                                           */
     uint64_t bytes;      /* of the form: codes or values, scales, zero points                */
     int acts_q8;         /* 1: WHIT_ACTS_Q8 can be asked for                                 */
+    int acts_bf16;       /* 1: WHIT_ACTS_BF16 can: the context has AMX                       */
 } whit_weight_info;
 
 /*
@@ -108,10 +117,12 @@ WHIT_API void whit_weight_describe(const whit_weight *weight, whit_weight_info *
  *   tokens any number; 0 is a successful no-op
  *
  * Rounding: integer codes with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, tables and floats each have one
- *           order of sums, given in src/kernels/kernels.h; every kernel keeps it.
+ *           order of sums, given in src/kernels/kernels.h; every kernel keeps it. WHIT_ACTS_BF16
+ *           has the order of the tiles: the same at any number of threads and tokens.
  * Memory:   none is allocated; scratch was taken when the weight was prepared.
  * Errors:   WHIT_ERR_ARG (null; a weight of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8
- *           for a form that has no integer kernel: nf4b and floats). y is then untouched.
+ *           for a form that has no integer kernel: nf4b and floats; WHIT_ACTS_BF16 without AMX).
+ *           y is then untouched.
  * Threads:  calls on one context from several threads take turns; preparing and freeing weights
  *           too. Each call uses the context's threads.
  */

@@ -26,7 +26,9 @@ typedef struct whit_model_options {
     size_t struct_size; /* sizeof(whit_model_options); whit_model_options_init sets it        */
     unsigned threads;   /* 0: every core that the process may use                             */
     whit_acts acts;     /* WHIT_ACTS_Q8: int8 activations for every linear that has a kernel for
-                           them; the others get floats, as whit_model_linear tells            */
+                           them; the others get floats, as whit_model_linear tells.
+                           WHIT_ACTS_BF16: every linear, or WHIT_ERR_UNSUPPORTED. A linear whose
+                           scheme names its activations has those                             */
 } whit_model_options;
 WHIT_API void whit_model_options_init(whit_model_options *options);
 

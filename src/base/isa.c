@@ -19,6 +19,7 @@ static const struct {
     { "avxvnni", WH_ISA_AVX2 | WH_ISA_AVXVNNI },
     { "avx512", WH_ISA_AVX2 | WH_ISA_AVX512 },
     { "avx512vnni", WH_ISA_AVX2 | WH_ISA_AVX512 | WH_ISA_AVX512VNNI },
+    { "amx", WH_ISA_AVX2 | WH_ISA_AVX512 | WH_ISA_AVX512VNNI | WH_ISA_AMX },
 #endif
 #ifdef WH_BUILD_ARM64
     { "neon", WH_ISA_NEON },

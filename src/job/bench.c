@@ -125,6 +125,8 @@ static whit_status open_bench(whit_bench *b, wh_affinity *saved, whit_error *err
     const whit_context_options c = { sizeof c, b->o.job.threads, -1 };
     whit_status st = whit_context_open(&b->context, &c, err);
     if (st == WHIT_OK) st = whit_isa(&b->machine.isa, err);
+    if (st == WHIT_OK && b->o.acts == WHIT_BENCH_ACTS_BF16)
+        st = wh_acts_served(b->context, WHIT_ACTS_BF16, err);
     if (st != WHIT_OK) return st;
     b->machine.threads = whit_context_threads(b->context);
     b->machine.pages = "4k";

@@ -166,7 +166,7 @@ static whit_status add_row(forward *f, int which, const char *type, whit_error *
     for (size_t i = 0; i < whit_model_linears(f->model); i++) {
         const whit_model_linear *l = whit_model_linear_at(f->model, i);
         row->bytes += l->info.bytes;
-        if (l->acts == WHIT_ACTS_Q8) row->acts = WHIT_ACTS_Q8;
+        if (l->acts != WHIT_ACTS_F32) row->acts = l->acts;
     }
     row->us_min = best(t);
     row->runs = t->runs - dropped(t);

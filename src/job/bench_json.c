@@ -54,7 +54,7 @@ static void put_runs(wh_buf *b, const whit_bench_row *r)
 static void put_product(wh_buf *b, const whit_bench_row *r)
 {
     put_text(b, "type", r->type);
-    put_text(b, "acts", r->acts == WHIT_ACTS_Q8 ? "q8" : "f32");
+    put_text(b, "acts", whit_acts_name(r->acts));
     put_u64(b, "rows", r->rows);
     put_u64(b, "cols", r->cols);
     put_u64(b, "tokens", r->tokens);
@@ -95,7 +95,7 @@ static void put_encoding(wh_buf *b, const whit_bench_row *r)
 static void put_pass(wh_buf *b, const whit_bench_row *r)
 {
     put_text(b, "type", r->type);
-    put_text(b, "acts", r->acts == WHIT_ACTS_Q8 ? "q8" : "f32");
+    put_text(b, "acts", whit_acts_name(r->acts));
     put_u64(b, "tokens", r->tokens);
     put_runs(b, r);
     put_number(b, "tokens_per_second", r->tokens_per_second);

@@ -3,7 +3,7 @@
  *
  * A level without a variant is served by the nearest below it. The reasons go by kind of operation:
  * a level that brings no instruction of use to it needs no variant. Anything else says that none is
- * written.
+ * written. What only levels with tiles have says what happens without.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
@@ -38,7 +38,7 @@ static const struct {
 enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 3 };
 
 /* What an operation does, as far as levels differ in it. */
-enum { FLOATS = 1, PRODUCTS = 2, CODES = 4 };
+enum { FLOATS = 1, PRODUCTS = 2, CODES = 4, MANY = 8, BF16 = 16 };
 
 /* Levels that have nothing for such work. The first row that fits counts. */
 static const struct {
@@ -49,6 +49,7 @@ static const struct {
     { "avxvnni", FLOATS | CODES, "adds integer products only" },
     { "avx512vnni", FLOATS | CODES, "adds integer products only" },
     { "amx", FLOATS, "tiles of bfloat16 are not exact" },
+    { "amx", PRODUCTS, "its tiles take many tokens (many_)" },
     { "amx", CODES, "tiles only multiply" },
     { "dotprod", FLOATS | CODES, "adds integer products only" },
     { "i8mm", FLOATS | CODES, "adds integer products only" },
@@ -70,13 +71,19 @@ static void add_variant(operation *op, const char *isa, uint32_t needs)
     op->needs[i] = needs;
 }
 
+static int kernel_work(size_t index)
+{
+    if (index == WH_QACT_Q8) return CODES;
+    if (index >= WH_GEMM_Q2_Q8 && index <= WH_GEMM_B8_Q8) return PRODUCTS;
+    if (index >= WH_MANY_Q2_Q8 && index <= WH_MANY_Q8_Q8) return MANY;
+    return index == WH_QACT_BF16 || index == WH_MANY_BF16 ? BF16 : FLOATS;
+}
+
 static void kernel_operation(operation *op, size_t index)
 {
     const wh_op_row *row = &wh_op_table()[index];
     *op = (operation){ .name = row->name };
-    op->work = index == WH_QACT_Q8                                ? CODES
-               : index >= WH_GEMM_Q2_Q8 && index <= WH_GEMM_B8_Q8 ? PRODUCTS
-                                                                  : FLOATS;
+    op->work = kernel_work(index);
     for (size_t v = 0; v < row->count; v++)
         add_variant(op, row->variants[v].isa, row->variants[v].needs);
 }
@@ -122,12 +129,17 @@ static void explain(whit_bench_entry *e, const operation *op, size_t level)
         if (strcmp(nothing_new[i].level, levels[level].name) == 0 && nothing_new[i].work & op->work)
             why = nothing_new[i].reason;
     e->state = WHIT_BENCH_NONE;
-    snprintf(e->reason, sizeof e->reason, "%s; %s serves", why, below);
+    if (op->work == BF16)
+        snprintf(e->reason, sizeof e->reason, "has no tiles; bf16 activations are refused");
+    else if (op->work == MANY)
+        snprintf(e->reason, sizeof e->reason, "has no tiles; gemm serves");
+    else
+        snprintf(e->reason, sizeof e->reason, "%s; %s serves", why, below);
 }
 
 static void fill(whit_bench_entry *e, const operation *op, uint32_t allowed)
 {
-    size_t serves = 0;
+    size_t serves = LEVELS; /* none: the levels with tiles may all be barred */
     for (size_t i = 0; i < LEVELS && op->isa[i]; i++)
         if (!(op->needs[i] & ~allowed)) serves = i;
     for (size_t k = 0; k < LEVELS; k++) {

@@ -110,7 +110,7 @@ static whit_status finish(whit_bench *b, const setting *s, whit_error *err)
         if (r->cold) r->read_gbps = wh_probes_read_gbps(&b->probes);
         for (size_t k = 0; k < b->probes.count; k++)
             if (b->probes.value[k].probe->name == r->peak) r->peak_gops = b->probes.value[k].all;
-        wh_row_rates(r, r->acts == WHIT_ACTS_Q8 ? 1 : 4);
+        wh_row_rates(r, r->acts == WHIT_ACTS_Q8 ? 1 : r->acts == WHIT_ACTS_BF16 ? 2 : 4);
         if (r->tokens != 1) continue;
         b->machine.token_us_min += b->o.model ? (double)r->count * r->us_min : 0;
         b->machine.token_us_median += b->o.model ? (double)r->count * r->us_median : 0;

@@ -107,7 +107,9 @@ static void find_stored(const whit_model *m, char out[WHIT_SCHEME_TEXT])
 whit_status wh_subject_open(whit_bench *b, const wh_model_config *c, whit_model **out,
                             whit_error *err)
 {
-    const whit_acts acts = b->o.acts == WHIT_BENCH_ACTS_F32 ? WHIT_ACTS_F32 : WHIT_ACTS_Q8;
+    const whit_acts acts = b->o.acts == WHIT_BENCH_ACTS_F32    ? WHIT_ACTS_F32
+                           : b->o.acts == WHIT_BENCH_ACTS_BF16 ? WHIT_ACTS_BF16
+                                                               : WHIT_ACTS_Q8;
     if (b->o.synthetic) return wh_model_draw(out, c, b->context, acts, err);
     whit_status st = wh_model_open_in(out, b->o.path, b->context, acts, err);
     if (st == WHIT_OK) find_stored(*out, b->subject.stored);

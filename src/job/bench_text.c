@@ -55,7 +55,7 @@ static void put_times(wh_buf *b, double value)
 
 static void put_shares(wh_buf *b, const whit_bench_row *r)
 {
-    wh_buf_putf(b, " %4s %10.1f %10.1f %6.1f %8.1f %5.0f %% %-7s", r->acts ? "q8" : "f32",
+    wh_buf_putf(b, " %4s %10.1f %10.1f %6.1f %8.1f %5.0f %% %-7s", whit_acts_name(r->acts),
                 r->us_min, r->us_median, r->gbps, r->gflops, r->pct_bound, r->bound);
 }
 
@@ -147,7 +147,7 @@ static void put_passes(wh_buf *b, const whit_bench *bench, int color)
         for (size_t i = half; i < bench->count; i += 2) {
             const whit_bench_row *r = &bench->row[i];
             wh_buf_putf(b, "%-16s %4s %9.1f %10.3f %10.3f %6.1f %5.0f %% %8.1f    %5.0f %% ",
-                        r->type, r->acts ? "q8" : "f32", r->tokens_per_second, r->us_min * 1e-3,
+                        r->type, whit_acts_name(r->acts), r->tokens_per_second, r->us_min * 1e-3,
                         r->us_median * 1e-3, r->gbps, r->pct_bw, r->gflops, r->pct_matmul);
             put_times(b, r->over_f32);
             put_times(b, r->over_f16);

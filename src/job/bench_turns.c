@@ -40,13 +40,18 @@ typedef struct group {
 /* What its products are held against. */
 static wh_probe_kind probe_kind(const whit_weight *w, whit_acts acts)
 {
-    if (acts != WHIT_ACTS_Q8) return WH_PROBE_FMA;
+    if (acts == WHIT_ACTS_BF16) return WH_PROBE_BF16;
+    if (acts == WHIT_ACTS_F32) return WH_PROBE_FMA;
     return wh_form_bits(w->form) <= 4 ? WH_PROBE_INT4 : WH_PROBE_INT8;
 }
 
 int wh_choose_acts(whit_bench_acts asked, const whit_weight_info *info, whit_acts *acts)
 {
     const int plain = !whit_scheme_is_quantized(&info->scheme);
+    if (asked == WHIT_BENCH_ACTS_BF16) {
+        *acts = WHIT_ACTS_BF16;
+        return 1;
+    }
     *acts = asked != WHIT_BENCH_ACTS_F32 && info->acts_q8 ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
     return asked != WHIT_BENCH_ACTS_Q8 || info->acts_q8 || plain;
 }
@@ -60,7 +65,7 @@ static whit_status add_cell(group *g, wh_item *item, whit_error *err)
     if (!wh_choose_acts(b->o.acts, &info, &acts)) return WHIT_OK;
     whit_bench_row *row = wh_bench_add(b);
     if (!row) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a row");
-    const wh_op op = wh_matmul_op(item->copy[0], acts, g->tokens);
+    const wh_op op = wh_matmul_op(&b->context->kernels, item->copy[0], acts, g->tokens);
     whit_scheme_print(&item->scheme, row->type);
     row->op = wh_op_table()[op].name;
     row->isa = b->context->kernels.op[op]->isa;

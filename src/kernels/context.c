@@ -63,6 +63,23 @@ unsigned whit_context_threads(const whit_context *context)
     return wh_pool_threads(context->pool);
 }
 
+whit_status wh_acts_served(const whit_context *c, whit_acts acts, whit_error *err)
+{
+    if (acts != WHIT_ACTS_F32 && acts != WHIT_ACTS_Q8 && acts != WHIT_ACTS_BF16)
+        return wh_fail(err, WHIT_ERR_ARG, "no such kind of activations");
+    if (acts == WHIT_ACTS_BF16 && !c->kernels.op[WH_MANY_BF16])
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "bfloat16 activations need the tiles of AMX, which this processor or system "
+                       "lacks, or WHIT_ISA forbids; try: f32 or q8");
+    return WHIT_OK;
+}
+
+const char *whit_acts_name(whit_acts acts)
+{
+    static const char *const names[] = { "f32", "q8", "bf16" };
+    return (unsigned)acts < sizeof names / sizeof names[0] ? names[acts] : NULL;
+}
+
 whit_status wh_context_reserve(whit_context *c, size_t bytes, whit_error *err)
 {
     if (bytes <= c->scratch_bytes) return WHIT_OK;

@@ -7,10 +7,12 @@
 
 #include "kernels/float.h"
 #include "kernels/gemm.h"
+#include "kernels/many.h"
 #include "kernels/qact.h"
 
 #define AVX512 (WH_ISA_AVX2 | WH_ISA_AVX512)
 #define AVX512VNNI (AVX512 | WH_ISA_AVX512VNNI)
+#define AMX (AVX512VNNI | WH_ISA_AMX)
 #define DOTPROD (WH_ISA_NEON | WH_ISA_DOTPROD)
 #define I8MM (DOTPROD | WH_ISA_I8MM)
 
@@ -176,6 +178,32 @@ static const wh_variant decode_bf16[] = {
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_bf16_neon },
 #endif
 };
+#ifdef WH_BUILD_X86 /* what only tiles do */
+static const wh_variant qact_bf16[] = {
+    { .isa = "amx", .needs = AMX, .qact = wh_qact_bf16_amx },
+};
+static const wh_variant many_q2_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q2_q8_amx, .panels = 2 },
+};
+static const wh_variant many_q3_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q3_q8_amx, .panels = 2 },
+};
+static const wh_variant many_q4_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q4_q8_amx, .panels = 2 },
+};
+static const wh_variant many_q5_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q5_q8_amx, .panels = 2 },
+};
+static const wh_variant many_q6_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q6_q8_amx, .panels = 2 },
+};
+static const wh_variant many_q8_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_q8_q8_amx, .panels = 2 },
+};
+static const wh_variant many_bf16[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_bf16_amx, .panels = 2 },
+};
+#endif
 static const wh_variant tile_chain[] = {
     { .isa = "scalar", .tile = wh_tile_chain_scalar, .tokens = 4, .panels = 1 },
 #ifdef WH_BUILD_X86
@@ -296,27 +324,42 @@ static const wh_op_row table[WH_OPS] = {
     [WH_DECODE_B6] = ROW(decode_b6),   [WH_DECODE_B8] = ROW(decode_b8),
     [WH_DECODE_F16] = ROW(decode_f16), [WH_DECODE_BF16] = ROW(decode_bf16),
     [WH_TILE_CHAIN] = ROW(tile_chain), [WH_TILE_STEPS] = ROW(tile_steps),
+#ifdef WH_BUILD_X86
+    [WH_QACT_BF16] = ROW(qact_bf16),   [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
+    [WH_MANY_Q3_Q8] = ROW(many_q3_q8), [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
+    [WH_MANY_Q5_Q8] = ROW(many_q5_q8), [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
+    [WH_MANY_Q8_Q8] = ROW(many_q8_q8), [WH_MANY_BF16] = ROW(many_bf16),
+#else
+    [WH_QACT_BF16] = { "qact_bf16", NULL, 0 },
+    [WH_MANY_Q2_Q8] = { "many_q2_q8", NULL, 0 },
+    [WH_MANY_Q3_Q8] = { "many_q3_q8", NULL, 0 },
+    [WH_MANY_Q4_Q8] = { "many_q4_q8", NULL, 0 },
+    [WH_MANY_Q5_Q8] = { "many_q5_q8", NULL, 0 },
+    [WH_MANY_Q6_Q8] = { "many_q6_q8", NULL, 0 },
+    [WH_MANY_Q8_Q8] = { "many_q8_q8", NULL, 0 },
+    [WH_MANY_BF16] = { "many_bf16", NULL, 0 },
+#endif
 };
 
 static const struct {
-    wh_op gemm, gemv, decode;
+    wh_op gemm, gemv, decode, many;
 } by_form[WH_FORMS] = {
-    [WH_FORM_Q2] = { WH_GEMM_Q2_Q8, WH_GEMV_Q2, WH_DECODE_Q2 },
-    [WH_FORM_Q3] = { WH_GEMM_Q3_Q8, WH_GEMV_Q3, WH_DECODE_Q3 },
-    [WH_FORM_Q4] = { WH_GEMM_Q4_Q8, WH_GEMV_Q4, WH_DECODE_Q4 },
-    [WH_FORM_Q5] = { WH_GEMM_Q5_Q8, WH_GEMV_Q5, WH_DECODE_Q5 },
-    [WH_FORM_Q6] = { WH_GEMM_Q6_Q8, WH_GEMV_Q6, WH_DECODE_Q6 },
-    [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8 },
-    [WH_FORM_T4] = { WH_OPS, WH_GEMV_T4, WH_DECODE_T4 },
-    [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2 },
-    [WH_FORM_B3] = { WH_GEMM_B3_Q8, WH_GEMV_B3, WH_DECODE_B3 },
-    [WH_FORM_B4] = { WH_GEMM_B4_Q8, WH_GEMV_B4, WH_DECODE_B4 },
-    [WH_FORM_B5] = { WH_GEMM_B5_Q8, WH_GEMV_B5, WH_DECODE_B5 },
-    [WH_FORM_B6] = { WH_GEMM_B6_Q8, WH_GEMV_B6, WH_DECODE_B6 },
-    [WH_FORM_B8] = { WH_GEMM_B8_Q8, WH_GEMV_B8, WH_DECODE_B8 },
-    [WH_FORM_F32] = { WH_OPS, WH_GEMV_F32, WH_OPS },
-    [WH_FORM_F16] = { WH_OPS, WH_GEMV_F16, WH_DECODE_F16 },
-    [WH_FORM_BF16] = { WH_OPS, WH_GEMV_BF16, WH_DECODE_BF16 },
+    [WH_FORM_Q2] = { WH_GEMM_Q2_Q8, WH_GEMV_Q2, WH_DECODE_Q2, WH_MANY_Q2_Q8 },
+    [WH_FORM_Q3] = { WH_GEMM_Q3_Q8, WH_GEMV_Q3, WH_DECODE_Q3, WH_MANY_Q3_Q8 },
+    [WH_FORM_Q4] = { WH_GEMM_Q4_Q8, WH_GEMV_Q4, WH_DECODE_Q4, WH_MANY_Q4_Q8 },
+    [WH_FORM_Q5] = { WH_GEMM_Q5_Q8, WH_GEMV_Q5, WH_DECODE_Q5, WH_MANY_Q5_Q8 },
+    [WH_FORM_Q6] = { WH_GEMM_Q6_Q8, WH_GEMV_Q6, WH_DECODE_Q6, WH_MANY_Q6_Q8 },
+    [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8, WH_MANY_Q8_Q8 },
+    [WH_FORM_T4] = { WH_OPS, WH_GEMV_T4, WH_DECODE_T4, WH_OPS },
+    [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2, WH_OPS },
+    [WH_FORM_B3] = { WH_GEMM_B3_Q8, WH_GEMV_B3, WH_DECODE_B3, WH_OPS },
+    [WH_FORM_B4] = { WH_GEMM_B4_Q8, WH_GEMV_B4, WH_DECODE_B4, WH_OPS },
+    [WH_FORM_B5] = { WH_GEMM_B5_Q8, WH_GEMV_B5, WH_DECODE_B5, WH_OPS },
+    [WH_FORM_B6] = { WH_GEMM_B6_Q8, WH_GEMV_B6, WH_DECODE_B6, WH_OPS },
+    [WH_FORM_B8] = { WH_GEMM_B8_Q8, WH_GEMV_B8, WH_DECODE_B8, WH_OPS },
+    [WH_FORM_F32] = { WH_OPS, WH_GEMV_F32, WH_OPS, WH_OPS },
+    [WH_FORM_F16] = { WH_OPS, WH_GEMV_F16, WH_DECODE_F16, WH_OPS },
+    [WH_FORM_BF16] = { WH_OPS, WH_GEMV_BF16, WH_DECODE_BF16, WH_OPS },
 };
 
 const wh_op_row *wh_op_table(void)
@@ -339,9 +382,23 @@ wh_op wh_decode_op(wh_form form)
     return by_form[form].decode;
 }
 
-wh_op wh_matmul_op(const whit_weight *w, whit_acts acts, size_t tokens)
+wh_op wh_many_op(wh_form form)
 {
-    if (acts == WHIT_ACTS_Q8) return by_form[w->form].gemm;
+    return by_form[form].many;
+}
+
+static int has_many(const wh_kernels *k, const whit_weight *w)
+{
+    const wh_op many = by_form[w->form].many;
+    return many != WH_OPS && k->op[many] && wh_many_fits(w);
+}
+
+wh_op wh_matmul_op(const wh_kernels *k, const whit_weight *w, whit_acts acts, size_t tokens)
+{
+    if (acts == WHIT_ACTS_BF16) return k->op[WH_MANY_BF16] ? WH_MANY_BF16 : WH_OPS;
+    if (acts == WHIT_ACTS_Q8)
+        return tokens >= WH_MANY_TOKENS && has_many(k, w) ? by_form[w->form].many
+                                                          : by_form[w->form].gemm;
     if (tokens == 1) return by_form[w->form].gemv;
     return w->scale && !wh_form_is_block(w->form) ? WH_TILE_STEPS : WH_TILE_CHAIN;
 }
@@ -350,6 +407,7 @@ void wh_kernels_select(wh_kernels *k, uint32_t allowed)
 {
     for (int op = 0; op < WH_OPS; op++) {
         const wh_op_row *row = &table[op];
+        k->op[op] = NULL;
         for (size_t v = 0; v < row->count; v++) /* the last one allowed wins */
             if (!(row->variants[v].needs & ~allowed)) k->op[op] = &row->variants[v];
     }

@@ -139,13 +139,19 @@ static inline int wh_weight_zero(const whit_weight *w, size_t at)
 
 /* ---- operations ---- */
 
-/* Int8 activations of one block of tokens. Per step b of token j (whole_token: of all its steps):
+/* Activations of one block of tokens, int8 or bfloat16.
+ *
+ * Int8. Per step b of token j (whole_token: of all its steps):
  *   m = max |x| (a NaN counts as more than infinity); scale = m / 127
  *   m = 0:             codes 0, scale 0
  *   m not finite:      codes 0, scale m / 127, so that the product becomes a NaN
  *   2^-100 <= m:       code = rne(x * (127 / m))
  *   0 < m < 2^-100:    code = rne((x * 2^64) * (127 / (m * 2^64)))
- * sum = sum of the codes of sum_step inputs. Codes beyond cols are 0. */
+ * sum = sum of the codes of sum_step inputs. Codes beyond cols are 0.
+ *
+ * Bfloat16 (by levels that have tiles of them): codes is [ceil(cols/32)][tokens][32] of x rounded
+ * to nearest, ties to even; a NaN stays one, what is beyond the range becomes infinity; beyond cols
+ * 0. step, whole_token, scale and sum have no meaning. */
 typedef struct wh_qact_args {
     const float *x; /* [tokens][stride], cols of each used */
     size_t stride, cols, step;
@@ -168,6 +174,32 @@ typedef struct wh_gemm_args {
     float *y; /* y[token * ldy + row]; rows beyond w->rows are not written */
     size_t ldy;
 } wh_gemm_args;
+
+/* Rows of panels [p0, p1) times any number of tokens at once, by levels that have tiles of
+ * products.
+ *
+ * int8 activations (forms Q, where wh_many_fits): the order of sums above, so the bits of
+ * wh_gemm_fn.
+ * bfloat16 activations (all forms): the value of a weight is rounded to float32 after it meets its
+ * scale, then to bfloat16. The tiles sum 32 inputs at a time (beyond cols: 0), k ascending,
+ * subnormals taken as 0:
+ *     even = odd = +0; even = fmaf(w(k), x(k), even), odd = fmaf(w(k+1), x(k+1), odd), ..
+ *     acc = acc + (even + odd)
+ * Not the bits of any other level; those of one token do not depend on the others. */
+typedef struct wh_many_args {
+    const whit_weight *w;
+    const int8_t *codes; /* of the first block of WH_TOKENS tokens, as wh_qact_fn gives them */
+    const float *scale;  /* int8 only */
+    const int32_t *sum;  /* int8 only */
+    size_t apart;        /* octets from each of the three to that of the next block, a multiple of
+                            64; blocks but the last are full */
+    size_t tokens;       /* 1 or more */
+    size_t p0, p1;
+    float *y; /* y[token * ldy + row]; rows beyond w->rows are not written */
+    size_t ldy;
+    void *near;                      /* wh_many_near octets of the thread's own, 64-byte aligned */
+    const struct wh_variant *decode; /* bfloat16 only: of the form; NULL for F32 */
+} wh_many_args;
 
 /* Rows of panels [p0, p1) times one token of float activations. All forms. */
 typedef struct wh_gemv_args {
@@ -204,6 +236,7 @@ typedef struct wh_tile_args {
 
 typedef void wh_qact_fn(const wh_qact_args *a);
 typedef void wh_gemm_fn(const wh_gemm_args *a);
+typedef void wh_many_fn(const wh_many_args *a);
 typedef void wh_gemv_fn(const wh_gemv_args *a);
 typedef void wh_decode_fn(const wh_decode_args *a);
 typedef void wh_tile_fn(const wh_tile_args *a);
@@ -214,6 +247,7 @@ typedef struct wh_variant {
     uint32_t needs; /* WH_ISA_* */
     wh_qact_fn *qact;
     wh_gemm_fn *gemm;
+    wh_many_fn *many;
     wh_gemv_fn *gemv;
     wh_decode_fn *decode;
     wh_tile_fn *tile;
@@ -223,6 +257,7 @@ typedef struct wh_variant {
 
 typedef enum wh_op {
     WH_QACT_Q8,
+    WH_QACT_BF16,
     WH_GEMM_Q2_Q8,
     WH_GEMM_Q3_Q8,
     WH_GEMM_Q4_Q8,
@@ -235,6 +270,13 @@ typedef enum wh_op {
     WH_GEMM_B5_Q8,
     WH_GEMM_B6_Q8,
     WH_GEMM_B8_Q8,
+    WH_MANY_Q2_Q8,
+    WH_MANY_Q3_Q8,
+    WH_MANY_Q4_Q8,
+    WH_MANY_Q5_Q8,
+    WH_MANY_Q6_Q8,
+    WH_MANY_Q8_Q8,
+    WH_MANY_BF16,
     WH_GEMV_Q2,
     WH_GEMV_Q3,
     WH_GEMV_Q4,
@@ -273,7 +315,8 @@ typedef enum wh_op {
 
 typedef struct wh_op_row {
     const char *name;           /* <op>_<weights>[_<acts>] */
-    const wh_variant *variants; /* slowest first; [0] is the reference */
+    const wh_variant *variants; /* slowest first; [0] is the reference, but for what only some
+                                   levels have: there every variant needs something */
     size_t count;
 } wh_op_row;
 
@@ -283,14 +326,17 @@ const wh_op_row *wh_op_table(void); /* [WH_OPS] */
 wh_op wh_gemm_op(wh_form form);
 wh_op wh_gemv_op(wh_form form);
 wh_op wh_decode_op(wh_form form);
-/* The one that whit_matmul spends its time in; with int8 activations as wh_gemm_op. */
-wh_op wh_matmul_op(const whit_weight *w, whit_acts acts, size_t tokens);
+wh_op wh_many_op(wh_form form); /* of int8 activations */
 
 typedef struct wh_kernels {
     const wh_variant *op[WH_OPS];
 } wh_kernels;
 
-/* The last variant of each operation that the mask (from wh_cpu_allowed) has. Pure. */
+/* The last variant of each operation that the mask (from wh_cpu_allowed) has; NULL: none. Pure. */
 void wh_kernels_select(wh_kernels *k, uint32_t allowed);
+
+/* The one that whit_matmul spends its time in; WH_OPS: none of these kernels takes such
+ * activations. */
+wh_op wh_matmul_op(const wh_kernels *k, const whit_weight *w, whit_acts acts, size_t tokens);
 
 #endif

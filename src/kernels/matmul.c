@@ -5,6 +5,8 @@
  *
  *   int8 activations   up to 512 tokens are quantized into blocks of 16; each thread then walks
  *                      its panels in parts that stay in the cache while all blocks pass by
+ *   many of them       where there are tiles of products (many.h): each thread expands parts of its
+ *                      panels, and all blocks pass by; bfloat16 activations always take this way
  *   one token          straight from the panels
  *   more, float        tokens are packed into strips as wide as the tile; the values of two panels
  *                      over about 128 inputs are decoded next to the core and meet all strips
@@ -14,6 +16,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/context.h"
+#include "kernels/many.h"
 #include "kernels/weight.h"
 
 #include <string.h>
@@ -32,6 +35,7 @@ typedef struct product {
     const whit_weight *w;
     const wh_kernels *kernels;
     const wh_variant *serves; /* of wh_matmul_op */
+    int bf16;                 /* activations */
     const float *x;
     float *y;
     size_t tokens;
@@ -43,14 +47,14 @@ static char *align64(char *p)
     return p + (64 - (uintptr_t)p % 64) % 64;
 }
 
-/* ---- int8 activations ---- */
+/* ---- int8 and bfloat16 activations ---- */
 
 static size_t int_steps(const whit_weight *w)
 {
     return (w->cols + w->int_step - 1) / w->int_step;
 }
 
-/* Codes, scales and sums of block j of tokens; blocks but the last are full. */
+/* Codes of block j of tokens, of int8 with scales and sums; blocks but the last are full. */
 typedef struct acts_block {
     int8_t *codes;
     float *scale;
@@ -63,16 +67,17 @@ static size_t int_sums(const whit_weight *w)
     return (w->cols + w->sum_step - 1) / w->sum_step;
 }
 
-static size_t block_bytes(const whit_weight *w)
+static size_t block_bytes(const whit_weight *w, int bf16)
 {
+    if (bf16) return WH_TOKENS * ((w->cols + 31) / 32 * 64);
     return WH_TOKENS * ((w->cols + 63) / 64 * 64 + (int_steps(w) + int_sums(w)) * 4);
 }
 
 static acts_block block_at(const product *call, size_t j)
 {
-    const size_t scales = int_steps(call->w) * WH_TOKENS * 4;
-    const size_t sums = int_sums(call->w) * WH_TOKENS * 4;
-    char *at = call->scratch + j * block_bytes(call->w);
+    const size_t scales = call->bf16 ? 0 : int_steps(call->w) * WH_TOKENS * 4;
+    const size_t sums = call->bf16 ? 0 : int_sums(call->w) * WH_TOKENS * 4;
+    char *at = call->scratch + j * block_bytes(call->w, call->bf16);
     acts_block b = { .scale = (float *)(void *)at, .sum = (int32_t *)(void *)(at + scales) };
     b.codes = (int8_t *)(at + scales + sums);
     b.tokens = call->tokens - j * WH_TOKENS < WH_TOKENS ? call->tokens - j * WH_TOKENS : WH_TOKENS;
@@ -83,6 +88,7 @@ static void quantize_part(void *ctx, unsigned t, unsigned threads)
 {
     const product *call = ctx;
     const whit_weight *w = call->w;
+    const wh_op op = call->bf16 ? WH_QACT_BF16 : WH_QACT_Q8;
     size_t begin, end;
     wh_pool_split((call->tokens + WH_TOKENS - 1) / WH_TOKENS, 1, t, threads, &begin, &end);
     for (size_t j = begin; j < end; j++) {
@@ -97,7 +103,7 @@ static void quantize_part(void *ctx, unsigned t, unsigned threads)
                                  .codes = b.codes,
                                  .scale = b.scale,
                                  .sum = b.sum };
-        call->kernels->op[WH_QACT_Q8]->qact(&a);
+        call->kernels->op[op]->qact(&a);
     }
 }
 
@@ -125,6 +131,33 @@ static void gemm_part(void *ctx, unsigned t, unsigned threads)
                                      .ldy = w->rows };
             v->gemm(&a);
         }
+}
+
+/* What the activations of the most tokens take; the threads' memory for panels follows. */
+static size_t blocks_bytes(const whit_weight *w, int bf16)
+{
+    return MOST_TOKENS / WH_TOKENS * block_bytes(w, bf16);
+}
+
+static void many_part(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const whit_weight *w = call->w;
+    const acts_block first = block_at(call, 0);
+    const wh_op decode = wh_decode_op(w->form);
+    char *near = call->scratch + blocks_bytes(w, call->bf16);
+    wh_many_args a = { .w = w,
+                       .codes = first.codes,
+                       .scale = first.scale,
+                       .sum = first.sum,
+                       .apart = block_bytes(w, call->bf16),
+                       .tokens = call->tokens,
+                       .y = call->y,
+                       .ldy = w->rows,
+                       .near = near + t * wh_many_near(w, call->bf16) };
+    if (decode != WH_OPS) a.decode = call->kernels->op[decode];
+    wh_pool_split(w->panels, call->serves->panels, t, threads, &a.p0, &a.p1);
+    call->serves->many(&a);
 }
 
 /* ---- float activations ---- */
@@ -314,12 +347,23 @@ static size_t float_tokens(const whit_weight *w)
     return fit < LEAST_TOKENS ? LEAST_TOKENS : fit < MOST_TOKENS ? fit : MOST_TOKENS;
 }
 
+/* Scratch for the most tokens with such activations, if there is a kernel for them. */
+static size_t many_bytes(const whit_weight *w, whit_acts acts, unsigned threads)
+{
+    const int bf16 = acts == WHIT_ACTS_BF16;
+    const wh_op op = wh_matmul_op(&w->context->kernels, w, acts, MOST_TOKENS);
+    if (op == WH_OPS) return 0;
+    const int many = w->context->kernels.op[op]->many != NULL;
+    return blocks_bytes(w, bf16) + (many ? threads * wh_many_near(w, bf16) : 0);
+}
+
 size_t wh_matmul_scratch(const whit_weight *w, unsigned threads)
 {
     const size_t most = float_tokens(w);
     const size_t tiles = strip_bytes(w, most) + threads * desk_bytes(w, most);
-    if (wh_gemm_op(w->form) == WH_OPS) return tiles;
-    const size_t blocks = MOST_TOKENS / WH_TOKENS * block_bytes(w);
+    const size_t q8 = many_bytes(w, WHIT_ACTS_Q8, threads);
+    const size_t bf16 = many_bytes(w, WHIT_ACTS_BF16, threads);
+    const size_t blocks = q8 > bf16 ? q8 : bf16;
     return tiles > blocks ? tiles : blocks;
 }
 
@@ -336,12 +380,12 @@ static void run(wh_pool *pool, wh_pool_fn *part, product *call)
 
 static void multiply(wh_pool *pool, product *call)
 {
-    if (call->serves->gemm) {
+    if (call->serves->gemm || call->serves->many) {
         if (call->tokens > WH_TOKENS)
             wh_pool_run(pool, quantize_part, call);
         else
             quantize_part(call, 0, 1); /* sooner done than handed out */
-        run(pool, gemm_part, call);
+        run(pool, call->serves->many ? many_part : gemm_part, call);
     } else if (call->serves->gemv) {
         run(pool, gemv_part, call);
     } else {
@@ -357,12 +401,12 @@ whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_a
         return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: context, weight, x or y is null");
     if (weight->context != context)
         return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: the weight is of another context");
-    if (acts != WHIT_ACTS_F32 && acts != WHIT_ACTS_Q8)
-        return wh_fail(err, WHIT_ERR_ARG, "whit_matmul: no such kind of activations");
+    whit_status st = wh_acts_served(context, acts, err);
+    if (st != WHIT_OK) return st;
     if (acts == WHIT_ACTS_Q8 && wh_gemm_op(weight->form) == WH_OPS)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
                        "whit_matmul: this weight has no kernel for int8 activations");
-    const size_t most = acts == WHIT_ACTS_Q8 ? MOST_TOKENS : float_tokens(weight);
+    const size_t most = acts == WHIT_ACTS_F32 ? float_tokens(weight) : MOST_TOKENS;
     const size_t parts = (tokens + most - 1) / most;
     pthread_mutex_lock(&context->lock);
     for (size_t i = 0, done = 0; i < parts; i++) {
@@ -371,8 +415,9 @@ whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_a
                          .x = x + done * weight->cols,
                          .y = y + done * weight->rows,
                          .tokens = (tokens - done) / (parts - i),
-                         .scratch = context->scratch };
-        part.serves = part.kernels->op[wh_matmul_op(weight, acts, part.tokens)];
+                         .scratch = context->scratch,
+                         .bf16 = acts == WHIT_ACTS_BF16 };
+        part.serves = part.kernels->op[wh_matmul_op(part.kernels, weight, acts, part.tokens)];
         multiply(context->pool, &part);
         done += part.tokens;
     }

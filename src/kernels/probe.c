@@ -34,6 +34,7 @@ static const wh_probe table[] = {
       8 * 64 * 2 },
     { WH_PROBE_INT8, "dpbusd_avx512vnni", "avx512vnni", WH_ISA_AVX512VNNI, NULL, wh_probe_int8_avx512vnni,
       12 * 64 * 2 },
+    { WH_PROBE_INT8, "tdpbsud_amx", "amx", WH_ISA_AMX, NULL, wh_probe_int8_amx, 4 * 16 * 16 * 64 * 2 },
 #endif
 #ifdef WH_BUILD_ARM64
     { WH_PROBE_INT8, "smull_neon", "neon", WH_ISA_NEON, NULL, wh_probe_int8_neon, 8 * 8 * 2 },
@@ -45,6 +46,7 @@ static const wh_probe table[] = {
     { WH_PROBE_INT4, "maddubs4_avx2", "avx2", WH_ISA_AVX2, NULL, wh_probe_int4_avx2, 4 * 4 * 32 * 2 },
     { WH_PROBE_INT4, "maddubs4_avx512", "avx512", WH_ISA_AVX512, NULL, wh_probe_int4_avx512,
       4 * 4 * 64 * 2 },
+    { WH_PROBE_BF16, "tdpbf16ps_amx", "amx", WH_ISA_AMX, NULL, wh_probe_bf16_amx, 4 * 16 * 16 * 32 * 2 },
 #endif
 };
 /* clang-format on */
@@ -63,7 +65,7 @@ static const struct {
     { "avxvnni", HAS_AVX2 | WH_ISA_AVXVNNI },
     { "avx512", HAS_AVX512 },
     { "avx512vnni", HAS_AVX512VNNI },
-    { "amx", HAS_AVX512VNNI },
+    { "amx", HAS_AVX512VNNI | WH_ISA_AMX },
     { "neon", WH_ISA_NEON },
     { "dotprod", WH_ISA_NEON | WH_ISA_DOTPROD },
     { "i8mm", WH_ISA_NEON | WH_ISA_DOTPROD | WH_ISA_I8MM },

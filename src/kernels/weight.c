@@ -271,5 +271,6 @@ void whit_weight_describe(const whit_weight *weight, whit_weight_info *info)
         .decoded = weight->decoded,
         .bytes = weight->bytes,
         .acts_q8 = wh_gemm_op(weight->form) != WH_OPS,
+        .acts_bf16 = weight->context->kernels.op[WH_MANY_BF16] != NULL,
     };
 }

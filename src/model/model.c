@@ -42,6 +42,7 @@ static whit_status open_all(whit_model *m, unsigned threads, whit_error *err)
     whit_status st = whit_source_open(&m->source, m->path, err);
     if (st == WHIT_OK) st = wh_config_of_file(&m->config, whit_source_file(m->source), err);
     if (st == WHIT_OK && !m->lent) st = whit_context_open(&m->context, &co, err);
+    if (st == WHIT_OK) st = wh_acts_served(m->context, m->acts, err);
     if (st != WHIT_OK) return st;
     st = wh_model_load(m, err);
     if (st != WHIT_OK) return wh_prefix(err, st, m->path);
@@ -81,7 +82,7 @@ whit_status whit_model_open(whit_model **out, const char *path, const whit_model
     if (options && options->struct_size < sizeof o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: struct_size not set");
     if (options) o = *options;
-    if (o.acts != WHIT_ACTS_F32 && o.acts != WHIT_ACTS_Q8)
+    if (!whit_acts_name(o.acts))
         return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: no such kind of activations");
     return open_model(out, path, NULL, o.threads, o.acts, err);
 }

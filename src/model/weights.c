@@ -141,7 +141,8 @@ static float *vector(loading *x, wh_role role, uint32_t layer)
 void wh_linear_acts(wh_linear *l, whit_model *m, int a8, float scale)
 {
     const int same = l->weight->whole_token && a8 == WHIT_A8_TOKEN;
-    l->told.acts = l->told.info.acts_q8 ? m->acts : WHIT_ACTS_F32;
+    l->told.acts = m->acts;
+    if (m->acts == WHIT_ACTS_Q8 && !l->told.info.acts_q8) l->told.acts = WHIT_ACTS_F32;
     if (a8 != WHIT_A8_NONE) l->told.acts = same ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
     l->told.a8 = a8;
     l->told.act_scale = scale;

@@ -138,7 +138,8 @@ entries = load("l.json")["list"]
 ops = {e["op"] for e in entries}
 for op in ops:
     states = [e["state"] for e in entries if e["op"] == op]
-    assert states.count("serves") == 1, op
+    tiles = op.startswith("many_") or op == "qact_bf16" # only levels with tiles have them
+    assert states.count("serves") == 1 or (tiles and states.count("serves") == 0), op
 assert all((e["state"] == "none") == bool(e["reason"]) for e in entries)
 P
 

@@ -6,6 +6,7 @@
 #ifndef WHIT_TESTS_PARTS_H
 #define WHIT_TESTS_PARTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 int check_repack(uint32_t allowed);
@@ -14,5 +15,6 @@ int check_gemm(uint32_t allowed);
 int check_gemv(uint32_t allowed);
 int check_decode(uint32_t allowed);
 int check_tile(uint32_t allowed);
+int check_many(uint32_t allowed, size_t every); /* so many-th case of the walks */
 
 #endif
