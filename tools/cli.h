@@ -71,7 +71,7 @@ extern const cli_command cli_commands[]; /* whit.c; ends with a row whose name i
 enum { CLI_PROGRESS_AUTO = 1, CLI_PROGRESS_PLAIN, CLI_PROGRESS_JSON, CLI_PROGRESS_NONE };
 enum { CLI_COLOR_AUTO = 1, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
-enum { CLI_ACTS_F32 = 1, CLI_ACTS_Q8 };
+enum { CLI_ACTS_F32 = 1, CLI_ACTS_Q8, CLI_ACTS_BF16 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
 
 /* What calibrate reads: --text, --ids, --activations in the order given. */
@@ -182,6 +182,8 @@ const char *cli_short(char *buf, size_t size, const char *name);
 
 /* The type that --dtype names. */
 whit_dtype cli_dtype(const cli_options *opt);
+/* --acts, f32 unless it is given. */
+whit_acts cli_acts(const cli_options *opt);
 /* The model in path or, with --shape, the raw array. */
 whit_status cli_open(whit_source **out, const cli_options *opt, const char *path, whit_error *err);
 /* The second one of compare: with --shape also a model, and a raw array only if it is none. */

@@ -45,7 +45,7 @@ static void eval_options(whit_eval_options *options, const cli_options *opt)
     options->protocol = opt->protocol ? (whit_eval_protocol)(opt->protocol - 1) : WHIT_EVAL_WINDOW;
     options->context = opt->context;
     options->tokens = opt->token_limit;
-    options->acts = opt->acts == WHIT_BENCH_ACTS_Q8 ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
+    options->acts = cli_acts(opt);
 }
 
 /* The files of the models, for their warnings and to keep --json off them. */

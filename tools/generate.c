@@ -48,10 +48,9 @@ static void tell_linears(const cli_options *opt, const whit_model *model)
         cli_note(opt, "%s: %" PRIu64 "x%" PRIu64 " %s%s as %s, activations %s",
                  cli_short(name, sizeof name, l->tensor), l->info.rows, l->info.cols, scheme,
                  l->info.decoded ? " decoded" : "", l->info.form,
-                 l->a8 == WHIT_A8_STATIC   ? "a8s"
-                 : l->a8 == WHIT_A8_TOKEN  ? "a8"
-                 : l->acts == WHIT_ACTS_Q8 ? "q8"
-                                           : "f32");
+                 l->a8 == WHIT_A8_STATIC  ? "a8s"
+                 : l->a8 == WHIT_A8_TOKEN ? "a8"
+                                          : whit_acts_name(l->acts));
     }
     if (opt->acts == CLI_ACTS_Q8 && q8 == 0)
         cli_warn(opt, "--acts q8 changes nothing: no matrix of this model has a kernel for it");
@@ -97,7 +96,7 @@ static whit_status open_model(const cli_options *opt, whit_model **model,
     whit_model_options o;
     whit_model_options_init(&o);
     o.threads = (unsigned)opt->threads;
-    o.acts = opt->acts == CLI_ACTS_Q8 ? WHIT_ACTS_Q8 : WHIT_ACTS_F32;
+    o.acts = cli_acts(opt);
     whit_status st = whit_tokenizer_open(tokenizer, opt->operands[0], err);
     return st == WHIT_OK ? whit_model_open(model, opt->operands[0], &o, err) : st;
 }

@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+whit_acts cli_acts(const cli_options *opt)
+{
+    return opt->acts == CLI_ACTS_BF16 ? WHIT_ACTS_BF16
+           : opt->acts == CLI_ACTS_Q8 ? WHIT_ACTS_Q8
+                                      : WHIT_ACTS_F32;
+}
+
 whit_dtype cli_dtype(const cli_options *opt)
 {
     static const whit_dtype dtypes[] = {

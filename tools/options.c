@@ -110,9 +110,10 @@ const cli_option cli_option_table[] = {
       "outputs x inputs (default: 4096x4096)" },
     { "tokens", 0, OPTION_TEXT, "M,..", FIELD(tokens), 0, CLI_BENCH,
       "at once (default: 1,512; with --model: 1)" },
-    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_BENCH,
-      "activations as they are, or int8 with integer products\n"
-      "(default: q8 where the type has it, else f32)" },
+    { "acts", 0, OPTION_WORD, "f32|q8|bf16", FIELD(acts), 0, CLI_BENCH,
+      "activations as they are, int8 with integer products, or\n"
+      "rounded to bfloat16 as the weights are (only AMX; default:\n"
+      "q8 where the type has it, else f32)" },
     { "cold", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_COLD, CLI_BENCH,
       "weights come from memory: 1 GiB of others in between\n"
       "(default up to 16 tokens)" },
@@ -145,9 +146,10 @@ const cli_option cli_option_table[] = {
       "made for, at most 2048)" },
     { "tokens", 0, OPTION_COUNT, "N", FIELD(token_limit), 2147483647, CLI_EVAL,
       "read the first N tokens of the text only (default: all)" },
-    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_EVAL,
-      "activations as they are, or int8 where a kernel takes them\n"
-      "(default: f32; the base always has f32)" },
+    { "acts", 0, OPTION_WORD, "f32|q8|bf16", FIELD(acts), 0, CLI_EVAL,
+      "activations as they are, int8 where a kernel takes them, or\n"
+      "rounded to bfloat16 as the weights are (only AMX;\n"
+      "default: f32; the base always has f32)" },
     { "fail-if", 0, OPTION_RULE, "NAME>X", 0, 0, CLI_EVAL,
       "exit 3 when a result is so: names of the JSON, < <= > >=,\n"
       "several with commas; may be repeated" },
@@ -190,9 +192,10 @@ const cli_option cli_option_table[] = {
       "probability together (default: 1)" },
     { "seed", 0, OPTION_COUNT, "S", FIELD(seed), SEED_LIMIT, CLI_GENERATE,
       "of the lot: the same one, the same text (default: 0)" },
-    { "acts", 0, OPTION_WORD, "f32|q8", FIELD(acts), 0, CLI_GENERATE,
-      "activations as they are, or int8 with integer products\n"
-      "where the weights have it (default: f32)" },
+    { "acts", 0, OPTION_WORD, "f32|q8|bf16", FIELD(acts), 0, CLI_GENERATE,
+      "activations as they are, int8 with integer products where\n"
+      "the weights have it, or rounded to bfloat16 as the weights\n"
+      "are (only AMX; default: f32)" },
     { "text", 0, OPTION_TEXT, "FILE", FIELD(text), 0, CLI_TOKENIZE,
       "what to take apart, octet by octet as it is; -: standard\n"
       "input" },

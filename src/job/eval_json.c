@@ -109,7 +109,7 @@ static void put_tags(wh_buf *b, const whit_eval *e)
 static void put_run(wh_buf *b, const whit_eval *e)
 {
     const double seconds = e->ended - e->began;
-    put_text(b, "acts", e->o.acts == WHIT_ACTS_Q8 ? "q8" : "f32");
+    put_text(b, "acts", whit_acts_name(e->o.acts));
     put_u64(b, "vocabulary", e->vocabulary);
     if (e->starts)
         put_u64(b, "bos", (uint64_t)e->start);

@@ -163,6 +163,8 @@ tr '}' '\n' <"$out" | grep '"state":"serves"' >"$scratch/log/serving"
 check 'no operation is served' test -s "$scratch/log/serving"
 check 'a level above the cap serves' sh -c '! grep -qv "\"isa\":\"scalar\"" "$1"' - "$scratch/log/serving"
 check 'something above the cap is said to run' sh -c '! grep -q "\"state\":\"idle\"" "$1"' - "$out"
+# shellcheck disable=SC2086
+refused 4 'bfloat16 activations need the tiles of AMX' bench --shape 64x96 --acts bf16 $quick
 export WHIT_ISA=nonsense
 refused 2 'WHIT_ISA=nonsense' bench --list
 unset WHIT_ISA
@@ -187,7 +189,7 @@ refused 2 "'keep' is no type of weights" bench --type keep
 refused 2 "'q4_k' has blocks of 256 weights" bench --type int4,q4_k --shape 64x96
 refused 2 "'4x' is no shape" bench --shape 4x
 refused 2 "'0' is no number of tokens" bench --tokens 0
-refused 2 "--acts takes f32|q8, not 'q4'" bench --acts q4
+refused 2 "--acts takes f32|q8|bf16, not 'q4'" bench --acts q4
 refused 2 '--threads takes a number from 0 to 256' bench --threads 257
 refused 2 '--seconds takes' bench --seconds=-1
 refused 2 '--seconds takes' bench --seconds inf

@@ -121,6 +121,10 @@ check "q8 changes nothing, or too much: $f32, $(value mean)" \
     awk "BEGIN { exit !($f32 > 0 && $(value mean) > $f32 && $(value mean) < 0.02) }"
 run 0 eval "$model" --text "$stories" --acts q8 -T1
 err_has 'warning:' 'no matrix of it is multiplied with int8 activations'
+WHIT_ISA=scalar
+export WHIT_ISA
+refused 4 'bfloat16 activations need the tiles of AMX' eval "$model" --text "$stories" --acts bf16
+unset WHIT_ISA
 
 # Bars.
 set -- eval "$gguf" --base "$model" --text "$stories" --context 128 -T1

@@ -68,6 +68,10 @@ err_has 'whit: llama, 5 layers' 'layers.0.self_attn.q_proj.weight: 64x64 int4-g3
     'embed_tokens.weight: 512x64 f16 as f16, activations f32'
 run 0 generate "$model" --tokens 1 --acts q8
 err_has '--acts q8 changes nothing'
+WHIT_ISA=scalar
+export WHIT_ISA
+refused 4 'bfloat16 activations need the tiles of AMX' generate "$model" --tokens 1 --acts bf16
+unset WHIT_ISA
 
 # By lot: the seed decides, and threads do not.
 run 0 generate "$model" --temperature 1 --top-p 0.9 --seed 1 --tokens 80 -q -T1
