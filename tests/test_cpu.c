@@ -137,6 +137,7 @@ static int refused(void)
 #define SEVEN_C 0x00000802u /* VBMI, VNNI                      */
 #define SEVEN_D 0x03400000u /* AMX-BF16, AMX-TILE, AMX-INT8    */
 #define SEVEN_1 0x00000010u /* AVX-VNNI                        */
+#define BF16 0x00000020u    /* AVX512-BF16 */
 #define SAVED 0x600e6u      /* SSE, AVX, AVX-512, tile config and data */
 
 static void test_x86(void)
@@ -147,24 +148,29 @@ static void test_x86(void)
         uint32_t granted, refused; /* the mask where the system agrees, and where it does not */
         unsigned asked;
     } cases[] = {
-        { "everything", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, SEVEN_1, SAVED }, SPR, SPR & ~AMX, 1 },
+        { "everything",
+          { ONE, SEVEN_B, SEVEN_C, SEVEN_D, SEVEN_1 | BF16, SAVED },
+          SPR,
+          SPR & ~AMX,
+          1 },
         { "nothing", { 0 }, 0, 0, 0 },
         { "other bits do no harm", { ~0u, ~0u, ~0u, ~0u, ~0u, ~0ull }, SPR, SPR & ~AMX, 1 },
-        { "no AVX-VNNI", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, SAVED }, ICE | AMX, ICE, 1 },
-        { "no tiles", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 25, 0, SAVED }, ICE, ICE, 0 },
-        { "no int8", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 24, 0, SAVED }, ICE, ICE, 0 },
-        { "no bfloat16", { ONE, SEVEN_B, SEVEN_C, 1u << 24 | 1u << 25, 0, SAVED }, ICE, ICE, 0 },
-        { "tile data not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x200e6 }, ICE, ICE, 0 },
-        { "tile config not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x400e6 }, ICE, ICE, 0 },
+        { "no AVX-VNNI", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, BF16, SAVED }, ICE | AMX, ICE, 1 },
+        { "no tiles", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 25, BF16, SAVED }, ICE, ICE, 0 },
+        { "no int8", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 24, BF16, SAVED }, ICE, ICE, 0 },
+        { "no AVX512-BF16", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, SAVED }, ICE, ICE, 0 },
+        { "no bfloat16", { ONE, SEVEN_B, SEVEN_C, 1u << 24 | 1u << 25, BF16, SAVED }, ICE, ICE, 0 },
+        { "tile data not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, BF16, 0x200e6 }, ICE, ICE, 0 },
+        { "tile config not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, BF16, 0x400e6 }, ICE, ICE, 0 },
         { "tiles without VNNI",
-          { ONE, SEVEN_B, 2, SEVEN_D, 0, SAVED },
+          { ONE, SEVEN_B, 2, SEVEN_D, BF16, SAVED },
           AVX2 | A512,
           AVX2 | A512,
           0 },
         { "tiles without AVX-512", { ONE, 0x20, SEVEN_C, SEVEN_D, SEVEN_1, SAVED }, ADL, ADL, 0 },
-        { "AVX-512 not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, 0, 0x60006 }, AVX2, AVX2, 0 },
+        { "AVX-512 not saved", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, BF16, 0x60006 }, AVX2, AVX2, 0 },
         { "no OSXSAVE", { ONE & ~(1u << 27), SEVEN_B, SEVEN_C, SEVEN_D, 0, 0 }, 0, 0, 0 },
-        { "no FMA", { ONE & ~(1u << 12), SEVEN_B, SEVEN_C, SEVEN_D, 0, SAVED }, 0, 0, 0 },
+        { "no FMA", { ONE & ~(1u << 12), SEVEN_B, SEVEN_C, SEVEN_D, BF16, SAVED }, 0, 0, 0 },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         asked = 0;

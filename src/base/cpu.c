@@ -98,8 +98,9 @@ static uint32_t wide_features(const wh_cpu_x86 *x, int (*permitted)(void))
         mask |= WH_ISA_AVX512;
     if (mask && has(x->ecx_7, BIT(1) | BIT(11))) /* VBMI, VNNI */
         mask |= WH_ISA_AVX512VNNI;
+    /* bf16, tile, int8; AVX512-BF16, which every CPU with tiles has */
     if ((mask & WH_ISA_AVX512VNNI) && (x->saved & 0x60000) == 0x60000 &&
-        has(x->edx_7, BIT(22) | BIT(24) | BIT(25)) && permitted()) /* bf16, tile, int8 */
+        has(x->edx_7, BIT(22) | BIT(24) | BIT(25)) && has(x->eax_7_1, BIT(5)) && permitted())
         mask |= WH_ISA_AMX;
     return mask;
 }

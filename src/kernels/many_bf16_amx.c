@@ -6,6 +6,9 @@
  * subnormal numbers as 0 and heed no rounding mode. kernels.h has the order.
  *
  * SPDX-License-Identifier: MIT */
+#ifndef __AVX512BF16__
+#error "build this file with -mavx512bf16"
+#endif
 #include "kernels/many_amx.h"
 
 #define INPUTS 128 /* of a panel that are decoded at once, rounded down to whole steps */
@@ -45,17 +48,20 @@ void wh_qact_bf16_amx(const wh_qact_args *a)
 
 /* ---- panels as tiles ---- */
 
-/* n inputs, in pairs; the last of an odd number is paired with 0. Returns where the next pair goes.
- */
+/* Rounded in pairs by the processor's own conversion, to which subnormal numbers are 0 as they are
+ * to the tiles. n inputs; the last of an odd number is paired with 0. Returns where the next pair
+ * goes. */
 static WH_INLINE uint8_t *pair_inputs(const float *value, size_t n, __m512 scale, uint8_t *out)
 {
-    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    const __m512i each =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     for (size_t k = 0; k < n; k += 2, value += 2 * WH_PANEL, out += 64) {
         __m512 second = _mm512_setzero_ps();
         if (k + 1 < n) second = _mm512_mul_ps(_mm512_load_ps(value + WH_PANEL), scale);
-        const __m512i v0 = round_bf16(_mm512_mul_ps(_mm512_load_ps(value), scale));
-        const __m512i v1 = _mm512_and_si512(round_bf16(second), upper);
-        _mm512_store_si512(out, _mm512_or_si512(_mm512_srli_epi32(v0, 16), v1));
+        const __m512 first = _mm512_mul_ps(_mm512_load_ps(value), scale);
+        const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, first);
+        _mm512_store_si512(out, _mm512_permutexvar_epi16(each, both));
     }
     return out;
 }
@@ -76,6 +82,15 @@ static WH_INLINE uint8_t *scale_and_pair(const whit_weight *w, size_t p, size_t 
     return out;
 }
 
+/* Asks for the inputs that are decoded next; may lie beyond the weight, where it does no harm. */
+static WH_INLINE void fetch(const whit_weight *w, size_t p, size_t k, size_t inputs)
+{
+    const size_t each = wh_input_bytes(w->form);
+    const uintptr_t line = (uintptr_t)(w->data + p * w->panel_bytes) + k * each;
+    for (size_t i = 0; i < inputs * each; i += 64)
+        _mm_prefetch((const char *)(line + i), _MM_HINT_T0);
+}
+
 static void expand_panel(const wh_many_args *a, size_t p, uint8_t *out, const uint8_t *end)
 {
     const whit_weight *w = a->w;
@@ -85,6 +100,7 @@ static void expand_panel(const wh_many_args *a, size_t p, uint8_t *out, const ui
     for (size_t k = 0; k < w->cols; k += inputs) {
         const size_t k1 = w->cols - k < inputs ? w->cols : k + inputs;
         const wh_decode_args d = { .w = w, .p = p, .k0 = k, .k1 = k1, .out = value };
+        fetch(w, p, k + 2 * inputs, inputs);
         if (a->decode) a->decode->decode(&d);
         out = scale_and_pair(w, p, k, k1, a->decode ? value : plain + k * WH_PANEL, out);
     }

@@ -245,7 +245,7 @@ static float in_order(const many_case *c, size_t j, size_t r)
     for (size_t k0 = 0; k0 < cols; k0 += 32) {
         float sum[2] = { 0.0f, 0.0f };
         for (size_t k = k0; k < k0 + 32; k++) {
-            const float w = k < cols ? as_tile(weight(c, r, k)) : 0.0f;
+            const float w = k < cols ? as_tile(flushed(weight(c, r, k))) : 0.0f;
             const float x = k < cols ? as_tile(c->x[j * cols + k]) : 0.0f;
             sum[k % 2] = flushed(fmaf(w, x, sum[k % 2]));
         }

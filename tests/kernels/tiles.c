@@ -261,7 +261,8 @@ tiles_by tiles_open(void)
     struct sigaction action;
     const uint32_t cpu = wh_cpu_features();
     if (cpu & WH_ISA_AMX) return TILES_REAL;
-    if (!(cpu & WH_ISA_AVX512)) return TILES_NONE; /* what the kernels use besides */
+    /* what the kernels use besides */
+    if (!(cpu & WH_ISA_AVX512VNNI) || !__builtin_cpu_supports("avx512bf16")) return TILES_NONE;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = trapped;
     action.sa_flags = SA_SIGINFO;
