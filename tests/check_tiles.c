@@ -61,6 +61,10 @@ static void test_choice(void)
         { "int8-channel", 100, WHIT_ACTS_Q8, 17, WH_MANY_Q8_Q8, WH_GEMM_Q8_Q8 },
         { "int8-channel", 65536 + 32, WHIT_ACTS_Q8, 17, WH_MANY_Q8_Q8, WH_GEMM_Q8_Q8 },
         { "int8-g128", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q8_Q8, WH_GEMM_Q8_Q8 },
+        { "int5-g128", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q5_Q8, WH_GEMM_Q5_Q8 },
+        { "int3-channel", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q3_Q8, WH_GEMM_Q3_Q8 },
+        { "int2-g128-asym", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q2_Q8, WH_GEMM_Q2_Q8 },
+        { "int6-g128", 512, WHIT_ACTS_BF16, 17, WH_MANY_BF16, WH_OPS },
         { "int8-g32", 512, WHIT_ACTS_Q8, 17, WH_GEMM_Q8_Q8, WH_GEMM_Q8_Q8 },
         { "nf4-g64", 512, WHIT_ACTS_BF16, 1, WH_MANY_BF16, WH_OPS },
         { "int4-g32", 512, WHIT_ACTS_BF16, 17, WH_MANY_BF16, WH_OPS },
@@ -85,8 +89,8 @@ static void test_choice(void)
 static void test_same_bits(void)
 {
     enum { ROWS = 133, MOST = 513 };
-    static const char *const schemes[] = { "int4-g128", "int4-g256-asym", "int4-channel",
-                                           "int8-channel", "int8-g128-asym" };
+    static const char *const schemes[] = { "int4-g128",    "int4-g256-asym", "int4-channel",
+                                           "int8-channel", "int8-g128-asym", "int6-g128" };
     static const unsigned threads[] = { 1, 2, 3, 7 };
     static const struct {
         size_t tokens, cols;

@@ -180,11 +180,15 @@ typedef struct wh_gemm_args {
  *
  * int8 activations (forms Q, where wh_many_fits): the order of sums above, so the bits of
  * wh_gemm_fn.
+ *
  * bfloat16 activations (all forms): the value of a weight is rounded to float32 after it meets its
  * scale, then (0 if subnormal) to bfloat16. The tiles sum 32 inputs at a time (beyond cols: 0), k
- * ascending, subnormals taken as 0: even = odd = +0; even = fmaf(w(k), x(k), even), odd =
- * fmaf(w(k+1), x(k+1), odd), .. acc = acc + (even + odd) Not the bits of any other level; those of
- * one token do not depend on the others. */
+ * ascending, subnormals taken as 0:
+ *
+ *     even = odd = +0; even = fmaf(w(k), x(k), even), odd = fmaf(w(k+1), x(k+1), odd), ..
+ *     acc = acc + (even + odd)
+ *
+ * Not the bits of any other level; those of one token do not depend on the others. */
 typedef struct wh_many_args {
     const whit_weight *w;
     const int8_t *codes; /* of the first block of WH_TOKENS tokens, as wh_qact_fn gives them */
