@@ -658,6 +658,52 @@ static void test_blocks(void)
     CHECK(wh_gptq_blocks_open(&target, WHIT_BLOCK_NONE, 1, 256, out, NULL) == WHIT_ERR_ARG, "none");
 }
 
+/* ---- changed inputs ---- */
+
+/* (out - W) H = alpha W D, in double, where out - W was found in float32: relative to the largest
+ * entry of W D. The same bytes with other threads. */
+static void test_shift(void)
+{
+    static const size_t sizes[] = { 1, 5, 16, 33, 130, 300 };
+    check_rng rng = { 101 };
+    whit_context *c = open_context(NULL, 2), *one = open_context("scalar", 1);
+    unsetenv("WHIT_ISA");
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const size_t n = sizes[i], rows = 13;
+        layer l = make_layer(&rng, rows, n, 3 * n, 0.5);
+        const wh_gptq_options o = { WH_GPTQ_GROUPS, 32, 0.01, 0 };
+        double *d = room(n * n, sizeof *d), worst = 0, most = 0;
+        float *out = room(rows * n, sizeof *out), *again = room(rows * n, sizeof *out);
+        wh_gptq_base b;
+        CHECK(wh_gptq_base_make(&b, c, l.h, n, &o, NULL) == WHIT_OK, "%zu", n);
+        for (size_t k = 0; k < n * n; k++) d[k] = (double)check_normal(&rng);
+        CHECK(wh_gptq_shift(c, &b, d, 0.5, l.w, rows, out, NULL) == WHIT_OK, "%zu", n);
+        CHECK(wh_gptq_shift(one, &b, d, 0.5, l.w, rows, again, NULL) == WHIT_OK, "%zu", n);
+        CHECK(memcmp(out, again, rows * n * sizeof *out) == 0, "%zu: other bytes", n);
+        double *h = damped(&l, &b);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t k = 0; k < n; k++) {
+                double left = 0, right = 0;
+                for (size_t j = 0; j < n; j++) {
+                    left +=
+                        (double)(out[r * n + b.order[j]] - l.w[r * n + b.order[j]]) * h[j * n + k];
+                    right += 0.5 * (double)l.w[r * n + j] * d[j * n + b.order[k]];
+                }
+                worst = fmax(worst, fabs(left - right));
+                most = fmax(most, fabs(right));
+            }
+        CHECK(worst <= 1e-4 * most, "%zu: off by %g of %g", n, worst, most);
+        free(h);
+        free(d);
+        free(out);
+        free(again);
+        wh_gptq_base_free(&b);
+        free_layer(&l);
+    }
+    whit_context_close(c);
+    whit_context_close(one);
+}
+
 /* ---- effects ---- */
 
 /* What nearest codes lose, scales searched without weights. */
@@ -778,6 +824,7 @@ int main(void)
     test_permutation();
     test_singular();
     test_blocks();
+    test_shift();
     test_effects();
     test_wrong_calls();
     return check_result();

@@ -135,4 +135,19 @@ whit_status wh_gptq_run(whit_context *context, const wh_gptq_job *job, const wh_
 whit_status wh_gptq_loss(whit_context *context, const wh_gptq_base *base, const float *d,
                          size_t rows, double *loss, double *sum, whit_error *err);
 
+/*
+ * Weights that make up for changed inputs: with inputs X of the float model and Xh of the quantized
+ * one, H of Xh and d[i][j] = the mean of (X - Xh)_i Xh_j, what is nearest to X W^T on Xh is
+ * W + W D H^-1; out = W + alpha W D H^-1, with the damped H. Rounding out by wh_gptq_run is then
+ * rounding W for both (Arai and Ichikawa 2025, arXiv:2504.09629, QEP).
+ *
+ *   d    in   [cols][cols]
+ *   w    in   [rows][cols]
+ *   out  out  [rows][cols], must not overlap w
+ *
+ * Memory: 8 cols^2 octets while it runs. Errors: WHIT_ERR_NOMEM.
+ */
+whit_status wh_gptq_shift(whit_context *context, const wh_gptq_base *base, const double *d,
+                          double alpha, const float *w, size_t rows, float *out, whit_error *err);
+
 #endif

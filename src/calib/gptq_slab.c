@@ -31,10 +31,11 @@ whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_targe
 {
     const wh_gptq_base *base = job->base;
     const size_t cols = base->cols, group = smaller(target->group, cols);
+    const size_t bytes = cols * ROWS * sizeof(float);
     const size_t most = most_panels(base, target), sums = most * WH_PANEL * ROWS;
     *s = (wh_slab){ .base = base, .job = job, .target = target, .tile = tile, .most = most };
-    s->w = wh_pages_alloc(cols * ROWS * sizeof *s->w);
-    s->e = wh_pages_alloc(cols * ROWS * sizeof *s->e);
+    s->w = wh_pages_alloc(bytes);
+    s->e = wh_pages_alloc(bytes);
     s->codes = wh_alloc_aligned(cols, ROWS);
     s->grid = wh_alloc_aligned((cols + target->sub - 1) / target->sub, sizeof *s->grid);
     s->sums = wh_alloc_aligned(sums, sizeof *s->sums);
@@ -45,9 +46,10 @@ whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_targe
     s->scratch = wh_alloc_aligned(group, sizeof *s->scratch);
     s->out = wh_alloc_aligned(group, ROWS);
     const size_t other = job->refit && cols > WH_GPTQ_SPAN ? cols : WH_GPTQ_SPAN;
-    if (job->passes || job->refit) s->other = wh_alloc_aligned(other, ROWS * sizeof *s->other);
+    s->other_bytes = job->passes || job->refit ? other * ROWS * sizeof *s->other : 0;
+    if (s->other_bytes) s->other = wh_pages_alloc(s->other_bytes);
     if (s->w && s->e && s->codes && s->grid && s->sums && s->saved && s->done && s->v &&
-        s->weight && s->scratch && s->out && (s->other || !(job->passes || job->refit)))
+        s->weight && s->scratch && s->out && (s->other || !s->other_bytes))
         return WHIT_OK;
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %d rows of %zu columns", ROWS, cols);
 }
@@ -56,7 +58,7 @@ void wh_slab_close(wh_slab *s)
 {
     wh_pages_free(s->w, s->base ? s->base->cols * ROWS * sizeof *s->w : 0);
     wh_pages_free(s->e, s->base ? s->base->cols * ROWS * sizeof *s->e : 0);
-    wh_free_aligned(s->other);
+    wh_pages_free(s->other, s->other_bytes);
     wh_free_aligned(s->codes);
     wh_free_aligned(s->grid);
     wh_free_aligned(s->sums);

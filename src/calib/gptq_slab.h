@@ -20,14 +20,15 @@ typedef struct wh_slab {
     const wh_gptq_job *job;
     const wh_gptq_target *target;
     const wh_variant *tile;
-    size_t row, rows;            /* of the job */
-    size_t lanes;                /* rows rounded up to 16: what loops over rows do */
-    float *w;                    /* [cols][ROWS] */
-    float *e;                    /* strips, W - Q */
-    float *other;                /* strips: changes of a span, or levels */
-    uint8_t *codes;              /* [cols][ROWS] */
-    wh_gptq_grid *grid;          /* [ceil(cols / sub)], by column of W */
-    float *sums, *saved;         /* of a span */
+    size_t row, rows;    /* of the job */
+    size_t lanes;        /* rows rounded up to 16: what loops over rows do */
+    float *w;            /* [cols][ROWS] */
+    float *e;            /* strips, W - Q */
+    float *other;        /* strips: changes of a span, or levels */
+    uint8_t *codes;      /* [cols][ROWS] */
+    wh_gptq_grid *grid;  /* [ceil(cols / sub)], by column of W */
+    float *sums, *saved; /* of a span */
+    size_t other_bytes;
     size_t first, panels;        /* the panels that sums hold */
     size_t *done;                /* [panels] columns that each has met */
     size_t most;                 /* panels that sums have room for */
