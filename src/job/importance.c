@@ -68,7 +68,8 @@ whit_status wh_importance_open(whit_plan *p, const char *path, whit_error *err)
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
         const whit_source_tensor *s = p->entry[i].source;
         const float *values = NULL;
-        if (s->tensor.rank != 2) continue; /* an expert's rows would need their own */
+        /* one matrix, as those of convolutions are; rows of an expert would need their own */
+        if (s->tensor.rank < 2 || s->rows != s->tensor.shape[0]) continue;
         st = wh_importance_find(m->imatrix, s->tensor.name, s->cols, 1, &values, err);
         known += values != NULL;
         if (!weighs(p, i)) continue;
