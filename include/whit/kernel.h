@@ -19,7 +19,8 @@ extern "C" {
 typedef enum whit_acts {
     WHIT_ACTS_F32 = 0, /* as they are; the error is that of the weights and of float32       */
     WHIT_ACTS_Q8 = 1,  /* rounded to int8, one scale a token and group of at most 128 inputs
-                          (int8 per channel: one a token); integer products, exact           */
+                          (int8 per channel: one a token; blocks of GGUF: 32 inputs); integer
+                          products, exact                                                     */
     WHIT_ACTS_BF16 = 2 /* activations and decoded weights rounded to bfloat16, products summed in
                           float32 by the processor's tiles (AMX): within
                           (2^-7 + 2^-16 + (cols + 1) * 2^-23) * sum |w * x| of the exact sum,
@@ -100,6 +101,7 @@ WHIT_API whit_status whit_weight_from_floats(whit_weight **out, whit_context *co
                                              const void *data, whit_error *err);
 
 /* Prepare a tensor of a model, read in pieces; needs two dimensions or more (the last is cols).
+ * Codes and blocks are multiplied as they are where the functions above say so.
  * Doubles and floats of 8 bits without scales are held as float32 too (decoded; scheme keep).
  * Errors: also WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_UNSUPPORTED (integers). */
 WHIT_API whit_status whit_weight_load(whit_weight **out, whit_context *context,
@@ -116,9 +118,10 @@ WHIT_API void whit_weight_describe(const whit_weight *weight, whit_weight_info *
  *   y      out  float32 [tokens][rows]; must not overlap x
  *   tokens any number; 0 is a successful no-op
  *
- * Rounding: integer codes with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, tables and floats each have one
- *           order of sums, given in src/kernels/kernels.h; every kernel keeps it. WHIT_ACTS_BF16
- *           has the order of the tiles: the same at any number of threads and tokens.
+ * Rounding: integer codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, tables and
+ *           floats each have one order of sums, given in src/kernels/kernels.h; every kernel keeps
+ *           it. WHIT_ACTS_BF16 has the order of the tiles: the same at any number of threads and
+ *           tokens.
  * Memory:   none is allocated; scratch was taken when the weight was prepared.
  * Errors:   WHIT_ERR_ARG (null; a weight of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8
  *           for a form that has no integer kernel: nf4b and floats; WHIT_ACTS_BF16 without AMX).
