@@ -24,7 +24,9 @@
 #ifndef WH_KERNELS_AMX_TILES_H
 #define WH_KERNELS_AMX_TILES_H
 
-#if !defined(__AMX_TILE__) || !defined(__AMX_INT8__) || !defined(__AMX_BF16__)
+/* clang before 16 has them without the inner underscore */
+#if !(defined(__AMX_TILE__) && defined(__AMX_INT8__) && defined(__AMX_BF16__)) &&                  \
+    !(defined(__AMXTILE__) && defined(__AMXINT8__) && defined(__AMXBF16__))
 #error "build this file with -mamx-tile -mamx-int8 -mamx-bf16"
 #endif
 
