@@ -1,5 +1,5 @@
 /* tests/test_weigh.c - scales searched by weighed error: never worse than minmax or than the search
- * without weights, by the weights; the same as that where all weights are equal; grids found again;
+ * without weights, by the weights; no worse than that where all are equal; grids found again;
  * the same codes with every variant of the loops.
  *
  * SPDX-License-Identifier: MIT */
@@ -127,7 +127,8 @@ static void test_better(void)
               all[i][0], all[i][1]);
 }
 
-/* Equal weights, and none that counts. */
+/* Equal weights, and none that counts: no worse than without. (The weighed search takes several
+ * steps of least squares, the other one.) */
 static void test_even(void)
 {
     static float w[ROWS * COLS], importance[COLS], ones[COLS];
@@ -142,7 +143,7 @@ static void test_even(void)
             for (size_t row = 0; row < ROWS; row++) {
                 const double a = error_of(w, &weighed, NULL, row, 0, COLS);
                 const double b = error_of(w, &plain, NULL, row, 0, COLS);
-                CHECK(fabs(a - b) <= 1e-3 * b, "%s: %g, without weights %g", schemes[i], a, b);
+                CHECK(a <= b * (1 + 1e-6), "%s: %g, without weights %g", schemes[i], a, b);
             }
         }
 }
