@@ -1,8 +1,9 @@
 /* tests/torture_jobs.h - the model that torture.c works on, and the jobs that it tortures.
  *
  * The model is a folder of two shards. Beside it lie a native file of nearly the same tensors, the
- * same weights in a GGUF file, an array in Fortran order and big-endian, and checkpoints of other
- * programs: every reader is met. A folder that is a whole model becomes GGUF.
+ * same weights in a GGUF file, an array in Fortran order and big-endian, archives of arrays and of
+ * PyTorch, a checkpoint of llama2.c, and checkpoints of other programs: every reader is met. A
+ * folder that is a whole model becomes GGUF.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_TORTURE_JOBS_H
@@ -12,6 +13,7 @@
 #include "configs.h"
 #include "jobs.h"
 #include "models.h"
+#include "torch_build.h"
 
 #include "job/mix.h"
 
@@ -21,6 +23,7 @@ typedef struct place {
     char recipe[SCRATCH_PATH], out[SCRATCH_PATH];
     char blocks[SCRATCH_PATH], old_imatrix[SCRATCH_PATH], imatrix[SCRATCH_PATH];
     char llama[SCRATCH_PATH], importance[SCRATCH_PATH];
+    char npz[SCRATCH_PATH], torch[SCRATCH_PATH], old_torch[SCRATCH_PATH], llama2c[SCRATCH_PATH];
     char said[SCRATCH_PATH], unsaid[SCRATCH_PATH]; /* checkpoints, with and without configuration */
 } place;
 
@@ -100,6 +103,39 @@ static void write_gguf(place *p, const float w[64 * 40])
     free(q);
     scratch_text(&p->s, "recipe.txt", "# of two lines\n* int4-g32\nlong fp8_e4m3-block16x16\n");
     scratch_path(&p->s, "recipe.txt", p->recipe);
+}
+
+/* Deflated arrays; a tensor and its transpose in PyTorch's two containers; a model of one layer. */
+static void write_archives(place *p, const float w[64 * 40])
+{
+    static const uint64_t shape[2] = { 8, 40 }, plain[2] = { 40, 1 }, other[2] = { 40, 8 };
+    static const uint64_t turned[2] = { 1, 40 };
+    static const uint32_t numbers[] = { 8, 16, 1, 2, 1, 12, 4 };
+    st_text array = { 0 }, model = { 0 };
+    zb_build z = { 0 };
+    tb_build b = { 0 };
+    st_putf(&array, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<f4', 'fortran_order': True, 'shape': (8, 40)}");
+    st_put(&array, w, 8 * 40 * 4);
+    zb_add(&z, "a.npy", array.data, array.len, 8);
+    zb_add(&z, "note", "left out", 8, 0);
+    zb_write(&z, &p->s, "arrays.npz");
+    const size_t s = tb_add(&b, "Float", w, 8 * 40, 8 * 40 * 4);
+    tb_tensor(&b, "a", s, 0, 2, shape, plain);
+    tb_tensor(&b, "b", s, 0, 2, other, turned);
+    tb_write_zip(&b, &p->s, "zip.pt", 8);
+    tb_write_old(&b, &p->s, "old.pth");
+    for (int i = 0; i < 7; i++) zb_u32(&model, numbers[i]);
+    while (model.len < 28 + 4 * (12 * 8 + 2 * 8 + 3 * 8 * 16 + 2 * 64 + 2 * 32 + 8 + 2 * 4 * 2))
+        st_put(&model, w, 4);
+    scratch_write(&p->s, "model.bin", model.data, model.len);
+    scratch_path(&p->s, "arrays.npz", p->npz);
+    scratch_path(&p->s, "zip.pt", p->torch);
+    scratch_path(&p->s, "old.pth", p->old_torch);
+    scratch_path(&p->s, "model.bin", p->llama2c);
+    tb_free(&b);
+    free(model.data);
+    free(array.data);
 }
 
 /* Importance matrices: two entries in the old form, a pair of tensors in a GGUF file. */
@@ -214,6 +250,7 @@ static void write_model(place *p)
     write_native(p);
     write_gguf(p, w);
     write_npy(p, w);
+    write_archives(p, w);
     write_imatrices(p);
     write_llama(p);
     write_checkpoints(p);
@@ -409,6 +446,23 @@ static whit_status from_checkpoint(const place *p, const operation *op, whit_err
     return st;
 }
 
+/* Each is listed and read through. */
+static whit_status archives(const place *p, const operation *op, whit_error *err)
+{
+    const char *const paths[] = { p->npz, p->torch, p->old_torch, p->llama2c };
+    const whit_job_options o = options_of(op);
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0] && st == WHIT_OK; i++) {
+        whit_source *src = NULL;
+        whit_stats *stats = NULL;
+        st = whit_source_open(&src, paths[i], err);
+        if (st == WHIT_OK) st = whit_stats_run(&stats, src, &o, err);
+        whit_stats_free(stats);
+        whit_source_close(src);
+    }
+    return st;
+}
+
 static whit_status imatrices(const place *p, const operation *op, whit_error *err)
 {
     whit_imatrix *m;
@@ -447,6 +501,7 @@ static const operation operations[] = {
     { "over an old folder",      "old",             1, 1, quantize },
     { "GGUF, recipe, shards",    "cut",             2, 0, cut_gguf },
     { "NPY, fake quantization",  "f.safetensors",   1, 0, fake_npy },
+    { "NPZ, PyTorch, llama2.c",  NULL,              1, 0, archives },
     { "sweep",                   NULL,              1, 0, sweep },
     { "dequantize",              "d.safetensors",   1, 0, dequantize },
     { "the same, 2 threads",     "d.safetensors",   2, 0, dequantize },

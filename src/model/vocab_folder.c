@@ -128,8 +128,10 @@ whit_status wh_vocab_read_folder(wh_vocab **out, const char *folder, whit_error 
 {
     wh_vocab_maker m;
     char *path = NULL;
+    const int which = wh_vocab_in_folder(folder);
     *out = NULL;
-    if (wh_vocab_in_folder(folder) == 0) {
+    if (which < 0) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the vocabulary");
+    if (which == 0) {
         whit_status found = wh_vocab_find_llama2c(folder, &path, err);
         if (found == WHIT_OK && path) found = wh_vocab_read_llama2c(out, path, 0, err);
         if (found != WHIT_OK || path) {
