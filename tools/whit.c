@@ -18,9 +18,10 @@ static int run_help(const cli_options *opt);
 const cli_command cli_commands[] = {
     { "quantize", CLI_QUANTIZE, cli_quantize, 1, SIZE_MAX, "IN.. -o OUT",
       "write a model with weights of a few bits",
-      "IN is a safetensors, GGUF or NPY file, a model folder or its index file; one that is\n"
-      "quantized already needs --requantize. OUT ending in .safetensors or .gguf is one file, any\n"
-      "other name a folder with shards, index and the small files as in the input.\n"
+      "IN is a safetensors, GGUF, NPY, NPZ, PyTorch or llama2.c file, a model folder or its\n"
+      "index file; one that is quantized already needs --requantize. OUT ending in .safetensors\n"
+      "or .gguf is one file, any other name a folder with shards, index and the small files as in\n"
+      "the input.\n"
       "Matrices get the scheme; embeddings, output head, norms and small tensors are kept.\n"
       "\n"
       "A scheme is KIND[-GRANULARITY][-OPTION]..: int2 to int8, nf4, fp4, fp4bnb, fp8_e4m3,\n"
