@@ -1,0 +1,68 @@
+/* tests/fuzz/fuzz_llama2c.c - any octets as a checkpoint of llama2.c, made as long as its header
+ * says where that is not much.
+ *
+ * The first octet picks where reads are cut, and the version. What opens must fill its file, and
+ * its numbers make a configuration, or words about why not.
+ *
+ * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "base/bytes.h"
+#include "io/llama2c.h"
+#include "model/config.h"
+#include "model_check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* By the layout of export.py, term by term; 0: too long for here. */
+static size_t length(const uint8_t *head, int version)
+{
+    uint64_t n[7], p = 0;
+    for (int i = 0; i < 7; i++) {
+        n[i] = wh_load32(head + (version ? 8 : 0) + 4 * (size_t)i);
+        if (i == 5 && !version && n[i] >> 31) n[i] = (uint32_t)(0u - n[i]);
+        if (n[i] == 0 || n[i] > 4096) return 0;
+    }
+    const uint64_t dim = n[0], size = dim / n[3], kv = size * n[4];
+    const int own = version ? head[36] == 0 : (int)(wh_load32(head + 20) >> 31);
+    p = n[2] * (dim + dim * dim + kv * dim + kv * dim + dim * dim + dim + 3 * n[1] * dim);
+    p += dim + n[5] * dim * (own ? 2 : 1);
+    if (!version) p += 2 * (n[6] * (size / 2));
+    return p > 40000 ? 0 : (size_t)(4 * p + (version ? 256 : 28));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t file[200000];
+    whit_error err = { WHIT_OK, "" };
+    whit_file *f = NULL;
+    if (size < 40) return 0;
+    const int version = data[0] & 1;
+    size--;
+    if (size > sizeof file) size = sizeof file;
+    memset(file, 0, sizeof file);
+    memcpy(file, data + 1, size);
+    if (version) {
+        wh_store32(file, 0x616b3432);
+        wh_store32(file + 4, 1 + (data[0] == 0xff));
+        memset(file + 37, 0, 256 - 37);
+        file[36] &= 1;
+    }
+    const size_t exact = length(file, version);
+    if (exact > 0 && !(data[0] & 2)) size = exact;
+    if (!wh_llama2c_probe(file)) return 0; /* no other format */
+    if (model_try("m.bin", file, size, data[0]) != WHIT_OK) return 0;
+    require(size == exact && wh_llama2c_is(file, size));
+    require(whit_file_open(&f, input.path, &err) == WHIT_OK);
+    uint64_t bytes = 0;
+    wh_model_config c;
+    for (size_t i = 0; i < whit_file_count(f); i++) bytes += whit_file_tensor(f, i)->bytes;
+    require(bytes < size);
+    whit_status st = wh_config_of_file(&c, f, &err);
+    if (st == WHIT_OK)
+        require(c.pairs && c.llama2c && c.dim == c.heads * c.head_dim &&
+                whit_file_count(f) == 3 + 9 * (size_t)c.layers - (size_t)c.tied);
+    else
+        input_refused(st, &err, "m.bin");
+    whit_file_close(f);
+    return 0;
+}
