@@ -75,7 +75,11 @@ static inline whit_weight *kernel_weight(whit_context *context, const char *text
         if (scheme.bits && scheme.bits < 8) codes[i] &= (uint8_t)((1u << scheme.bits) - 1);
         values[i] = check_normal(&rng);
     }
-    for (size_t i = 0; i < scales; i++) scale[i] = check_f32(&rng) * 0.01f;
+    for (size_t i = 0; i < scales; i++) {
+        scale[i] = check_f32(&rng) * 0.01f;
+        if (scheme.kind == WHIT_MXFP4) scale[i] = 1.0f / (float)(1 << check_below(&rng, 9));
+        if (scheme.kind == WHIT_NVFP4) scale[i] = (float)(1 + check_below(&rng, 15)) * 0.0123f;
+    }
     const whit_dtype type = scheme.kind == WHIT_TO_F16    ? WHIT_F16
                             : scheme.kind == WHIT_TO_BF16 ? WHIT_BF16
                                                           : WHIT_F32;

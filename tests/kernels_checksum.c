@@ -34,7 +34,7 @@ static const struct {
     { 1030, 64, 2 }, /* more panels than are held at once */
 };
 
-/* Each with every shape, blocks with columns rounded up to whole ones; those with integer codes
+/* Each with every shape, blocks with columns rounded up to whole ones; those with codes of a kernel
  * also with int8 activations. */
 static const char *const types[] = {
     "f32",
@@ -92,6 +92,7 @@ static const checksum_case more[] = {
     { "int4-g32", WHIT_ACTS_Q8, 33, 96, 513 },
     { "int8-channel", WHIT_ACTS_Q8, 33, 96, 513 },
     { "nf4-g64", WHIT_ACTS_F32, 49, 192, 65 },
+    { "nf4-g64", WHIT_ACTS_Q8, 49, 192, 65 },
     { "bf16", WHIT_ACTS_F32, 49, 515, 33 },
     { "int8-channel", WHIT_ACTS_Q8, 3, 65536 + 96, 2 },
     { "int4-channel", WHIT_ACTS_F32, 3, 65536 + 96, 2 },
@@ -254,11 +255,14 @@ static const char *square_line(whit_context *context, size_t n, char line[160])
     return line;
 }
 
-/* Integer codes that a kernel multiplies as they are. */
+/* Codes that a kernel multiplies as they are, as integers. */
 static int has_q8(const checksum_case *c)
 {
-    if (c->type[0] == 'q') return 1;
-    return strncmp(c->type, "int", 3) == 0 && strcmp(c->type, "int4-g48") != 0;
+    static const char *const kinds[] = { "int", "q", "nf4", "fp4", "mxfp4", "nvfp4" };
+    if (strcmp(c->type, "int4-g48") == 0) return 0;
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (strncmp(c->type, kinds[i], strlen(kinds[i])) == 0) return 1;
+    return 0;
 }
 
 /* Columns of whole blocks. */

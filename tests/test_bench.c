@@ -387,7 +387,8 @@ static void test_run(void)
               (int)p->tokens, p->isa, q->isa);
         CHECK(!strcmp(q->isa, "scalar"), "%s", q->isa);
     }
-    CHECK(whit_bench_at(a, 1)->acts == WHIT_ACTS_Q8 && whit_bench_at(a, 2)->acts == WHIT_ACTS_F32,
+    CHECK(whit_bench_at(a, 0)->acts == WHIT_ACTS_F32 && whit_bench_at(a, 1)->acts == WHIT_ACTS_Q8 &&
+              whit_bench_at(a, 2)->acts == WHIT_ACTS_Q8,
           "activations");
     CHECK(whit_bench_at(a, 6) == NULL && whit_bench_warning(a, 99) == NULL, "beyond the end");
     CHECK(whit_bench_on(a)->rotation_bytes > 0 && whit_bench_on(a)->threads == 2, "machine");
@@ -468,9 +469,8 @@ static void test_refused(void)
     o.job.threads = 257;
     refuse(&o, WHIT_ERR_ARG, "threads");
     small_options(&o);
-    o.types = "nf4-g64,int8";
     o.acts = WHIT_BENCH_ACTS_Q8;
-    o.types = "nf4-g64";
+    o.types = "int8-g48";
     refuse(&o, WHIT_ERR_ARG, "int8 activations");
     small_options(&o);
     o.job.max_memory = (uint64_t)20 << 20;

@@ -204,7 +204,7 @@ static void test_matmul_refuses(whit_context *context)
     whit_context *other = kernel_context(1, 0);
     whit_weight *w = kernel_weight(context, "int4-g32", 5, 64),
                 *foreign = kernel_weight(other, "int4-g32", 5, 64);
-    whit_weight *table = kernel_weight(context, "nf4-g64", 5, 64),
+    whit_weight *eight = kernel_weight(context, "fp8_e4m3", 5, 64),
                 *plain = kernel_weight(context, "f16", 5, 64);
     float x[64] = { 0 }, y[5] = { 1, 2, 3, 4, 5 };
     const float before[5] = { 1, 2, 3, 4, 5 };
@@ -224,7 +224,7 @@ static void test_matmul_refuses(whit_context *context)
         { context, foreign, WHIT_ACTS_F32, x, y, WHIT_ERR_ARG, "another context" },
         { context, w, (whit_acts)3, x, y, WHIT_ERR_ARG, "activations" },
         { context, w, (whit_acts)-1, x, y, WHIT_ERR_ARG, "activations" },
-        { context, table, WHIT_ACTS_Q8, x, y, WHIT_ERR_UNSUPPORTED, "int8 activations" },
+        { context, eight, WHIT_ACTS_Q8, x, y, WHIT_ERR_UNSUPPORTED, "int8 activations" },
         { context, plain, WHIT_ACTS_Q8, x, y, WHIT_ERR_UNSUPPORTED, "int8 activations" },
     };
     for (size_t i = 0; i < COUNT(wrong); i++) {
@@ -238,7 +238,7 @@ static void test_matmul_refuses(whit_context *context)
     CHECK(whit_matmul(context, w, WHIT_ACTS_Q8, x, 0, y, NULL) == WHIT_OK, "no tokens");
     CHECK(memcmp(y, before, sizeof y) == 0, "no tokens, but y was touched");
     whit_weight_free(w);
-    whit_weight_free(table);
+    whit_weight_free(eight);
     whit_weight_free(plain);
     whit_weight_free(foreign);
     whit_context_close(other);
@@ -273,14 +273,16 @@ static void test_describe(whit_context *context)
         { "int2-channel", "q2c", 0, 1, 32 * COLS / 4 + 32 * 4 },
         { "int3-channel-asym", "q3c", 0, 1, 32 * COLS * 3 / 8 + 32 * 5 },
         { "int4-g48", "f32", 1, 0, 32 * COLS * 4 },
-        { "nf4-g64", "nf4b", 0, 0, 0 },
-        { "fp4-g32", "nf4b", 0, 0, 0 },
-        { "fp4bnb-g64", "nf4b", 0, 0, 0 },
-        { "mxfp4", "nf4b", 0, 0, 0 },
-        { "nvfp4", "f32", 1, 0, 0 },
-        { "fp8_e4m3", "f32", 1, 0, 0 },
-        { "fp8_e5m2-g32", "f32", 1, 0, 0 },
-        { "fp8_e4m3-block32x32", "f32", 1, 0, 0 },
+        { "nf4-g64", "nf4b", 0, 1, 0 },
+        { "fp4-g32", "nf4b", 0, 1, 0 },
+        { "fp4bnb-g64", "nf4b", 0, 1, 0 },
+        { "fp4-g48-sf32", "nf4b", 0, 1, 32 * COLS / 2 + 32 * 2 * 4 },
+        { "mxfp4", "nf4b", 0, 1, 32 * COLS / 2 + 32 * 3 },
+        { "nvfp4", "nf4b", 0, 1, 32 * COLS / 2 + 32 * 6 },
+        { "fp8_e4m3", "f8c", 0, 0, 32 * COLS + 32 * 4 },
+        { "fp8_e5m2-g32-sf32", "f8g", 0, 0, 32 * COLS + 32 * 3 * 4 },
+        { "fp8_e4m3-block32x32", "f8g", 0, 0, 0 },
+        { "fp8_e4m3-block32x8", "f32", 1, 0, 0 },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const whit_scheme scheme = kernel_scheme(cases[i].scheme);

@@ -77,6 +77,9 @@ static const struct {
     { "q4_k", WHIT_ACTS_Q8 },           { "q4_k", WHIT_ACTS_F32 },
     { "q5_k", WHIT_ACTS_Q8 },           { "q6_k", WHIT_ACTS_Q8 },
     { "q6_k", WHIT_ACTS_F32 },          { "q8_0", WHIT_ACTS_F32 },
+    { "nf4-g64", WHIT_ACTS_Q8 },        { "fp4-g32", WHIT_ACTS_Q8 },
+    { "mxfp4", WHIT_ACTS_F32 },         { "nvfp4", WHIT_ACTS_Q8 },
+    { "fp8_e4m3-g64", WHIT_ACTS_F32 },  { "fp8_e5m2", WHIT_ACTS_F32 },
 };
 
 enum { MOST = 513, WIDEST = 512 /* columns, rounded up to whole blocks */ };

@@ -6,6 +6,8 @@
  *   codes, float acts     (ceil(step/4) + 4 + steps + 1) u S
  *   codes, int8 acts      (steps + 3 + 1) u S' + sum over steps of 1/2 sx sum |w|, with
  *                         S' = sum |w| (|x| + sx/2)
+ *   tables, int8 acts     one u more, and e S': an entry v != 0 is off by 1/16382 at most, of
+ *                         itself by e = 1/16382 / min |v|; nothing where the entries are halves
  * Nothing here is near what float32 cannot hold.
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -38,14 +40,21 @@ typedef struct product {
     size_t tokens;
 } product;
 
+/* The table of small integers. */
+static int is_e2m1(const whit_scheme *s)
+{
+    return s->kind == WHIT_FP4 || s->kind == WHIT_MXFP4 || s->kind == WHIT_NVFP4;
+}
+
 /* Inputs in a step, as kernels.h has it: the largest multiple of 32 up to 128 that divides the
- * group; 128 where the row has one scale, 32 of blocks. */
+ * group, else 16; 128 where the row has one scale, 32 of blocks. */
 static size_t step_of(const whit_weight_info *info)
 {
     const size_t group = info->scheme.group;
     if (info->scheme.kind == WHIT_GGUF) return 32;
     if (group == 0 || group >= info->cols) return 128;
     size_t step = 128;
+    if (group % 32 != 0) return is_e2m1(&info->scheme) ? 16 : 32;
     while (group % step != 0) step -= 32;
     return step;
 }
@@ -68,6 +77,17 @@ static double act_scale(const product *p, size_t j, size_t k, size_t *n)
     return most / 127.0;
 }
 
+/* How far the integers of a table may be off, as a share of the entry; 0 of codes without. */
+static double level_error(const whit_scheme *s)
+{
+    const float *table = whit_scheme_table(s->kind);
+    double least = 1;
+    if (!table || is_e2m1(s)) return 0;
+    for (int i = 0; i < 16; i++)
+        if (table[i] != 0) least = fmin(least, fabs((double)table[i]));
+    return 1.0 / 16382 / least;
+}
+
 static double bound_q8(const product *p, size_t j, size_t r)
 {
     const size_t cols = (size_t)p->info.cols;
@@ -80,7 +100,7 @@ static double bound_q8(const product *p, size_t j, size_t r)
             half += fabs((double)w[i]) * sx / 2;
         }
     }
-    return (steps + 4) * 0x1p-24 * S + half;
+    return ((steps + 5) * 0x1p-24 + level_error(&p->info.scheme)) * S + half;
 }
 
 static double bound_f32(const product *p, double S)
@@ -206,6 +226,8 @@ static void test_schemes(whit_context *context)
         "nf4-g128-dq",
         "fp4-g32",
         "fp4-g64-sf32",
+        "fp4-g48",
+        "fp4-g24",
         "fp4bnb-g64",
         "fp4bnb-g64-dq",
         "mxfp4",
@@ -320,6 +342,43 @@ static void test_blocks(whit_context *context)
           "no rows");
 }
 
+/* The NaN of floats of 8 bits: that of one weight makes outputs of its row NaN, and no others. */
+static void test_nan_codes(whit_context *context)
+{
+    enum { ROWS = 20, COLS = 100 };
+    static const struct {
+        const char *scheme;
+        uint8_t code;
+    } cases[] = { { "fp8_e4m3-g32", 0x7f },
+                  { "fp8_e4m3", 0xff },
+                  { "fp8_e4m3-block16x32", 0x7f },
+                  { "fp8_e5m2-g64", 0x7d },
+                  { "fp8_e4m3-g48", 0x7f } };
+    static uint8_t codes[ROWS * COLS];
+    static float scale[ROWS * COLS], x[3 * COLS], y[3 * ROWS];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        whit_scheme scheme;
+        whit_weight *w = NULL;
+        whit_error err = { WHIT_OK, "" };
+        CHECK(whit_scheme_parse(&scheme, cases[i].scheme, &err) == WHIT_OK, "%s", err.msg);
+        for (size_t k = 0; k < COUNT(codes); k++) codes[k] = (uint8_t)(k % 0x70);
+        for (size_t k = 0; k < COUNT(scale); k++) scale[k] = 0.5f;
+        for (size_t k = 0; k < COUNT(x); k++) x[k] = k % 3 ? 1.0f : 0.0f;
+        codes[17 * COLS + 99] = cases[i].code;
+        CHECK(whit_weight_from_codes(&w, context, &scheme, ROWS, COLS, codes, scale, NULL, &err) ==
+                  WHIT_OK,
+              "%s", err.msg);
+        for (size_t tokens = 1; w && tokens <= 3; tokens += 2) {
+            whit_matmul(context, w, WHIT_ACTS_F32, x, tokens, y, &err);
+            size_t wrong = 0;
+            for (size_t k = 0; k < tokens * ROWS; k++)
+                wrong += (k % ROWS == 17) != (isnan(y[k]) != 0);
+            CHECK(wrong == 0, "%s: %zu of %zu outputs", cases[i].scheme, wrong, tokens * ROWS);
+        }
+        whit_weight_free(w);
+    }
+}
+
 /* ---- weights of a model ---- */
 
 static size_t check_model(whit_context *context, const char *path, const char *scheme)
@@ -421,10 +480,8 @@ static void test_rms(whit_context *context)
         const char *scheme;
         size_t step;
     } cases[] = {
-        { "int8-g32", 32 },
-        { "int4-g64", 64 },
-        { "int8-g128", 128 },
-        { "int8-channel", COLS },
+        { "int8-g32", 32 }, { "int4-g64", 64 }, { "int8-g128", 128 }, { "int8-channel", COLS },
+        { "nf4-g64", 64 },  { "mxfp4", 32 },    { "nvfp4", 16 },
     };
     check_rng rng = { 2024 };
     float *x = need((size_t)TOKENS * COLS, sizeof *x);
@@ -466,6 +523,7 @@ int main(int argc, char **argv)
     if (!context) return check_result();
     test_schemes(context);
     test_blocks(context);
+    test_nan_codes(context);
     test_rms(context);
     if (argc > 1) test_models(context, argv[1]);
     whit_context_close(context);

@@ -57,7 +57,8 @@ typedef struct whit_weight_info {
     whit_scheme scheme;  /* what it was prepared from; plain floats: WHIT_TO_F32, .._F16, .. */
     const char *form;    /* what the kernels read: qN, N the bits of a code (2 3 4 5 6 8), with
                             c: a scale a row, g: a group, gz: and a zero point, gm: and a minimum,
-                            k: scales of two levels; nf4b (any table of 16 values) f32 f16 bf16 */
+                            k: scales of two levels; nf4b (any table of 16 values) f8c f8g (floats
+                            of 8 bits) f32 f16 bf16 */
     int decoded;         /* 1: no kernel multiplies this scheme yet; `form` holds its decoded
                             values                                                           */
     uint64_t bytes;      /* of the form: codes or values, scales, zero points                */
@@ -72,11 +73,12 @@ typedef struct whit_weight_info {
  *   scale  in  float32, shape of whit_scheme_scales (nvfp4: scale2 * scale)
  *   zero   in  uint8, same shape, where the scheme is asym; else NULL
  *
- * The planes are copied. Integer schemes and tables per tensor, per channel or in groups of a
- * multiple of 32 are multiplied as they are (groups may exceed the columns, the last may be short);
- * everything else is held as decoded float32, with info.decoded.
- * Errors: WHIT_ERR_ARG (null, no rows or columns, a scheme that stores no codes, zero missing; the
- * message says which), WHIT_ERR_NOMEM.
+ * The planes are copied. Integer schemes, tables and fp8 per tensor, per channel or in groups of a
+ * multiple of 32 (fp4, nvfp4: of 16; fp8: also in blocks as wide) are multiplied as they are
+ * (groups may exceed the columns, the last may be short; scales of fp8_e4m3 are below 2^120);
+ * everything else is held as decoded float32, with info.decoded. Scales of mxfp4 and nvfp4 take an
+ * octet where they are what those formats store. Errors: WHIT_ERR_ARG (null, no rows or columns, a
+ * scheme that stores no codes, zero missing; the message says which), WHIT_ERR_NOMEM.
  */
 WHIT_API whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
                                             const whit_scheme *scheme, uint64_t rows, uint64_t cols,
@@ -118,13 +120,15 @@ WHIT_API void whit_weight_describe(const whit_weight *weight, whit_weight_info *
  *   y      out  float32 [tokens][rows]; must not overlap x
  *   tokens any number; 0 is a successful no-op
  *
- * Rounding: integer codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, tables and
- *           floats each have one order of sums, given in src/kernels/kernels.h; every kernel keeps
- *           it. WHIT_ACTS_BF16 has the order of the tiles: the same at any number of threads and
- *           tokens.
+ * Rounding: codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, and floats, each have
+ *           one order of sums, given in src/kernels/kernels.h; every kernel keeps it.
+ *           WHIT_ACTS_BF16 has the order of the tiles: the same at any number of threads and
+ *           tokens. With WHIT_ACTS_Q8 the entries of a table are integers: those of fp4, mxfp4 and
+ *           nvfp4 exactly, those of nf4 and fp4bnb within 6.1e-5 of the largest, far less than the
+ *           activations are rounded by.
  * Memory:   none is allocated; scratch was taken when the weight was prepared.
  * Errors:   WHIT_ERR_ARG (null; a weight of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8
- *           for a form that has no integer kernel: nf4b and floats; WHIT_ACTS_BF16 without AMX).
+ *           for a form that has no integer kernel: floats, fp8; WHIT_ACTS_BF16 without AMX).
  *           y is then untouched.
  * Threads:  calls on one context from several threads take turns; preparing and freeing weights
  *           too. Each call uses the context's threads.

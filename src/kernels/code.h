@@ -42,6 +42,13 @@ static inline int wh_code_at(const whit_weight *w, size_t p, size_t r, size_t k)
     }
 }
 
+/* What it is to int8 activations: of a table its integer. */
+static inline int wh_level_at(const whit_weight *w, size_t p, size_t r, size_t k)
+{
+    const int code = wh_code_at(w, p, r, k);
+    return w->form == WH_FORM_T4 ? 128 * w->high[code] + w->low[code] : code;
+}
+
 /* Where the scales of group k / group and the sub-block of input k are. */
 static inline size_t wh_group_at(const whit_weight *w, size_t p, size_t r, size_t k)
 {

@@ -42,7 +42,7 @@ static WH_INLINE void codes(const wh_decode_args *a, wh_meaning_avx2 m, const wh
             m.zero[1] = wh_zero_avx2(w, at + WH_HALF);
         }
         while (k < last) {
-            const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+            const uint8_t *unit = data + k * f->bits * LINE / WH_UNIT;
             const size_t n = last - k < WH_UNIT ? last - k : WH_UNIT;
             if (n == WH_UNIT)
                 decode_unit(out, unit, WH_UNIT, &m, f);
@@ -100,6 +100,14 @@ void wh_decode_t4_avx2(const wh_decode_args *a)
     codes(a, table, &wh_t4_avx2);
 }
 
+void wh_decode_f8_avx2(const wh_decode_args *a)
+{
+    if (a->w->e5m2)
+        codes(a, wh_integers_avx2(4, 0), &wh_e5m2_values_avx2);
+    else
+        codes(a, wh_integers_avx2(4, 0), &wh_e4m3_values_avx2);
+}
+
 /* ---- blocks: whole units ---- */
 
 static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
@@ -110,7 +118,7 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
     const unsigned each = f->sub == 16 ? 4 : 8;
     float *out = a->out;
     for (size_t k = a->k0; k < a->k1; k += WH_UNIT, out += WH_UNIT * WH_PANEL) {
-        const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+        const uint8_t *unit = data + k * f->bits * LINE / WH_UNIT;
         WH_UNROLL
         for (unsigned h = 0; h < 2; h++) {
             wh_affine_avx2 affine = { m.low, m.low };

@@ -34,7 +34,7 @@ static WH_INLINE void codes(const wh_decode_args *a, wh_meaning_avx512 m, const 
         const size_t last = a->k1 - k < left ? a->k1 : k + left;
         m.zero = wh_zero_avx512(w, (a->p * w->groups + g) * WH_PANEL);
         while (k < last) {
-            const uint8_t *unit = data + k / WH_UNIT * f->bits * LINE;
+            const uint8_t *unit = data + k * f->bits * LINE / WH_UNIT;
             const size_t n = last - k < WH_UNIT ? last - k : WH_UNIT;
             if (n == WH_UNIT)
                 decode_unit(out, unit, WH_UNIT, &m, f);
@@ -101,6 +101,14 @@ void wh_decode_t4_avx512(const wh_decode_args *a)
     codes(a, table, &wh_q4_avx512);
 }
 
+void wh_decode_f8_avx512(const wh_decode_args *a)
+{
+    if (a->w->e5m2)
+        codes(a, no_table(), &wh_e5m2_values_avx512);
+    else
+        codes(a, no_table(), &wh_e4m3_values_avx512);
+}
+
 /* ---- blocks: whole units ---- */
 
 static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
@@ -115,7 +123,7 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
         WH_UNROLL
         for (unsigned v = 0; v < WH_UNIT / 4; v++) {
             if (v % each == 0) affine = wh_affine_of_avx512(w, a->p, k + 4 * v, f);
-            const __m512i octets = f->codes(data + k / WH_UNIT * f->bits * LINE, v);
+            const __m512i octets = f->codes(data + k * f->bits * LINE / WH_UNIT, v);
             WH_UNROLL
             for (unsigned i = 0; i < 4; i++, out += WH_PANEL)
                 _mm512_store_ps(out, wh_block_value_avx512(octets, i, &m, affine, f));

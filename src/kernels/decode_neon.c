@@ -74,6 +74,14 @@ void wh_decode_t4_neon(const wh_decode_args *a)
     decode_codes(a, &(const value_kind){ .codes = NULL });
 }
 
+void wh_decode_f8_neon(const wh_decode_args *a)
+{
+    if (a->w->e5m2)
+        decode_codes(a, &(const value_kind){ .codes = &code_8, .e5m2 = 1 });
+    else
+        decode_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
+}
+
 void wh_decode_b2_neon(const wh_decode_args *a)
 {
     decode_codes(a, &(const value_kind){ .codes = &code_2, .block = 1, .minima = 1 });

@@ -14,6 +14,7 @@
 #include <immintrin.h>
 
 #include "kernels/codes_256.h"
+#include "kernels/scale_256.h"
 
 #define WH_HALF 8 /* rows of a register */
 
@@ -72,6 +73,39 @@ static WH_INLINE __m256 wh_unsigned_avx2(__m256i octets, unsigned i, const wh_me
     return wh_octet_avx2(octets, i);
 }
 
+/* Octets as the upper bits of float16. The even inputs of 4 rows, or the odd ones, are put together
+ * in each half of the register, then those of 8. */
+static WH_INLINE __m256 wh_f8_avx2(__m256i octets, unsigned i, int e5m2)
+{
+    const __m256i even =
+        _mm256_setr_epi8(-1, 0, -1, 4, -1, 8, -1, 12, -1, 2, -1, 6, -1, 10, -1, 14, -1, 0, -1, 4,
+                         -1, 8, -1, 12, -1, 2, -1, 6, -1, 10, -1, 14);
+    const __m256i odd = _mm256_setr_epi8(-1, 1, -1, 5, -1, 9, -1, 13, -1, 3, -1, 7, -1, 11, -1, 15,
+                                         -1, 1, -1, 5, -1, 9, -1, 13, -1, 3, -1, 7, -1, 11, -1, 15);
+    const __m256i quarters = _mm256_shuffle_epi8(octets, i % 2 ? odd : even);
+    const __m256i top = _mm256_permute4x64_epi64(quarters, _MM_SHUFFLE(3, 1, 2, 0));
+    const __m256i half =
+        e5m2 ? top : _mm256_and_si256(_mm256_srai_epi16(top, 1), _mm256_set1_epi16((short)0xbf80));
+    return _mm256_cvtph_ps(i / 2 ? _mm256_extracti128_si256(half, 1)
+                                 : _mm256_castsi256_si128(half));
+}
+
+static WH_INLINE __m256 wh_e4m3_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                     unsigned half)
+{
+    (void)m;
+    (void)half;
+    return wh_f8_avx2(octets, i, 0);
+}
+
+static WH_INLINE __m256 wh_e5m2_avx2(__m256i octets, unsigned i, const wh_meaning_avx2 *m,
+                                     unsigned half)
+{
+    (void)m;
+    (void)half;
+    return wh_f8_avx2(octets, i, 1);
+}
+
 /* How a form becomes values; constant wherever it is inlined. */
 typedef struct wh_values_avx2 {
     codes_256_fn *codes;
@@ -106,9 +140,9 @@ static WH_INLINE __m256 wh_zero_avx2(const whit_weight *w, size_t at)
 
 static WH_INLINE __m256 wh_scale_avx2(const whit_weight *w, size_t at)
 {
-    if (!w->scale_f16) return _mm256_loadu_ps((const float *)w->scale + at);
-    const uint16_t *scale = (const uint16_t *)w->scale + at;
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)scale));
+    const uint8_t *scale = (const uint8_t *)w->scale + at * wh_scale_bytes(w);
+    const __m256 sw = wh_scales_256(scale, w->scale_type, w->scale2);
+    return w->form == WH_FORM_F8 ? _mm256_mul_ps(sw, _mm256_set1_ps(w->scale2)) : sw;
 }
 
 /* ---- blocks ---- */
@@ -189,6 +223,8 @@ static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 
 static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0 };
 static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0 };
 static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0 };
+static const wh_values_avx2 wh_e4m3_values_avx2 = { codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0 };
+static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0 };
 /* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
 static const wh_values_avx2 wh_b2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 16, 1 };
 static const wh_values_avx2 wh_b3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 16, 0 };

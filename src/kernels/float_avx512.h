@@ -15,6 +15,7 @@
 #include <immintrin.h>
 
 #include "kernels/codes_512.h"
+#include "kernels/scale_512.h"
 
 /* ---- codes: input i of four, in a vector of codes_512.h ---- */
 
@@ -47,6 +48,35 @@ static WH_INLINE __m512 wh_integer_avx512(__m512i octets, unsigned i, const wh_m
     /* 0xea: (a & b) | c */
     return _mm512_sub_ps(_mm512_castsi512_ps(code),
                          _mm512_add_ps(m->zero, _mm512_castsi512_ps(base)));
+}
+
+/* Octets as the upper bits of float16, input i of each row. `order` puts the lower words of a
+ * vector's rows before the upper ones: 16 rows at an even input, or an odd one, then lie in half of
+ * it. */
+static WH_INLINE __m512 wh_f8_avx512(__m512i octets, unsigned i, int e5m2)
+{
+    static const _Alignas(64)
+        uint16_t order[32] = { 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+                               1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 };
+    const __m512i words = _mm512_permutexvar_epi16(_mm512_load_si512(order), octets);
+    const __m512i top = i % 2 ? words : _mm512_slli_epi16(words, 8);
+    const __m512i half =
+        e5m2 ? _mm512_and_si512(top, _mm512_set1_epi16((short)0xff00))
+             : _mm512_and_si512(_mm512_srai_epi16(top, 1), _mm512_set1_epi16((short)0xbf80));
+    return _mm512_cvtph_ps(i / 2 ? _mm512_extracti64x4_epi64(half, 1)
+                                 : _mm512_castsi512_si256(half));
+}
+
+static WH_INLINE __m512 wh_e4m3_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m)
+{
+    (void)m;
+    return wh_f8_avx512(octets, i, 0);
+}
+
+static WH_INLINE __m512 wh_e5m2_avx512(__m512i octets, unsigned i, const wh_meaning_avx512 *m)
+{
+    (void)m;
+    return wh_f8_avx512(octets, i, 1);
 }
 
 /* Codes of 2 and 4 bits for tables: what stands above them is not masked out. */
@@ -92,9 +122,9 @@ static WH_INLINE __m512 wh_zero_avx512(const whit_weight *w, size_t at)
 
 static WH_INLINE __m512 wh_scale_avx512(const whit_weight *w, size_t at)
 {
-    if (!w->scale_f16) return _mm512_loadu_ps((const float *)w->scale + at);
-    const uint16_t *scale = (const uint16_t *)w->scale + at;
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)scale));
+    const uint8_t *scale = (const uint8_t *)w->scale + at * wh_scale_bytes(w);
+    const __m512 sw = wh_scales_512(scale, w->scale_type, w->scale2);
+    return w->form == WH_FORM_F8 ? _mm512_mul_ps(sw, _mm512_set1_ps(w->scale2)) : sw;
 }
 
 /* ---- blocks ---- */
@@ -177,6 +207,8 @@ static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512,
 static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0 };
 static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0 };
 static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
+static const wh_values_avx512 wh_e4m3_values_avx512 = { codes_q8_512, wh_e4m3_avx512, 8, 0, 0 };
+static const wh_values_avx512 wh_e5m2_values_avx512 = { codes_q8_512, wh_e5m2_avx512, 8, 0, 0 };
 /* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
 static const wh_values_avx512 wh_b2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 16, 1 };
 static const wh_values_avx512 wh_b3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 16, 0 };

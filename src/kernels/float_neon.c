@@ -140,6 +140,14 @@ void wh_gemv_t4_neon(const wh_gemv_args *a)
     gemv_codes(a, &(const value_kind){ .codes = NULL });
 }
 
+void wh_gemv_f8_neon(const wh_gemv_args *a)
+{
+    if (a->w->e5m2)
+        gemv_codes(a, &(const value_kind){ .codes = &code_8, .e5m2 = 1 });
+    else
+        gemv_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
+}
+
 void wh_gemv_b2_neon(const wh_gemv_args *a)
 {
     gemv_blocks(a, &(const value_kind){ .codes = &code_2, .block = 1, .minima = 1 });

@@ -19,6 +19,12 @@ static float value_t4(const whit_weight *w, size_t p, size_t r, size_t k)
     return w->table[wh_code_at(w, p, r, k)];
 }
 
+static float value_f8(const whit_weight *w, size_t p, size_t r, size_t k)
+{
+    const unsigned b = (unsigned)wh_code_at(w, p, r, k);
+    return wh_f16_to_f32((uint16_t)(w->e5m2 ? b << 8 : (b & 0x80) << 8 | (b & 0x7f) << 7));
+}
+
 static float value_f32(const whit_weight *w, size_t p, size_t r, size_t k)
 {
     return ((const float *)(const void *)(w->data + p * w->panel_bytes))[k * WH_PANEL + r];
@@ -85,6 +91,11 @@ void wh_gemv_t4_scalar(const wh_gemv_args *a)
     gemv(a, dot_steps, value_t4);
 }
 
+void wh_gemv_f8_scalar(const wh_gemv_args *a)
+{
+    gemv(a, dot_steps, value_f8);
+}
+
 void wh_gemv_f32_scalar(const wh_gemv_args *a)
 {
     gemv(a, dot_chain, value_f32);
@@ -117,6 +128,11 @@ void wh_decode_codes_scalar(const wh_decode_args *a)
 void wh_decode_t4_scalar(const wh_decode_args *a)
 {
     decode(a, value_t4);
+}
+
+void wh_decode_f8_scalar(const wh_decode_args *a)
+{
+    decode(a, value_f8);
 }
 
 void wh_decode_f16_scalar(const wh_decode_args *a)

@@ -28,4 +28,7 @@ wh_gemm_fn wh_gemm_q2_q8_dotprod, wh_gemm_q3_q8_dotprod, wh_gemm_q4_q8_dotprod,
 wh_gemm_fn wh_gemm_q2_q8_i8mm, wh_gemm_q3_q8_i8mm, wh_gemm_q4_q8_i8mm, wh_gemm_q5_q8_i8mm,
     wh_gemm_q6_q8_i8mm, wh_gemm_q8_q8_i8mm;
 
+wh_gemm_fn wh_gemm_t4_q8_avx2, wh_gemm_t4_q8_avxvnni, wh_gemm_t4_q8_avx512,
+    wh_gemm_t4_q8_avx512vnni, wh_gemm_t4_q8_neon, wh_gemm_t4_q8_dotprod, wh_gemm_t4_q8_i8mm;
+
 #endif

@@ -81,7 +81,7 @@ static WH_INLINE void sum_unit(__m256i *sum, const block_walk *b, const gemm_for
                           : _mm256_mullo_epi32(_mm256_set1_epi32(f->offset - centre),
                                                _mm256_set1_epi32(xsum[p * stride + s % t->tokens]));
         f->products(part, f, t->halves, t->tokens, unit, p * 4, FOURS / parts,
-                    (const int8_t *)b->at.x);
+                    (const int8_t *)b->at.x, NULL);
         WH_UNROLL
         for (size_t s = 0; s < t->halves * t->tokens; s++) {
             const int8_t *factor = b->sub_scale + p * WH_PANEL + s / t->tokens * ROWS;
@@ -126,8 +126,8 @@ static WH_INLINE void run_unit(const wh_gemm_args *a, const gemm_form *f, const 
             _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), _mm256_mul_ps(b->m[s / tokens], x), acc[s]);
     }
     b->at.line += f->bits * LINE;
-    b->at.x += b->at.next;
-    b->at.next = b->at.chunk - b->at.next;
+    b->at.k += WH_UNIT; /* 64 inputs of all tokens lie together */
+    b->at.x += b->at.k % 64 ? WH_UNIT : b->at.chunk - WH_UNIT;
     b->at.sx += a->tokens * sizeof *sx;
     b->at.xsum += subs * a->tokens * sizeof(int32_t);
     if (f->sub) b->sub_scale += subs * WH_PANEL;

@@ -11,20 +11,22 @@
 
 #include "kernels/gemm_blocks_256.h"
 
-static const gemm_form form_q2 = { products, codes_q2_256, 2, 0, 0, 0 };
-static const gemm_form form_q3 = { products, codes_q3_256, 3, 0, 0, 0 };
-static const gemm_form form_q4 = { products, codes_q4_256, 4, 0, 0, 0 };
-static const gemm_form form_q5 = { products, codes_q5_256, 5, 0, 0, 0 };
-static const gemm_form form_q6 = { products, codes_q6_256, 6, 0, 0, 0 };
-static const gemm_form form_q8 = { products_octets, codes_q8_256, 8, OFFSET, 0, 0 };
+static const gemm_form form_q2 = { products, codes_q2_256, 2, 0, 0, 0, 0, 0 };
+static const gemm_form form_q3 = { products, codes_q3_256, 3, 0, 0, 0, 0, 0 };
+static const gemm_form form_q4 = { products, codes_q4_256, 4, 0, 0, 0, 0, 0 };
+static const gemm_form form_q5 = { products, codes_q5_256, 5, 0, 0, 0, 0, 0 };
+static const gemm_form form_q6 = { products, codes_q6_256, 6, 0, 0, 0, 0, 0 };
+static const gemm_form form_q8 = { products_octets, codes_q8_256, 8, OFFSET, 0, 0, 0, 0 };
+static const gemm_form form_t4 = { products_digits, codes_q4_256, 4, 0, 0, 0, 2, 0 };
+static const gemm_form form_small = { products, codes_q4_256, 4, 0, 0, 0, 1, 1 };
 /* what the types of blocks have: Q2_K, Q3_K, Q4_1, Q4_K, Q5_1, Q5_K, Q6_K */
-static const gemm_form form_q2k = { products, codes_q2_256, 2, 0, 16, 1 };
-static const gemm_form form_q3k = { products, codes_q3_256, 3, 0, 16, 0 };
-static const gemm_form form_q4m = { products, codes_q4_256, 4, 0, 0, 1 };
-static const gemm_form form_q4k = { products, codes_q4_256, 4, 0, 32, 1 };
-static const gemm_form form_q5m = { products, codes_q5_256, 5, 0, 0, 1 };
-static const gemm_form form_q5k = { products, codes_q5_256, 5, 0, 32, 1 };
-static const gemm_form form_q6k = { products, codes_q6_256, 6, 0, 16, 0 };
+static const gemm_form form_q2k = { products, codes_q2_256, 2, 0, 16, 1, 0, 0 };
+static const gemm_form form_q3k = { products, codes_q3_256, 3, 0, 16, 0, 0, 0 };
+static const gemm_form form_q4m = { products, codes_q4_256, 4, 0, 0, 1, 0, 0 };
+static const gemm_form form_q4k = { products, codes_q4_256, 4, 0, 32, 1, 0, 0 };
+static const gemm_form form_q5m = { products, codes_q5_256, 5, 0, 0, 1, 0, 0 };
+static const gemm_form form_q5k = { products, codes_q5_256, 5, 0, 32, 1, 0, 0 };
+static const gemm_form form_q6k = { products, codes_q6_256, 6, 0, 16, 0, 0, 0 };
 
 static void gemm_q2(const wh_gemm_args *a)
 {
@@ -54,6 +56,15 @@ static void gemm_q6(const wh_gemm_args *a)
 static void gemm_q8(const wh_gemm_args *a)
 {
     gemm(a, run_tile, &form_q8, HALVES);
+}
+
+/* Two digits have twice the sums. */
+static void gemm_t4(const wh_gemm_args *a)
+{
+    if (a->w->digits == 1)
+        gemm(a, run_tile, &form_small, HALVES);
+    else
+        gemm(a, run_tile, &form_t4, 1);
 }
 
 static void gemm_b2(const wh_gemm_args *a)

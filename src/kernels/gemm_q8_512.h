@@ -16,6 +16,7 @@
 
 #include "kernels/codes_512.h"
 #include "kernels/gemm.h"
+#include "kernels/scale_512.h"
 
 #include <string.h>
 
@@ -28,11 +29,16 @@ enum {
 
 typedef struct gemm_form gemm_form;
 
+/* The digits of a table's integers by code, in every quarter of a vector. */
+typedef struct levels {
+    __m512i low, high;
+} levels;
+
 /* Adds to sum[panel][token] the products of vectors [first, first + count) of a unit with the
  * activations of the unit, at x + 64 * token. The unit of panel i is at unit + i * apart. */
 typedef void products_fn(__m512i sum[2][TILE], const gemm_form *f, const uint8_t *unit,
                          size_t apart, unsigned first, unsigned count, const int8_t *x,
-                         unsigned panels, unsigned tokens);
+                         unsigned panels, unsigned tokens, const levels *table);
 
 struct gemm_form {
     products_fn *products;
@@ -42,7 +48,22 @@ struct gemm_form {
     /* of blocks, gemm_blocks_512.h */
     unsigned sub;
     int minima;
+    /* of tables */
+    int digits; /* of their integers, 0: there is no table */
+    int half;   /* units are taken by halves, which are whole lines */
 };
+
+/* Inputs that `products` takes at once. */
+static WH_INLINE unsigned inputs_of(const gemm_form *f)
+{
+    return f->half ? WH_UNIT / 2 : WH_UNIT;
+}
+
+/* The integer of a single digit, or the code itself. */
+static WH_INLINE __m512i integer_of(const gemm_form *f, __m512i code, const levels *table)
+{
+    return f->digits == 1 ? _mm512_shuffle_epi8(table->low, code) : code;
+}
 
 /* Octets of a panel up to input k, which begins a unit. */
 static WH_INLINE size_t octets_to(const gemm_form *f, size_t k)
@@ -82,6 +103,9 @@ typedef struct gemm_spot {
     const int8_t *x;     /* of the unit, likewise */
     size_t chunk;        /* octets of activations from 64 inputs to the next */
     size_t ahead, ahead_scale;
+    wh_scale_type scale_type;
+    float scale2, unit;
+    levels table;
     float (*acc)[2][WH_PANEL];
     __m512 own; /* that of one panel and token */
 } gemm_spot;
@@ -106,6 +130,15 @@ static WH_INLINE __m512 scales(const uint8_t *scale, size_t bytes)
 {
     return bytes == 2 * WH_PANEL ? _mm512_cvtph_ps(_mm256_loadu_si256((const void *)scale))
                                  : _mm512_loadu_ps(scale);
+}
+
+/* Of a group of panel i, for integers. */
+static WH_INLINE __m512 int_scales(const gemm_spot *at, const gemm_form *f, unsigned i)
+{
+    const uint8_t *scale = at->scale + i * at->rows_apart * at->scale_bytes;
+    if (!f->digits) return scales(scale, at->scale_bytes);
+    const __m512 sw = wh_scales_512(scale, at->scale_type, at->scale2);
+    return _mm512_mul_ps(sw, _mm512_set1_ps(at->unit));
 }
 
 static WH_INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
@@ -133,12 +166,12 @@ static WH_INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int o
     }
 }
 
-static WH_INLINE void close_step(const __m512i sum[2][TILE], gemm_spot *at, unsigned panels,
-                                 unsigned tokens)
+static WH_INLINE void close_step(const __m512i sum[2][TILE], gemm_spot *at, const gemm_form *f,
+                                 unsigned panels, unsigned tokens)
 {
     WH_UNROLL
     for (unsigned i = 0; i < panels; i++) {
-        const __m512 sw = scales(at->scale + i * at->rows_apart * at->scale_bytes, at->scale_bytes);
+        const __m512 sw = int_scales(at, f, i);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512 scale = _mm512_mul_ps(sw, _mm512_set1_ps(at->sx[j]));
@@ -174,15 +207,18 @@ static WH_INLINE void resume_step(__m512i sum[2][TILE], int32_t (*kept)[2][WH_PA
 static WH_INLINE void run_step(__m512i sum[2][TILE], gemm_spot *at, const gemm_form *f, size_t k,
                                size_t n, unsigned panels, unsigned tokens)
 {
-    for (const size_t end = k + n; k < end; k += WH_UNIT) {
+    const unsigned unit = inputs_of(f), lines = f->bits * unit / WH_UNIT;
+    for (const size_t end = k + n; k < end;) {
         WH_UNROLL
-        for (size_t t = 0; t < f->bits; t++) {
+        for (size_t t = 0; t < lines; t++) {
             fetch(at->line + t * LINE, at->ahead);
             if (panels == 2) fetch(at->line + t * LINE, at->ahead + at->line_apart);
         }
-        f->products(sum, f, at->line, at->line_apart, 0, FOURS, at->x, panels, tokens);
-        at->line += f->bits * LINE;
-        at->x += k % 64 ? at->chunk - WH_UNIT : WH_UNIT; /* 64 inputs of all tokens lie together */
+        f->products(sum, f, at->line, at->line_apart, 0, unit / 4, at->x, panels, tokens,
+                    &at->table);
+        at->line += lines * LINE;
+        k += unit; /* 64 inputs of all tokens lie together */
+        at->x += k % 64 ? unit : at->chunk - 64 + unit;
     }
 }
 
@@ -191,21 +227,27 @@ static WH_INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t 
     const whit_weight *w = s->a->w;
     const size_t step = s->k0 / w->int_step * s->a->tokens + j0;
     const size_t row = s->panel * w->groups + s->k0 / w->group;
-    const size_t scale_bytes = (w->scale_f16 ? 2 : 4) * WH_PANEL;
-    const gemm_spot at = { .line = w->data + s->panel * w->panel_bytes + octets_to(f, s->k0),
-                           .scale = (const uint8_t *)w->scale + row * scale_bytes,
-                           .zero = w->zero ? w->zero + row * WH_PANEL : NULL,
-                           .line_apart = s->second * w->panel_bytes,
-                           .rows_apart = s->second * w->groups,
-                           .scale_bytes = scale_bytes,
-                           .start = f->offset - w->centre,
-                           .sx = s->a->scale + step,
-                           .xsum = s->a->sum + step,
-                           .x = s->a->codes + s->k0 / 64 * s->a->tokens * 64 + j0 * 64 + s->k0 % 64,
-                           .chunk = s->a->tokens * 64,
-                           .ahead = s->ahead,
-                           .ahead_scale = s->ahead_scale,
-                           .acc = s->acc + j0 };
+    const size_t scale_bytes = wh_scale_bytes(w) * WH_PANEL;
+    gemm_spot at = { .line = w->data + s->panel * w->panel_bytes + octets_to(f, s->k0),
+                     .scale = (const uint8_t *)w->scale + row * scale_bytes,
+                     .zero = w->zero ? w->zero + row * WH_PANEL : NULL,
+                     .line_apart = s->second * w->panel_bytes,
+                     .rows_apart = s->second * w->groups,
+                     .scale_bytes = scale_bytes,
+                     .start = f->offset - w->centre,
+                     .sx = s->a->scale + step,
+                     .xsum = s->a->sum + step,
+                     .x = s->a->codes + s->k0 / 64 * s->a->tokens * 64 + j0 * 64 + s->k0 % 64,
+                     .chunk = s->a->tokens * 64,
+                     .ahead = s->ahead,
+                     .ahead_scale = s->ahead_scale,
+                     .acc = s->acc + j0 };
+    if (!f->digits) return at;
+    at.scale_type = w->scale_type;
+    at.scale2 = w->scale2;
+    at.unit = w->unit;
+    at.table.low = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)w->low));
+    at.table.high = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)w->high));
     return at;
 }
 
@@ -234,7 +276,7 @@ static WH_INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, uns
             keep_step(sum, s->sum + j0, tokens);
             return;
         }
-        close_step(sum, &at, panels, tokens);
+        close_step(sum, &at, f, panels, tokens);
         open = 0;
         at.sx += stride;
         at.xsum += stride;
@@ -253,6 +295,7 @@ static WH_INLINE void run_tile(gemm_block *s, const gemm_form *f, size_t j0, uns
 typedef void tile_fn(gemm_block *s, const gemm_form *f, size_t j0, unsigned panels,
                      unsigned tokens);
 
+/* With two digits there are no more than half of a tile's tokens. */
 static WH_INLINE void run_block(gemm_block *s, tile_fn *run_tile_of, const gemm_form *f, size_t j0,
                                 unsigned tokens)
 {
@@ -270,16 +313,16 @@ static WH_INLINE void run_block(gemm_block *s, tile_fn *run_tile_of, const gemm_
         run_tile_of(s, f, j0, 2, 4);
         break;
     case 5:
-        run_tile_of(s, f, j0, 2, 5);
+        if (f->digits < 2) run_tile_of(s, f, j0, 2, 5);
         break;
     case 6:
-        run_tile_of(s, f, j0, 2, 6);
+        if (f->digits < 2) run_tile_of(s, f, j0, 2, 6);
         break;
     case 7:
-        run_tile_of(s, f, j0, 2, 7);
+        if (f->digits < 2) run_tile_of(s, f, j0, 2, 7);
         break;
     default:
-        run_tile_of(s, f, j0, 2, 8);
+        if (f->digits < 2) run_tile_of(s, f, j0, 2, 8);
     }
 }
 
@@ -304,7 +347,7 @@ static void look_ahead(gemm_block *s, size_t unit_bytes)
     const size_t pair = s->k1 < w->cols ? 0 : 2, k = s->k1 < w->cols ? s->k1 : 0;
     s->ahead = pair * w->panel_bytes + k / WH_UNIT * unit_bytes - s->k0 / WH_UNIT * unit_bytes;
     s->ahead_scale =
-        (pair * w->groups + k / w->group - s->k0 / w->group) * WH_PANEL * (w->scale_f16 ? 2 : 4);
+        (pair * w->groups + k / w->group - s->k0 / w->group) * WH_PANEL * wh_scale_bytes(w);
     s->ahead_sub = w->sub ? (pair * w->subs + k / w->sub - s->k0 / w->sub) * WH_PANEL : 0;
 }
 
@@ -320,7 +363,8 @@ static void run_pair(gemm_block *s, block_fn *run, size_t unit_bytes)
 {
     const wh_gemm_args *a = s->a;
     const size_t length = block_length(a->w, unit_bytes);
-    const size_t tiles = (a->tokens + TILE - 1) / TILE;
+    const size_t widest = a->w->digits == 2 ? TILE / 2 : TILE;
+    const size_t tiles = (a->tokens + widest - 1) / widest;
     for (s->k0 = 0; s->k0 < a->w->cols; s->k0 = s->k1) {
         s->k1 = a->w->cols - s->k0 < length ? a->w->cols : s->k0 + length;
         look_ahead(s, unit_bytes);
@@ -338,7 +382,7 @@ static void run_single(gemm_block *s, block_fn *run, size_t unit_bytes)
     s->k1 = w->cols;
     s->ahead = AHEAD; /* panels follow each other */
     const size_t inputs = AHEAD / unit_bytes * WH_UNIT;
-    s->ahead_scale = inputs / w->group * WH_PANEL * (w->scale_f16 ? 2 : 4);
+    s->ahead_scale = inputs / w->group * WH_PANEL * wh_scale_bytes(w);
     s->ahead_sub = w->sub ? inputs / w->sub * WH_PANEL : 0;
     run(s, 0, 1);
 }

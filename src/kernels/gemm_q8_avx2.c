@@ -16,12 +16,14 @@
 /* As many vectors of codes as may meet in 16 bits. */
 static WH_INLINE unsigned part_of(const gemm_form *f, unsigned count)
 {
-    const unsigned most = f->bits <= 4 ? 8 : f->bits == 5 ? 4 : 2;
+    const unsigned bits = f->digits ? 5 : f->bits; /* integers up to 31 */
+    const unsigned most = bits <= 4 ? 8 : bits == 5 ? 4 : 2;
     return count < most ? count : most;
 }
 
 static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
-                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x)
+                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x,
+                               const levels *table)
 {
     const __m256i one = _mm256_set1_epi16(1);
     const unsigned most = part_of(f, count);
@@ -30,7 +32,7 @@ static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, 
     for (unsigned n = first; n < first + count; n++) {
         WH_UNROLL
         for (size_t h = 0; h < halves; h++) {
-            const __m256i code = f->codes(unit + h * 32, n);
+            const __m256i code = integer_of(f, f->codes(unit + h * 32, n), table);
             WH_UNROLL
             for (size_t j = 0; j < tokens; j++) {
                 const size_t s = h * tokens + j;
@@ -50,8 +52,9 @@ static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, 
  * which fits 16 bits; the code itself would not. */
 static WH_INLINE void products_octets(__m256i *sum, const gemm_form *f, size_t halves,
                                       size_t tokens, const uint8_t *unit, unsigned first,
-                                      unsigned count, const int8_t *x)
+                                      unsigned count, const int8_t *x, const levels *table)
 {
+    (void)table;
     const __m256i middle = _mm256_set1_epi8(-OFFSET), one = _mm256_set1_epi16(1);
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
@@ -65,6 +68,32 @@ static WH_INLINE void products_octets(__m256i *sum, const gemm_form *f, size_t h
                 const __m256i signed_x = _mm256_sign_epi8(spread(x + j * 64 + 4 * n), code);
                 const __m256i pair = _mm256_maddubs_epi16(size, signed_x);
                 sum[s] = _mm256_add_epi32(sum[s], _mm256_madd_epi16(pair, one));
+                settle(&sum[s]);
+            }
+        }
+    }
+}
+
+/* Digits are at most 127: a pair of products fills 16 bits, and is widened times 1 or 128. */
+static WH_INLINE void products_digits(__m256i *sum, const gemm_form *f, size_t halves,
+                                      size_t tokens, const uint8_t *unit, unsigned first,
+                                      unsigned count, const int8_t *x, const levels *table)
+{
+    const __m256i one = _mm256_set1_epi16(1), many = _mm256_set1_epi16(128);
+    WH_UNROLL
+    for (unsigned n = first; n < first + count; n++) {
+        WH_UNROLL
+        for (size_t h = 0; h < halves; h++) {
+            const __m256i code = f->codes(unit + h * 32, n);
+            const __m256i low = _mm256_shuffle_epi8(table->low, code);
+            const __m256i high = _mm256_shuffle_epi8(table->high, code);
+            WH_UNROLL
+            for (size_t j = 0; j < tokens; j++) {
+                const __m256i xj = spread(x + j * 64 + n * 4);
+                const __m256i l = _mm256_madd_epi16(_mm256_maddubs_epi16(low, xj), one);
+                const __m256i g = _mm256_madd_epi16(_mm256_maddubs_epi16(high, xj), many);
+                const size_t s = h * tokens + j;
+                sum[s] = _mm256_add_epi32(sum[s], _mm256_add_epi32(l, g));
                 settle(&sum[s]);
             }
         }
@@ -126,4 +155,9 @@ void wh_gemm_b5_q8_avx2(const wh_gemm_args *a)
 void wh_gemm_b6_q8_avx2(const wh_gemm_args *a)
 {
     gemm_b6(a);
+}
+
+void wh_gemm_t4_q8_avx2(const wh_gemm_args *a)
+{
+    gemm_t4(a);
 }

@@ -55,7 +55,7 @@ static WH_INLINE void dot(__m512i sum[2][TILE], const __m512i w[2][4], unsigned 
 
 static WH_INLINE void products(__m512i sum[2][TILE], const gemm_form *f, const uint8_t *unit,
                                size_t apart, unsigned first, unsigned count, const int8_t *x,
-                               unsigned panels, unsigned tokens)
+                               unsigned panels, unsigned tokens, const levels *table)
 {
     const unsigned part = part_of(f->bits);
     WH_UNROLL
@@ -64,7 +64,7 @@ static WH_INLINE void products(__m512i sum[2][TILE], const gemm_form *f, const u
         WH_UNROLL
         for (unsigned i = 0; i < 8; i++)
             w[i / 4][i % 4] = i < 4 * panels && i % 4 < part
-                                  ? f->codes(unit + i / 4 * apart, n + i % 4)
+                                  ? integer_of(f, f->codes(unit + i / 4 * apart, n + i % 4), table)
                                   : _mm512_setzero_si512();
         dot(sum, w, part, x + 4 * n, panels, tokens);
     }
@@ -80,9 +80,10 @@ static WH_INLINE __m512i dot_octets(__m512i sum, __m512i magnitude, __mmask64 ne
 
 static WH_INLINE void products_octets(__m512i sum[2][TILE], const gemm_form *f, const uint8_t *unit,
                                       size_t apart, unsigned first, unsigned count, const int8_t *x,
-                                      unsigned panels, unsigned tokens)
+                                      unsigned panels, unsigned tokens, const levels *table)
 {
     const __m512i offset = _mm512_set1_epi8(-OFFSET);
+    (void)table;
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
         __m512i magnitude[2];
@@ -99,6 +100,34 @@ static WH_INLINE void products_octets(__m512i sum[2][TILE], const gemm_form *f, 
             WH_UNROLL
             for (unsigned i = 0; i < panels; i++)
                 sum[i][j] = dot_octets(sum[i][j], magnitude[i], negative[i], each);
+        }
+    }
+}
+
+/* Digits are at most 127: a pair of products fills 16 bits, and is widened times 1 or 128. */
+static WH_INLINE void products_digits(__m512i sum[2][TILE], const gemm_form *f, const uint8_t *unit,
+                                      size_t apart, unsigned first, unsigned count, const int8_t *x,
+                                      unsigned panels, unsigned tokens, const levels *table)
+{
+    const __m512i ones = _mm512_set1_epi16(1), many = _mm512_set1_epi16(128);
+    WH_UNROLL
+    for (unsigned n = first; n < first + count; n++) {
+        __m512i low[2], high[2];
+        WH_UNROLL
+        for (unsigned i = 0; i < panels; i++) {
+            const __m512i code = f->codes(unit + i * apart, n);
+            low[i] = _mm512_shuffle_epi8(table->low, code);
+            high[i] = _mm512_shuffle_epi8(table->high, code);
+        }
+        WH_UNROLL
+        for (unsigned j = 0; j < tokens; j++) {
+            const __m512i each = broadcast(x + 4 * n + 64 * j);
+            WH_UNROLL
+            for (unsigned i = 0; i < panels; i++) {
+                const __m512i l = _mm512_madd_epi16(_mm512_maddubs_epi16(low[i], each), ones);
+                const __m512i h = _mm512_madd_epi16(_mm512_maddubs_epi16(high[i], each), many);
+                sum[i][j] = _mm512_add_epi32(sum[i][j], _mm512_add_epi32(l, h));
+            }
         }
     }
 }
@@ -158,4 +187,9 @@ void wh_gemm_b5_q8_avx512(const wh_gemm_args *a)
 void wh_gemm_b6_q8_avx512(const wh_gemm_args *a)
 {
     gemm_b6(a);
+}
+
+void wh_gemm_t4_q8_avx512(const wh_gemm_args *a)
+{
+    gemm_t4(a);
 }

@@ -14,13 +14,15 @@
 
 /* vpdpbusd adds four products of an unsigned octet and a signed one to an int32 lane. */
 static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
-                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x)
+                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x,
+                               const levels *table)
 {
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
         __m256i code[2];
         WH_UNROLL
-        for (size_t h = 0; h < halves; h++) code[h] = f->codes(unit + h * 32, n);
+        for (size_t h = 0; h < halves; h++)
+            code[h] = integer_of(f, f->codes(unit + h * 32, n), table);
         WH_UNROLL
         for (size_t j = 0; j < tokens; j++) {
             const __m256i xj = spread(x + j * 64 + 4 * n);
@@ -31,6 +33,41 @@ static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, 
             }
         }
     }
+}
+
+/* Both digits have sums of their own; of a single token the low one too, which would else wait for
+ * the unit before. */
+static WH_INLINE void products_digits(__m256i *sum, const gemm_form *f, size_t halves,
+                                      size_t tokens, const uint8_t *unit, unsigned first,
+                                      unsigned count, const int8_t *x, const levels *table)
+{
+    const __m256i none = _mm256_setzero_si256();
+    __m256i low[SUMS], high[SUMS];
+    WH_UNROLL
+    for (size_t s = 0; s < halves * tokens; s++) {
+        low[s] = tokens == 1 ? none : sum[s];
+        high[s] = none;
+    }
+    WH_UNROLL
+    for (unsigned n = first; n < first + count; n++) {
+        WH_UNROLL
+        for (size_t h = 0; h < halves; h++) {
+            const __m256i code = f->codes(unit + h * 32, n);
+            const __m256i l = _mm256_shuffle_epi8(table->low, code);
+            const __m256i g = _mm256_shuffle_epi8(table->high, code);
+            WH_UNROLL
+            for (size_t j = 0; j < tokens; j++) {
+                const __m256i xj = spread(x + j * 64 + n * 4);
+                const size_t s = h * tokens + j;
+                low[s] = _mm256_dpbusd_avx_epi32(low[s], l, xj);
+                high[s] = _mm256_dpbusd_avx_epi32(high[s], g, xj);
+            }
+        }
+    }
+    WH_UNROLL
+    for (size_t s = 0; s < halves * tokens; s++)
+        sum[s] = _mm256_add_epi32(tokens == 1 ? _mm256_add_epi32(sum[s], low[s]) : low[s],
+                                  _mm256_slli_epi32(high[s], 7));
 }
 
 #include "kernels/gemm_forms_256.h"
@@ -88,4 +125,9 @@ void wh_gemm_b5_q8_avxvnni(const wh_gemm_args *a)
 void wh_gemm_b6_q8_avxvnni(const wh_gemm_args *a)
 {
     gemm_b6(a);
+}
+
+void wh_gemm_t4_q8_avxvnni(const wh_gemm_args *a)
+{
+    gemm_t4(a);
 }

@@ -26,7 +26,7 @@ static WH_INLINE void dot(int32x4_t *sum, const code_kind *f, const gemm_piece *
         WH_UNROLL
         for (size_t q = 0; q < QUARTERS; q++) {
             uint8x16_t c[2];
-            f->codes(at->data + e / 4 * unit_bytes(f) + q * 16, e % 4, c);
+            codes_at(f, at, e, q, c);
             WH_UNROLL
             for (size_t j = 0; j < tokens; j++) {
                 int32x4_t *first = sum + (j * QUARTERS + q) * chains(tokens);
@@ -75,4 +75,9 @@ void wh_gemm_q6_q8_dotprod(const wh_gemm_args *a)
 void wh_gemm_q8_q8_dotprod(const wh_gemm_args *a)
 {
     gemm(a, &code_8, &dotprod);
+}
+
+void wh_gemm_t4_q8_dotprod(const wh_gemm_args *a)
+{
+    gemm(a, &table_4, &dotprod);
 }

@@ -24,7 +24,7 @@ static WH_INLINE void dot(int32x4_t *sum, const code_kind *f, const gemm_piece *
         WH_UNROLL
         for (size_t q = 0; q < QUARTERS; q++) {
             uint8x16_t c[2];
-            f->codes(at->data + e / 4 * unit_bytes(f) + q * 16, e % 4, c);
+            codes_at(f, at, e, q, c);
             const uint32x4_t low = vreinterpretq_u32_u8(c[0]), high = vreinterpretq_u32_u8(c[1]);
             const uint8x16_t top = vreinterpretq_u8_u32(vzip1q_u32(low, high));
             const uint8x16_t bottom = vreinterpretq_u8_u32(vzip2q_u32(low, high));
@@ -87,4 +87,12 @@ void wh_gemm_q6_q8_i8mm(const wh_gemm_args *a)
 void wh_gemm_q8_q8_i8mm(const wh_gemm_args *a)
 {
     run(a, &code_8, wh_gemm_q8_q8_dotprod);
+}
+
+void wh_gemm_t4_q8_i8mm(const wh_gemm_args *a)
+{
+    if (a->tokens == 1)
+        wh_gemm_t4_q8_dotprod(a);
+    else
+        gemm(a, &table_4, &i8mm);
 }

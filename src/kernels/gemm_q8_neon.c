@@ -39,7 +39,7 @@ static WH_INLINE void add_eight(int16x8_t *part, const code_kind *f, const gemm_
     WH_UNROLL
     for (size_t q = 0; q < QUARTERS; q++) {
         uint8x16_t c[2];
-        f->codes(at->data + e / 4 * unit_bytes(f) + q * 16, e % 4, c);
+        codes_at(f, at, e, q, c);
         WH_UNROLL
         for (size_t j = 0; j < tokens; j++) {
             add_codes(part + j * PARTS + 2 * q, signed_code(f, c[0]), x[j][0]);
@@ -51,7 +51,7 @@ static WH_INLINE void add_eight(int16x8_t *part, const code_kind *f, const gemm_
 static WH_INLINE void dot(int32x4_t *sum, const code_kind *f, const gemm_piece *at, size_t tokens)
 {
     /* eights until the lanes are full */
-    const size_t run = f->bits <= 4 ? 8 : f->bits == 5 ? 4 : f->bits == 6 ? 2 : 1;
+    const size_t run = f->table ? 1 : f->bits <= 4 ? 8 : f->bits == 5 ? 4 : f->bits == 6 ? 2 : 1;
     for (size_t e = at->first, end; e < at->end; e = end) {
         int16x8_t part[SUMS];
         end = at->end - e < run ? at->end : e + run;
@@ -99,4 +99,9 @@ void wh_gemm_q6_q8_neon(const wh_gemm_args *a)
 void wh_gemm_q8_q8_neon(const wh_gemm_args *a)
 {
     gemm(a, &code_8, &neon);
+}
+
+void wh_gemm_t4_q8_neon(const wh_gemm_args *a)
+{
+    gemm(a, &table_4, &neon);
 }

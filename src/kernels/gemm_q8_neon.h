@@ -34,6 +34,7 @@ typedef struct gemm_piece {
     const uint8_t *data; /* the unit that holds the first */
     size_t first, end;   /* eights, counted from that unit on */
     const int8_t *x;     /* of the first token at that unit; the next CHUNK on */
+    uint8x16_t digit;    /* of a table's integers, by code */
 } gemm_piece;
 
 /* Adds the products of a piece to the sums of a tile, in an arrangement of its own. */
@@ -49,6 +50,18 @@ typedef struct gemm_isa {
     int signed_codes; /* codes of 8 bits enter less 128: see signed_code */
 } gemm_isa;
 
+/* The codes of eight e and quarter q of a piece; of a table the digits that they stand for. */
+static WH_INLINE void codes_at(const code_kind *f, const gemm_piece *at, size_t e, size_t q,
+                               uint8x16_t *c)
+{
+    f->codes(at->data + e / 4 * unit_bytes(f) + q * 16, e % 4, c);
+    if (!f->table) return;
+    c[0] = vqtbl1q_u8(at->digit, c[0]);
+    c[1] = vqtbl1q_u8(at->digit, c[1]);
+}
+
+static const code_kind table_4 = { codes_4, 4, 1 };
+
 /* A code as a signed octet, for instructions that want both sides signed. */
 static WH_INLINE int8x16_t signed_code(const code_kind *f, uint8x16_t c)
 {
@@ -63,19 +76,19 @@ static WH_INLINE void fetch(const uint8_t *from, size_t octets)
 }
 
 /* sum += inputs [k, end); k is a multiple of 8, codes and activations beyond the row are there and
- * add nothing. */
+ * add nothing. Of a table the digit n. */
 static WH_INLINE void add_inputs(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
-                                 const gemm_tile *t, size_t k, size_t end, int32x4_t *sum)
+                                 const gemm_tile *t, size_t k, size_t end, int n, int32x4_t *sum)
 {
     const uint8_t *data = a->w->data + t->p * a->w->panel_bytes;
     while (k < end) {
         const size_t chunk_end = (k / CHUNK + 1) * CHUNK, to = end < chunk_end ? end : chunk_end;
         const size_t unit = k / WH_UNIT * WH_UNIT;
-        const gemm_piece at = { .data = data + unit / WH_UNIT * unit_bytes(f),
-                                .first = (k - unit) / EIGHT,
-                                .end = (to - unit + EIGHT - 1) / EIGHT,
-                                .x = a->codes + (k / CHUNK * a->tokens + t->j) * CHUNK +
-                                     unit % CHUNK };
+        gemm_piece at = { .data = data + unit / WH_UNIT * unit_bytes(f),
+                          .first = (k - unit) / EIGHT,
+                          .end = (to - unit + EIGHT - 1) / EIGHT,
+                          .x = a->codes + (k / CHUNK * a->tokens + t->j) * CHUNK + unit % CHUNK };
+        if (f->table) at.digit = vld1q_u8(n ? a->w->high : a->w->low);
         if (t->j == 0 && k == unit) /* later tokens find the panel near */
             fetch(at.data, at.end * unit_bytes(f) / 4);
         isa->dot(sum, f, &at, t->tokens);
@@ -93,7 +106,12 @@ static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const 
     int32x4_t sum[SUMS], row[TILE * QUARTERS], zero[QUARTERS], sub[QUARTERS];
     WH_UNROLL
     for (size_t i = 0; i < SUMS; i++) sum[i] = vdupq_n_s32(0);
-    add_inputs(a, f, isa, t, k, end, sum);
+    for (int n = f->table ? w->digits : 1; n-- > 0;) {
+        add_inputs(a, f, isa, t, k, end, n, sum);
+        if (n == 0) break; /* the high digit was the first */
+        WH_UNROLL
+        for (size_t i = 0; i < SUMS; i++) sum[i] = vshlq_n_s32(sum[i], 7);
+    }
     isa->rows(sum, t->tokens, row);
     load_zeros(w, (t->p * w->groups + k / w->group) * WH_PANEL,
                isa->signed_codes && f->bits == 8 ? 128 : 0, zero);
@@ -150,6 +168,7 @@ static WH_INLINE void add_step(const wh_gemm_args *a, const code_kind *f, const 
     for (size_t from = k; from < end; from += part)
         sum_part(a, f, isa, t, from, from + part, whole);
     load_scales(w, (t->p * w->groups + k / w->group) * WH_PANEL, scale);
+    if (f->table) scale_rows(scale, w->unit);
     WH_UNROLL
     for (size_t c = 0; c < t->tokens * QUARTERS; c++)
         acc[c] = vfmaq_f32(acc[c], vcvtq_f32_s32(whole[c]),

@@ -24,8 +24,8 @@ static void add_part(sums *s, const wh_gemm_args *a, size_t p, size_t r, size_t 
     const int32_t xsum = a->sum[k0 / w->sum_step * a->tokens + j];
     int64_t i = 0;
     for (size_t k = k0; k < end; k++)
-        i +=
-            (int64_t)wh_code_at(w, p, r, k) * a->codes[k / 64 * (a->tokens * 64) + j * 64 + k % 64];
+        i += (int64_t)wh_level_at(w, p, r, k) *
+             a->codes[k / 64 * (a->tokens * 64) + j * 64 + k % 64];
     i -= (int64_t)wh_weight_zero(w, wh_group_at(w, p, r, k0)) * xsum;
     const size_t sub = w->sub ? wh_sub_at(w, p, r, k0) : 0;
     s->codes += w->sub ? i * w->sub_scale[sub] : i;
@@ -43,7 +43,9 @@ static float dot(const wh_gemm_args *a, size_t p, size_t r, size_t j)
         sums s = { 0, 0 };
         for (size_t k = k0; k < end; k += part)
             add_part(&s, a, p, r, j, k, end - k < part ? end : k + part);
-        acc = fmaf((float)(int32_t)s.codes, wh_weight_scale(w, g) * a->scale[b], acc);
+        float scale = wh_weight_scale(w, g);
+        if (w->form == WH_FORM_T4) scale = scale * w->unit;
+        acc = fmaf((float)(int32_t)s.codes, scale * a->scale[b], acc);
         if (w->min) acc = fmaf((float)s.mins, -(wh_f16_to_f32(w->min[g]) * a->scale[b]), acc);
     }
     return acc;

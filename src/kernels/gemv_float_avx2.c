@@ -43,11 +43,12 @@ typedef struct group {
     wh_meaning_avx2 meaning;
 } group;
 
-/* part[half][i % 4] += value * x for the first n inputs of the unit that begins at k. */
+/* part[half][i % 4] += value * x for the first n inputs of the unit that begins at k, or of its
+ * second half. */
 static WH_INLINE void add_unit(__m256 part[2][4], const group *g, const float *x, size_t k,
                                size_t n, const wh_values_avx2 *f)
 {
-    const uint8_t *at = g->data + k / WH_UNIT * f->bits * LINE;
+    const uint8_t *at = g->data + k * f->bits * LINE / WH_UNIT;
     WH_UNROLL
     for (size_t t = 0; t < f->bits; t++) fetch(at, AHEAD_CODES + t * LINE);
     WH_UNROLL
@@ -74,7 +75,10 @@ static WH_INLINE void add_step(__m256 sum[2], const group *g, const float *x, si
     WH_UNROLL
     for (unsigned i = 0; i < 8; i++) part[i / 4][i % 4] = _mm256_setzero_ps();
     for (; end - k >= WH_UNIT; k += WH_UNIT) add_unit(part, g, x, k, WH_UNIT, f);
-    if (k < end) add_unit(part, g, x, k, end - k, f);
+    if (end - k == WH_UNIT / 2)
+        add_unit(part, g, x, k, WH_UNIT / 2, f);
+    else if (k < end)
+        add_unit(part, g, x, k, end - k, f);
     WH_UNROLL
     for (unsigned h = 0; h < 2; h++)
         sum[h] = _mm256_add_ps(_mm256_add_ps(part[h][0], part[h][1]),
@@ -85,7 +89,7 @@ static WH_INLINE void steps_panel(const wh_gemv_args *a, size_t p, group now,
                                   const wh_values_avx2 *f)
 {
     const whit_weight *w = a->w;
-    const size_t scale_bytes = w->scale_f16 ? 2 : 4;
+    const size_t scale_bytes = wh_scale_bytes(w);
     __m256 acc[2] = { _mm256_setzero_ps(), _mm256_setzero_ps() };
     now.data = w->data + p * w->panel_bytes;
     for (size_t g = 0, k = 0; g < w->groups; g++) {
@@ -163,6 +167,14 @@ void wh_gemv_t4_avx2(const wh_gemv_args *a)
     steps(a, table, &wh_t4_avx2);
 }
 
+void wh_gemv_f8_avx2(const wh_gemv_args *a)
+{
+    if (a->w->e5m2)
+        steps(a, wh_integers_avx2(4, 0), &wh_e5m2_values_avx2);
+    else
+        steps(a, wh_integers_avx2(4, 0), &wh_e4m3_values_avx2);
+}
+
 /* ---- blocks ---- */
 
 /* acc[panel, half] += w * x for the unit that begins at k, each of them one chain. */
@@ -171,7 +183,7 @@ static WH_INLINE void add_block_unit(__m256 acc[2 * BLOCKS], const wh_gemv_args 
                                      unsigned panels)
 {
     const whit_weight *w = a->w;
-    const size_t at = k / WH_UNIT * f->bits * LINE, each = f->sub == 16 ? 4 : 8;
+    const size_t at = k * f->bits * LINE / WH_UNIT, each = f->sub == 16 ? 4 : 8;
     wh_affine_avx2 affine[2 * BLOCKS];
     WH_UNROLL
     for (unsigned v = 0; v < WH_UNIT / 4; v++) {

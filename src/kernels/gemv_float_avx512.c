@@ -43,11 +43,12 @@ typedef struct groups {
     __m512 scale[2];
 } groups;
 
-/* part[panel][i % 4] += value * x for the first n inputs of the unit that begins at k. */
+/* part[panel][i % 4] += value * x for the first n inputs of the unit that begins at k, or of its
+ * second half. */
 static WH_INLINE void add_unit(__m512 part[2][4], const groups *g, const float *x, size_t k,
                                size_t n, size_t next, const wh_values_avx512 *f, unsigned panels)
 {
-    const size_t at = k / WH_UNIT * f->bits * LINE;
+    const size_t at = k * f->bits * LINE / WH_UNIT;
     WH_UNROLL
     for (unsigned q = 0; q < panels; q++) {
         WH_UNROLL
@@ -75,12 +76,15 @@ static WH_INLINE void add_unit(__m512 part[2][4], const groups *g, const float *
 static WH_INLINE void add_step(__m512 acc[2], const wh_gemv_args *a, const groups *g, size_t k,
                                size_t end, const wh_values_avx512 *f, unsigned panels)
 {
-    const size_t next = ahead(a->w, k / WH_UNIT * f->bits * LINE, AHEAD_CODES, panels);
+    const size_t next = ahead(a->w, k * f->bits * LINE / WH_UNIT, AHEAD_CODES, panels);
     __m512 part[2][4];
     WH_UNROLL
     for (unsigned i = 0; i < 4 * panels; i++) part[i / 4][i % 4] = _mm512_setzero_ps();
     for (; end - k >= WH_UNIT; k += WH_UNIT) add_unit(part, g, a->x, k, WH_UNIT, next, f, panels);
-    if (k < end) add_unit(part, g, a->x, k, end - k, next, f, panels);
+    if (end - k == WH_UNIT / 2)
+        add_unit(part, g, a->x, k, WH_UNIT / 2, next, f, panels);
+    else if (k < end)
+        add_unit(part, g, a->x, k, end - k, next, f, panels);
     WH_UNROLL
     for (unsigned q = 0; q < panels; q++) {
         const __m512 even = _mm512_add_ps(part[q][0], part[q][1]);
@@ -93,7 +97,7 @@ static WH_INLINE void steps_panels(const wh_gemv_args *a, size_t p, wh_meaning_a
                                    const wh_values_avx512 *f, unsigned panels)
 {
     const whit_weight *w = a->w;
-    const size_t scale_bytes = w->scale_f16 ? 2 : 4;
+    const size_t scale_bytes = wh_scale_bytes(w);
     groups now = { .meaning = { meaning, meaning } };
     __m512 acc[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
     for (unsigned q = 0; q < panels; q++) now.data[q] = w->data + (p + q) * w->panel_bytes;
@@ -181,6 +185,14 @@ void wh_gemv_t4_avx512(const wh_gemv_args *a)
     steps(a, table, &wh_q4_avx512);
 }
 
+void wh_gemv_f8_avx512(const wh_gemv_args *a)
+{
+    if (a->w->e5m2)
+        steps(a, no_table(), &wh_e5m2_values_avx512);
+    else
+        steps(a, no_table(), &wh_e4m3_values_avx512);
+}
+
 /* ---- blocks ---- */
 
 /* acc[panel] += w * x for the unit that begins at k, each panel one chain. */
@@ -189,7 +201,7 @@ static WH_INLINE void add_block_unit(__m512 acc[MOST], const wh_gemv_args *a, si
                                      unsigned panels)
 {
     const whit_weight *w = a->w;
-    const size_t at = k / WH_UNIT * f->bits * LINE, each = f->sub == 16 ? 4 : 8;
+    const size_t at = k * f->bits * LINE / WH_UNIT, each = f->sub == 16 ? 4 : 8;
     const size_t next = at + ahead(w, at, AHEAD_BLOCKS, panels);
     wh_affine_avx512 affine[MOST];
     WH_UNROLL

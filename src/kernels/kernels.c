@@ -68,6 +68,19 @@ static const wh_variant gemm_q8_q8[] = {
 #endif
     ARM_GEMM(q8)
 };
+static const wh_variant gemm_t4_q8[] = {
+    { .isa = "scalar", .gemm = wh_gemm_q8_scalar, .panels = 1 },
+#ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemm = wh_gemm_t4_q8_avx2, .panels = 1 },
+    { .isa = "avxvnni",
+      .needs = WH_ISA_AVX2 | WH_ISA_AVXVNNI,
+      .gemm = wh_gemm_t4_q8_avxvnni,
+      .panels = 1 },
+    { .isa = "avx512", .needs = AVX512, .gemm = wh_gemm_t4_q8_avx512, .panels = 2 },
+    { .isa = "avx512vnni", .needs = AVX512VNNI, .gemm = wh_gemm_t4_q8_avx512vnni, .panels = 2 },
+#endif
+    ARM_GEMM(t4)
+};
 static const wh_variant gemv_q4[] = {
     { .isa = "scalar", .gemv = wh_gemv_codes_scalar },
 #ifdef WH_BUILD_X86
@@ -97,6 +110,14 @@ static const wh_variant gemv_t4[] = {
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .gemv = wh_gemv_t4_neon },
 #endif
+};
+static const wh_variant gemv_f8[] = {
+    { .isa = "scalar", .gemv = wh_gemv_f8_scalar },
+#ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .gemv = wh_gemv_f8_avx2, .panels = 1 },
+    { .isa = "avx512", .needs = AVX512, .gemv = wh_gemv_f8_avx512, .panels = 2 },
+#endif
+    ARM_GEMV(f8)
 };
 static const wh_variant gemv_f32[] = {
     { .isa = "scalar", .gemv = wh_gemv_f32_scalar },
@@ -157,6 +178,14 @@ static const wh_variant decode_t4[] = {
 #ifdef WH_BUILD_ARM64
     { .isa = "neon", .needs = WH_ISA_NEON, .decode = wh_decode_t4_neon },
 #endif
+};
+static const wh_variant decode_f8[] = {
+    { .isa = "scalar", .decode = wh_decode_f8_scalar },
+#ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .decode = wh_decode_f8_avx2 },
+    { .isa = "avx512", .needs = AVX512, .decode = wh_decode_f8_avx512 },
+#endif
+    ARM_DECODE(f8)
 };
 static const wh_variant decode_f16[] = {
     { .isa = "scalar", .decode = wh_decode_f16_scalar },
@@ -301,34 +330,36 @@ static const wh_variant decode_b8[] = { SCALAR_DECODE X86_DECODE(b8), ARM_DECODE
 #name, name, sizeof(name) / sizeof(name)[0]                                                \
     }
 static const wh_op_row table[WH_OPS] = {
-    [WH_QACT_Q8] = ROW(qact_q8),       [WH_GEMM_Q2_Q8] = ROW(gemm_q2_q8),
-    [WH_GEMM_Q3_Q8] = ROW(gemm_q3_q8), [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
-    [WH_GEMM_Q5_Q8] = ROW(gemm_q5_q8), [WH_GEMM_Q6_Q8] = ROW(gemm_q6_q8),
-    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8), [WH_GEMM_B2_Q8] = ROW(gemm_b2_q8),
-    [WH_GEMM_B3_Q8] = ROW(gemm_b3_q8), [WH_GEMM_B4_Q8] = ROW(gemm_b4_q8),
-    [WH_GEMM_B5_Q8] = ROW(gemm_b5_q8), [WH_GEMM_B6_Q8] = ROW(gemm_b6_q8),
-    [WH_GEMM_B8_Q8] = ROW(gemm_b8_q8), [WH_GEMV_Q2] = ROW(gemv_q2),
-    [WH_GEMV_Q3] = ROW(gemv_q3),       [WH_GEMV_Q4] = ROW(gemv_q4),
-    [WH_GEMV_Q5] = ROW(gemv_q5),       [WH_GEMV_Q6] = ROW(gemv_q6),
-    [WH_GEMV_Q8] = ROW(gemv_q8),       [WH_GEMV_T4] = ROW(gemv_t4),
-    [WH_GEMV_B2] = ROW(gemv_b2),       [WH_GEMV_B3] = ROW(gemv_b3),
-    [WH_GEMV_B4] = ROW(gemv_b4),       [WH_GEMV_B5] = ROW(gemv_b5),
-    [WH_GEMV_B6] = ROW(gemv_b6),       [WH_GEMV_B8] = ROW(gemv_b8),
-    [WH_GEMV_F32] = ROW(gemv_f32),     [WH_GEMV_F16] = ROW(gemv_f16),
-    [WH_GEMV_BF16] = ROW(gemv_bf16),   [WH_DECODE_Q2] = ROW(decode_q2),
-    [WH_DECODE_Q3] = ROW(decode_q3),   [WH_DECODE_Q4] = ROW(decode_q4),
-    [WH_DECODE_Q5] = ROW(decode_q5),   [WH_DECODE_Q6] = ROW(decode_q6),
-    [WH_DECODE_Q8] = ROW(decode_q8),   [WH_DECODE_T4] = ROW(decode_t4),
-    [WH_DECODE_B2] = ROW(decode_b2),   [WH_DECODE_B3] = ROW(decode_b3),
-    [WH_DECODE_B4] = ROW(decode_b4),   [WH_DECODE_B5] = ROW(decode_b5),
-    [WH_DECODE_B6] = ROW(decode_b6),   [WH_DECODE_B8] = ROW(decode_b8),
-    [WH_DECODE_F16] = ROW(decode_f16), [WH_DECODE_BF16] = ROW(decode_bf16),
-    [WH_TILE_CHAIN] = ROW(tile_chain), [WH_TILE_STEPS] = ROW(tile_steps),
+    [WH_QACT_Q8] = ROW(qact_q8),         [WH_GEMM_Q2_Q8] = ROW(gemm_q2_q8),
+    [WH_GEMM_Q3_Q8] = ROW(gemm_q3_q8),   [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
+    [WH_GEMM_Q5_Q8] = ROW(gemm_q5_q8),   [WH_GEMM_Q6_Q8] = ROW(gemm_q6_q8),
+    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8),   [WH_GEMM_T4_Q8] = ROW(gemm_t4_q8),
+    [WH_GEMM_B2_Q8] = ROW(gemm_b2_q8),   [WH_GEMM_B3_Q8] = ROW(gemm_b3_q8),
+    [WH_GEMM_B4_Q8] = ROW(gemm_b4_q8),   [WH_GEMM_B5_Q8] = ROW(gemm_b5_q8),
+    [WH_GEMM_B6_Q8] = ROW(gemm_b6_q8),   [WH_GEMM_B8_Q8] = ROW(gemm_b8_q8),
+    [WH_GEMV_Q2] = ROW(gemv_q2),         [WH_GEMV_Q3] = ROW(gemv_q3),
+    [WH_GEMV_Q4] = ROW(gemv_q4),         [WH_GEMV_Q5] = ROW(gemv_q5),
+    [WH_GEMV_Q6] = ROW(gemv_q6),         [WH_GEMV_Q8] = ROW(gemv_q8),
+    [WH_GEMV_T4] = ROW(gemv_t4),         [WH_GEMV_F8] = ROW(gemv_f8),
+    [WH_GEMV_B2] = ROW(gemv_b2),         [WH_GEMV_B3] = ROW(gemv_b3),
+    [WH_GEMV_B4] = ROW(gemv_b4),         [WH_GEMV_B5] = ROW(gemv_b5),
+    [WH_GEMV_B6] = ROW(gemv_b6),         [WH_GEMV_B8] = ROW(gemv_b8),
+    [WH_GEMV_F32] = ROW(gemv_f32),       [WH_GEMV_F16] = ROW(gemv_f16),
+    [WH_GEMV_BF16] = ROW(gemv_bf16),     [WH_DECODE_Q2] = ROW(decode_q2),
+    [WH_DECODE_Q3] = ROW(decode_q3),     [WH_DECODE_Q4] = ROW(decode_q4),
+    [WH_DECODE_Q5] = ROW(decode_q5),     [WH_DECODE_Q6] = ROW(decode_q6),
+    [WH_DECODE_Q8] = ROW(decode_q8),     [WH_DECODE_T4] = ROW(decode_t4),
+    [WH_DECODE_F8] = ROW(decode_f8),     [WH_DECODE_B2] = ROW(decode_b2),
+    [WH_DECODE_B3] = ROW(decode_b3),     [WH_DECODE_B4] = ROW(decode_b4),
+    [WH_DECODE_B5] = ROW(decode_b5),     [WH_DECODE_B6] = ROW(decode_b6),
+    [WH_DECODE_B8] = ROW(decode_b8),     [WH_DECODE_F16] = ROW(decode_f16),
+    [WH_DECODE_BF16] = ROW(decode_bf16), [WH_TILE_CHAIN] = ROW(tile_chain),
+    [WH_TILE_STEPS] = ROW(tile_steps),
 #ifdef WH_BUILD_X86
-    [WH_QACT_BF16] = ROW(qact_bf16),   [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
-    [WH_MANY_Q3_Q8] = ROW(many_q3_q8), [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
-    [WH_MANY_Q5_Q8] = ROW(many_q5_q8), [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
-    [WH_MANY_Q8_Q8] = ROW(many_q8_q8), [WH_MANY_BF16] = ROW(many_bf16),
+    [WH_QACT_BF16] = ROW(qact_bf16),     [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
+    [WH_MANY_Q3_Q8] = ROW(many_q3_q8),   [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
+    [WH_MANY_Q5_Q8] = ROW(many_q5_q8),   [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
+    [WH_MANY_Q8_Q8] = ROW(many_q8_q8),   [WH_MANY_BF16] = ROW(many_bf16),
 #else
     [WH_QACT_BF16] = { "qact_bf16", NULL, 0 },
     [WH_MANY_Q2_Q8] = { "many_q2_q8", NULL, 0 },
@@ -350,7 +381,8 @@ static const struct {
     [WH_FORM_Q5] = { WH_GEMM_Q5_Q8, WH_GEMV_Q5, WH_DECODE_Q5, WH_MANY_Q5_Q8 },
     [WH_FORM_Q6] = { WH_GEMM_Q6_Q8, WH_GEMV_Q6, WH_DECODE_Q6, WH_MANY_Q6_Q8 },
     [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8, WH_MANY_Q8_Q8 },
-    [WH_FORM_T4] = { WH_OPS, WH_GEMV_T4, WH_DECODE_T4, WH_OPS },
+    [WH_FORM_T4] = { WH_GEMM_T4_Q8, WH_GEMV_T4, WH_DECODE_T4, WH_OPS },
+    [WH_FORM_F8] = { WH_OPS, WH_GEMV_F8, WH_DECODE_F8, WH_OPS },
     [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2, WH_OPS },
     [WH_FORM_B3] = { WH_GEMM_B3_Q8, WH_GEMV_B3, WH_DECODE_B3, WH_OPS },
     [WH_FORM_B4] = { WH_GEMM_B4_Q8, WH_GEMV_B4, WH_DECODE_B4, WH_OPS },

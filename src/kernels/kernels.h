@@ -15,16 +15,21 @@
  *                                 sub[s] * (sum code * xq - zero * xsum[s])
  *     minima                after that, with mn[s] = 1 and one s where there is one level:
  *                           acc = fmaf((float)(sum mn[s] * xsum[s]), -(min * sx[b]), acc)
- *   float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
+ *     tables                the integer u(code) is the code, `centre` the zero point, and sw *
+ * unit, rounded once, is sw float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
  *   codes                   a[k % 4] = fmaf(value(k), x(k), a[k % 4]), k ascending
  *                           acc = fmaf((a[0] + a[1]) + (a[2] + a[3]), sw, acc)
  *   float weights,      acc = +0; acc = fmaf(w(k), x(k), acc), k ascending
  *   blocks
  *
- * value(k) is code - zero, an integer, or the entry of a table. Of blocks w(k) is what they decode
- * to, in float32: d * value(k), of two levels (d * sub) * value(k), less min or min * mn where
- * there are minima. Sources: none; exact integer sums and correctly rounded fused multiply-adds
- * (IEEE 754-2008, 5.4.1) leave nothing else to agree on.
+ * value(k) is code - zero, an integer, or the entry of a table. u, `centre` and `unit` give a
+ * table's entries as integers: unit * (u - centre) is the entry, or within 6.1e-5 of it where the
+ * entries are no small integers (levels.c). Of f8 value(k) is that of the float16 whose upper bits
+ * the octet is: of E5M2 its own, of E4M3, whose exponent is a bit shorter, 2^-8 of its own, which
+ * scale2 makes up for; where a row has a NaN of E4M3 in a group, its scale is a NaN. Of blocks w(k)
+ * is what they decode to, in float32: d * value(k), of two levels (d * sub) * value(k), less min or
+ * min * mn where there are minima. Sources: none; exact integer sums and correctly rounded fused
+ * multiply-adds (IEEE 754-2008, 5.4.1) leave nothing else to agree on.
  *
  * Layouts of a panel p (every plane 64-byte aligned). Codes are in units of 32 inputs, a unit in
  * lines of 64 octets, 4 of each row:
@@ -34,10 +39,10 @@
  *   q2       pairs                              q3  pairs, then bits: the third
  *   q4, t4   nibbles                            q5  nibbles, then bits: the fifth
  *   q6       nibbles, then pairs: the fifth and sixth
- *   q8       8 lines: octet i of row r in line t is the code of k = 4t + i
+ *   q8, f8   8 lines: octet i of row r in line t is the code of k = 4t + i
  *   b2 .. b8 as q2 .. q8
  *   floats   [cols][16]: the values of column k
- *   scale    [groups][16] F16 or F32     zero [groups][16] octets, or NULL: all are `centre`
+ *   scale    [groups][16] of scale_type  zero [groups][16] octets, or NULL: all are `centre`
  *   min      [groups][16] F16 or NULL    sub, sub_min [subs][16] octets or NULL
  * Codes beyond cols and rows are `centre` (with zero points, and t4: 0), all else beyond rows is 0.
  * Where q8 has no zero points `centre` is 128, so code - 128 fits an octet.
@@ -56,6 +61,14 @@
 #define WH_STEP 128        /* longest step, but for int8 per channel with int8 activations */
 #define WH_LONG_STEP 65536 /* the longest of those: |code * xq| <= 255 * 127 a product */
 
+/* What a scale is stored as; octets of tables only. */
+typedef enum wh_scale_type {
+    WH_SCALE_F32,
+    WH_SCALE_F16,
+    WH_SCALE_E8M0, /* the power of two of mxfp4                                      */
+    WH_SCALE_E4M3  /* of nvfp4: the value times scale2, rounded once                 */
+} wh_scale_type;
+
 typedef enum wh_form {
     WH_FORM_Q2, /* integers 0..3 minus a zero point    */
     WH_FORM_Q3,
@@ -64,6 +77,7 @@ typedef enum wh_form {
     WH_FORM_Q6,
     WH_FORM_Q8, /* integers 0..255 minus a zero point  */
     WH_FORM_T4, /* entries of a table of 16 values     */
+    WH_FORM_F8, /* floats of 8 bits                    */
     WH_FORM_B2, /* blocks of GGUF, by bits of a code   */
     WH_FORM_B3,
     WH_FORM_B4,
@@ -82,22 +96,29 @@ struct whit_weight {
     size_t rows, cols, panels;
     size_t group, groups; /* codes: inputs that share a scale (cols where all do)             */
     size_t step;          /* of float activations, codes only; a multiple of 32 that divides
-                             group, or group is cols; 32 of blocks, which are whole           */
+                             group, or group is cols; 32 of blocks, which are whole; 16 where
+                             the group is half a unit off (tables of small integers)          */
     size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP)          */
     size_t sum_step;      /* inputs whose int8 activations are summed: int_step, or `sub`     */
     int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
     size_t panel_bytes;   /* of data                                                          */
     const uint8_t *data;  /* [panels][panel_bytes]                                            */
     void *scale;          /* [panels][groups][16], NULL for floats                            */
-    int scale_f16;
+    wh_scale_type scale_type;
+    float scale2;      /* what scales are multiplied by, rounded once: 1 but of WH_SCALE_E4M3
+                          (then below 2^100), and 2^8 of E4M3 in WH_FORM_F8                 */
+    int e5m2;          /* WH_FORM_F8: else E4M3                                            */
     uint8_t *zero;     /* [panels][groups][16] or NULL                                     */
-    int centre;        /* the zero point where zero is NULL                                */
+    int centre;        /* the zero point where zero is NULL; WH_FORM_T4: of u              */
     size_t sub;        /* inputs of a sub-block, 16 or 32; 0: one level of scales          */
     size_t subs;       /* of a row                                                         */
-    int8_t *sub_scale; /* [panels][subs][16], NULL with one level                        */
-    uint8_t *sub_min;  /* the same where there are minima                                */
-    uint16_t *min;     /* F16 [panels][groups][16], NULL without minima                  */
+    int8_t *sub_scale; /* [panels][subs][16], NULL with one level                          */
+    uint8_t *sub_min;  /* the same where there are minima                                  */
+    uint16_t *min;     /* F16 [panels][groups][16], NULL without minima                    */
     float table[16];   /* WH_FORM_T4                                                       */
+    uint8_t high[16], low[16]; /* of it u = 128 * high + low, both 0..127                  */
+    int digits;                /* 1: u is 0..31, high all 0; else 2                        */
+    float unit;                /* what a u is worth                                        */
     /* not for kernels */
     whit_scheme scheme;
     int decoded;
@@ -109,7 +130,7 @@ struct whit_weight {
 /* Bits of a code; of a value without codes. */
 static inline unsigned wh_form_bits(wh_form form)
 {
-    static const uint8_t bits[WH_FORMS] = { 2, 3, 4, 5, 6, 8, 4, 2, 3, 4, 5, 6, 8, 32, 16, 16 };
+    static const uint8_t bits[WH_FORMS] = { 2, 3, 4, 5, 6, 8, 4, 8, 2, 3, 4, 5, 6, 8, 32, 16, 16 };
     return bits[form];
 }
 
@@ -125,17 +146,34 @@ static inline int wh_form_is_block(wh_form form)
     return form >= WH_FORM_B2 && form <= WH_FORM_B8;
 }
 
+/* Octets of a scale. */
+static inline size_t wh_scale_bytes(const whit_weight *w)
+{
+    return w->scale_type == WH_SCALE_F32 ? 4 : w->scale_type == WH_SCALE_F16 ? 2 : 1;
+}
+
 /* Scale and zero point at [panel][group][row]. */
 static inline float wh_weight_scale(const whit_weight *w, size_t at)
 {
-    return w->scale_f16 ? wh_f16_to_f32(((const uint16_t *)w->scale)[at])
-                        : ((const float *)w->scale)[at];
+    switch (w->scale_type) {
+    case WH_SCALE_F16:
+        return wh_f16_to_f32(((const uint16_t *)w->scale)[at]) * w->scale2;
+    case WH_SCALE_E8M0:
+        return wh_e8m0_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
+    case WH_SCALE_E4M3:
+        return wh_e4m3_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
+    default:
+        return ((const float *)w->scale)[at] * w->scale2;
+    }
 }
 
 static inline int wh_weight_zero(const whit_weight *w, size_t at)
 {
     return w->zero ? w->zero[at] : w->centre;
 }
+
+/* The table as integers: high, low, digits, centre and unit of a weight (levels.c). */
+void wh_weight_levels(whit_weight *w);
 
 /* ---- operations ---- */
 
@@ -163,7 +201,7 @@ typedef struct wh_qact_args {
     int32_t *sum;  /* [ceil(cols/sum_step)][tokens] */
 } wh_qact_args;
 
-/* Rows of panels [p0, p1) times one block of int8 activations. Forms of integer codes. */
+/* Rows of panels [p0, p1) times one block of int8 activations. Forms of codes. */
 typedef struct wh_gemm_args {
     const whit_weight *w;
     const int8_t *codes; /* of wh_qact_args, with int_step and sum_step */
@@ -267,6 +305,7 @@ typedef enum wh_op {
     WH_GEMM_Q5_Q8,
     WH_GEMM_Q6_Q8,
     WH_GEMM_Q8_Q8,
+    WH_GEMM_T4_Q8,
     WH_GEMM_B2_Q8,
     WH_GEMM_B3_Q8,
     WH_GEMM_B4_Q8,
@@ -287,6 +326,7 @@ typedef enum wh_op {
     WH_GEMV_Q6,
     WH_GEMV_Q8,
     WH_GEMV_T4,
+    WH_GEMV_F8,
     WH_GEMV_B2,
     WH_GEMV_B3,
     WH_GEMV_B4,
@@ -303,6 +343,7 @@ typedef enum wh_op {
     WH_DECODE_Q6,
     WH_DECODE_Q8,
     WH_DECODE_T4,
+    WH_DECODE_F8,
     WH_DECODE_B2,
     WH_DECODE_B3,
     WH_DECODE_B4,

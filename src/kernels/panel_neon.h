@@ -41,13 +41,58 @@ static WH_INLINE void load_f32(const float *f, float32x4_t *v)
     for (size_t q = 0; q < QUARTERS; q++) v[q] = vld1q_f32(f + 4 * q);
 }
 
+/* 2^(b - 127): 0 is the subnormal 2^-127 and 255 a NaN, both with the top bit of the mantissa. */
+static WH_INLINE void load_e8m0(const uint8_t *octet, float32x4_t *v)
+{
+    const uint8x16_t b = vld1q_u8(octet);
+    const uint16x8_t half[2] = { vmovl_u8(vget_low_u8(b)), vmovl_high_u8(b) };
+#pragma GCC unroll 4
+    for (size_t q = 0; q < QUARTERS; q++) {
+        const uint16x4_t four = q % 2 ? vget_high_u16(half[q / 2]) : vget_low_u16(half[q / 2]);
+        const uint32x4_t wide = vmovl_u16(four);
+        const uint32x4_t rest = vandq_u32(vaddq_u32(wide, vdupq_n_u32(1)), vdupq_n_u32(254));
+        const uint32x4_t bit = vandq_u32(vceqzq_u32(rest), vdupq_n_u32(0x400000));
+        v[q] = vreinterpretq_f32_u32(vorrq_u32(vshlq_n_u32(wide, 23), bit));
+    }
+}
+
+static WH_INLINE void scale_rows(float32x4_t *v, float by)
+{
+#pragma GCC unroll 4
+    for (size_t q = 0; q < QUARTERS; q++) v[q] = vmulq_n_f32(v[q], by);
+}
+
+/* E4M3 lies in float16 as it is, 2^8 too small. */
+static WH_INLINE uint16x8_t e4m3_as_f16(int8x8_t octets)
+{
+    const uint16x8_t wide = vreinterpretq_u16_s16(vshll_n_s8(octets, 7));
+    const uint16x8_t half = vandq_u16(wide, vdupq_n_u16(0xbf80)), top = vdupq_n_u16(0x3f80);
+    const uint16x8_t nan = vceqq_u16(vandq_u16(half, top), top);
+    return vorrq_u16(half, vandq_u16(nan, vdupq_n_u16(0x7e00)));
+}
+
+static WH_INLINE void load_e4m3(const uint8_t *octet, float scale2, float32x4_t *v)
+{
+    const int8x16_t b = vreinterpretq_s8_u8(vld1q_u8(octet));
+    uint16_t half[WH_PANEL];
+    vst1q_u16(half, e4m3_as_f16(vget_low_s8(b)));
+    vst1q_u16(half + 8, e4m3_as_f16(vget_high_s8(b)));
+    load_f16(half, v);
+    scale_rows(v, scale2 * 256.0f);
+}
+
 /* Scales of a panel and group; `at` as in wh_weight_scale, of its first row. */
 static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *v)
 {
-    if (w->scale_f16)
-        load_f16((const uint16_t *)w->scale + at, v);
-    else
+    if (w->scale_type == WH_SCALE_F32)
         load_f32((const float *)w->scale + at, v);
+    else if (w->scale_type == WH_SCALE_F16)
+        load_f16((const uint16_t *)w->scale + at, v);
+    else if (w->scale_type == WH_SCALE_E8M0)
+        load_e8m0((const uint8_t *)w->scale + at, v);
+    else
+        load_e4m3((const uint8_t *)w->scale + at, w->scale2, v);
+    if (w->form == WH_FORM_F8) scale_rows(v, w->scale2);
 }
 
 /* 16 octets as integers. */
@@ -62,10 +107,15 @@ static WH_INLINE void widen(int16x8_t low, int16x8_t high, int32x4_t *v)
 /* Its zero points, less `offset`. */
 static WH_INLINE void load_zeros(const whit_weight *w, size_t at, int offset, int32x4_t *v)
 {
-    const uint8x16_t z = w->zero ? vld1q_u8(w->zero + at) : vdupq_n_u8((uint8_t)w->centre);
     const int16x8_t away = vdupq_n_s16((int16_t)offset);
-    const int16x8_t low = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(z))), away);
-    const int16x8_t high = vsubq_s16(vreinterpretq_s16_u16(vmovl_high_u8(z)), away);
+    int16x8_t low = vdupq_n_s16((int16_t)w->centre), high = low;
+    if (w->zero) {
+        const uint8x16_t z = vld1q_u8(w->zero + at);
+        low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(z)));
+        high = vreinterpretq_s16_u16(vmovl_high_u8(z));
+    }
+    low = vsubq_s16(low, away);
+    high = vsubq_s16(high, away);
     widen(low, high, v);
 }
 

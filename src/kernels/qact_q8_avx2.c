@@ -12,6 +12,7 @@
 #include <immintrin.h>
 
 #define WIDE 32 /* inputs at once: a vector of codes */
+#define HALF 16 /* steps are multiples, or end the row */
 
 static __m256i magnitude(const float *x)
 {
@@ -51,19 +52,33 @@ static __m256i round_32(const float *x, __m256 inverse)
                                        _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
+/* Codes of 16 inputs. */
+static __m128i round_16(const float *x, __m256 inverse)
+{
+    const __m256i words = _mm256_packs_epi32(rounded(x, inverse), rounded(x + 8, inverse));
+    const __m256i in_order = _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0));
+    return _mm_packs_epi16(_mm256_castsi256_si128(in_order), _mm256_extracti128_si256(in_order, 1));
+}
+
 /* Codes of a step that starts at input k of its token; returns their sum. */
 static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *codes, size_t chunk)
 {
-    if (!wh_qact_ordinary(most) || k % WIDE) return wh_qact_span(x, n, k, most, codes, chunk);
+    if (!wh_qact_ordinary(most) || k % HALF) return wh_qact_span(x, n, k, most, codes, chunk);
     const __m256 inverse = _mm256_set1_ps(127.0f / wh_bits_f32(most));
     const __m256i ones8 = _mm256_set1_epi8(1), ones16 = _mm256_set1_epi16(1);
     __m256i sums = _mm256_setzero_si256();
     size_t i = 0;
-    for (; n - i >= WIDE; i += WIDE) {
+    for (; n - i >= WIDE && (k + i) % WIDE == 0; i += WIDE) {
         const __m256i q = round_32(x + i, inverse);
         _mm256_storeu_si256((void *)(codes + wh_qact_at(k + i, chunk)), q);
         const __m256i pairs = _mm256_maddubs_epi16(ones8, q);
         sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones16));
+    }
+    for (; n - i >= HALF; i += HALF) {
+        const __m128i q = round_16(x + i, inverse);
+        _mm_storeu_si128((void *)(codes + wh_qact_at(k + i, chunk)), q);
+        const __m256i words = _mm256_cvtepi8_epi16(q);
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(words, ones16));
     }
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, _MM_SHUFFLE(1, 0, 3, 2)));

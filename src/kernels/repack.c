@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels/weight.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -35,7 +36,7 @@ static uint64_t each_octet(unsigned value)
 static void unit_words(const whit_weight *w, const uint8_t *row, size_t k, uint8_t mask,
                        unsigned lift, uint32_t v[8])
 {
-    const uint8_t centre = (uint8_t)(w->centre - (int)lift);
+    const uint8_t centre = w->form == WH_FORM_T4 ? 0 : (uint8_t)(w->centre - (int)lift);
     for (size_t i = 0; i < WH_UNIT; i += 8) {
         uint64_t eight = each_octet(centre);
         if (row && k + i < w->cols)
@@ -104,20 +105,40 @@ static void pack_values(const whit_weight *w, size_t p, const wh_rows *rows, uin
     }
 }
 
+static void put_scale(const whit_weight *w, void *scale, size_t at, float s)
+{
+    if (w->scale_type == WH_SCALE_F32)
+        ((float *)scale)[at] = s;
+    else if (w->scale_type == WH_SCALE_F16)
+        ((uint16_t *)scale)[at] = wh_f32_to_f16(s);
+    else
+        ((uint8_t *)scale)[at] = wh_scale_octet(w->scale_type, w->scale2, s);
+}
+
+/* Where a row has a NaN of E4M3 in a group: its values have no bits for one. */
+static int has_nan(const whit_weight *w, const uint8_t *row, size_t g)
+{
+    const size_t from = g * w->group, end = w->cols - from < w->group ? w->cols : from + w->group;
+    if (w->form != WH_FORM_F8 || w->e5m2) return 0;
+    for (size_t k = from; k < end; k++)
+        if ((row[k] & 0x7f) == 0x7f) return 1;
+    return 0;
+}
+
 static void put_scales(const whit_weight *w, size_t p, const wh_rows *rows, void *scale,
                        uint8_t *zero)
 {
     for (size_t r = 0; r < WH_PANEL; r++) {
         const size_t row = p * WH_PANEL + r;
-        const int there = row < rows->row + rows->rows;
+        const uint8_t *codes = code_row(rows, w->cols, row);
+        const int there = codes != NULL;
         for (size_t g = 0; g < w->groups; g++) {
             const size_t at = (p * w->groups + g) * WH_PANEL + r;
             const size_t from = (row - rows->row) * w->groups + g;
-            const float s = there ? rows->scale[from] : 0.0f;
-            if (w->scale_f16)
-                ((uint16_t *)scale)[at] = wh_f32_to_f16(s);
+            if (there)
+                put_scale(w, scale, at, has_nan(w, codes, g) ? NAN : rows->scale[from]);
             else
-                ((float *)scale)[at] = s;
+                memset((uint8_t *)scale + at * wh_scale_bytes(w), 0, wh_scale_bytes(w));
             if (zero) zero[at] = there ? rows->zero[from] : 0;
         }
     }

@@ -20,6 +20,7 @@ typedef struct meaning {
 typedef struct value_kind {
     const code_kind *codes; /* NULL: a table's, in nibbles */
     int block, minima;
+    int e4m3, e5m2; /* floats of 8 bits */
 } value_kind;
 
 /* ---- codes ---- */
@@ -51,6 +52,23 @@ static WH_INLINE void look_up(const meaning *m, uint8x16_t codes, float32x4_t *v
     }
 }
 
+/* Octets as the upper bits of float16: inputs 0 and 1 of the 4 rows, then 2 and 3. */
+static WH_INLINE void widen_f8(uint8x16_t octets, int e5m2, float32x4_t *v)
+{
+    static const uint8_t upper[2][16] = {
+        { 255, 0, 255, 4, 255, 8, 255, 12, 255, 1, 255, 5, 255, 9, 255, 13 },
+        { 255, 2, 255, 6, 255, 10, 255, 14, 255, 3, 255, 7, 255, 11, 255, 15 }
+    };
+    WH_UNROLL
+    for (size_t i = 0; i < 2; i++) {
+        int16x8_t half = vreinterpretq_s16_u8(vqtbl1q_u8(octets, vld1q_u8(upper[i])));
+        if (!e5m2) half = vandq_s16(vshrq_n_s16(half, 1), vdupq_n_s16((int16_t)0xbf80));
+        const float16x8_t f = vreinterpretq_f16_s16(half);
+        v[2 * i] = vcvt_f32_f16(vget_low_f16(f));
+        v[2 * i + 1] = vcvt_high_f32_f16(f);
+    }
+}
+
 /* Octets of a panel for a unit. */
 static WH_INLINE size_t value_bytes(const value_kind *c)
 {
@@ -70,6 +88,11 @@ static WH_INLINE void values(const value_kind *c, const meaning *m, size_t quart
         return;
     }
     c->codes->codes(unit, t, code);
+    if (c->e4m3 || c->e5m2) {
+        widen_f8(code[0], c->e5m2, v);
+        widen_f8(code[1], c->e5m2, v + 4);
+        return;
+    }
     convert(code[0], v);
     convert(code[1], v + 4);
     WH_UNROLL
@@ -121,7 +144,7 @@ static WH_INLINE void load_meaning(const whit_weight *w, const value_kind *c, si
                                    meaning *m)
 {
     int32x4_t zero[QUARTERS];
-    if (!c->codes) return;
+    if (!c->codes || c->e4m3 || c->e5m2) return;
     load_zeros(w, (p * w->groups + k / w->group) * WH_PANEL, 0, zero);
     WH_UNROLL
     for (size_t q = 0; q < QUARTERS; q++) m->zero[q] = vcvtq_f32_s32(zero[q]);

@@ -38,6 +38,11 @@ static int is_integer_code(const whit_scheme *s)
     return s->kind == WHIT_INT;
 }
 
+static int is_float_code(const whit_scheme *s)
+{
+    return s->kind == WHIT_FP8_E4M3 || s->kind == WHIT_FP8_E5M2;
+}
+
 static wh_form form_of(const whit_scheme *s, uint64_t cols)
 {
     static const wh_form by_bits[9] = { 0,          0,          WH_FORM_Q2, WH_FORM_Q3, WH_FORM_Q4,
@@ -46,7 +51,19 @@ static wh_form form_of(const whit_scheme *s, uint64_t cols)
     if (s->kind == WHIT_TO_BF16) return WH_FORM_BF16;
     if (!wh_weight_has_kernel(s, cols)) return WH_FORM_F32;
     if (s->kind == WHIT_GGUF) return block_form_of(s)->form;
+    if (is_float_code(s)) return WH_FORM_F8;
     return is_integer_code(s) ? by_bits[s->bits] : WH_FORM_T4;
+}
+
+static const float *table_of(whit_kind kind)
+{
+    return whit_scheme_table(kind == WHIT_MXFP4 || kind == WHIT_NVFP4 ? WHIT_FP4 : kind);
+}
+
+/* Inputs that the kernels take at once: of tables of small integers half as many. */
+static size_t unit_of(const whit_scheme *s)
+{
+    return !is_integer_code(s) && table_of(s->kind) == whit_scheme_table(WHIT_FP4) ? 16 : 32;
 }
 
 int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols)
@@ -54,19 +71,17 @@ int wh_weight_has_kernel(const whit_scheme *scheme, uint64_t cols)
     if (scheme->kind == WHIT_GGUF) /* their rows are whole blocks */
         return block_form_of(scheme)->form != 0 &&
                cols % whit_block_describe(scheme->block)->weights == 0;
-    if (!is_integer_code(scheme) && !whit_scheme_table(scheme->kind) && scheme->kind != WHIT_MXFP4)
-        return 0;
-    if (scheme->kind == WHIT_NVFP4 || scheme->gran == WHIT_GRAN_BLOCK) return 0;
-    return scheme->group == 0 || scheme->group >= cols || scheme->group % 32 == 0;
+    if (!is_integer_code(scheme) && !is_float_code(scheme) && !table_of(scheme->kind)) return 0;
+    return scheme->group == 0 || scheme->group >= cols || scheme->group % unit_of(scheme) == 0;
 }
 
-/* The largest multiple of 32 up to WH_STEP that divides the group. */
+/* The largest multiple of a unit up to WH_STEP that divides the group; else half a unit. */
 static size_t step_of(size_t group, size_t cols)
 {
     if (group >= cols) return WH_STEP;
-    if (group <= WH_STEP) return group;
+    if (group % WH_UNIT != 0) return WH_UNIT / 2;
     size_t step = WH_STEP;
-    while (group % step != 0) step -= 32;
+    while (group % step != 0) step -= WH_UNIT;
     return step;
 }
 
@@ -76,14 +91,15 @@ static void set_blocks(whit_weight *w)
     w->group = whit_block_describe(w->scheme.block)->weights;
     w->groups = w->cols / w->group;
     w->step = w->int_step = w->sum_step = WH_UNIT;
-    w->scale_f16 = 1;
+    w->scale_type = WH_SCALE_F16;
+    w->scale2 = 1.0f;
     w->centre = f->minima ? 0 : 1 << (wh_form_bits(w->form) - 1);
     w->sub = f->sub;
     if (f->sub) w->subs = w->cols / f->sub;
     if (f->sub) w->sum_step = f->sub;
 }
 
-static void set_codes(whit_weight *w, int scale_f16)
+static void set_codes(whit_weight *w, const wh_weight_shape *shape)
 {
     const whit_scheme *s = &w->scheme;
     const int one = s->group == 0 || s->group >= w->cols;
@@ -94,24 +110,28 @@ static void set_codes(whit_weight *w, int scale_f16)
     w->int_step = w->step;
     if (w->whole_token) w->int_step = w->cols < WH_LONG_STEP ? w->cols : WH_LONG_STEP;
     w->sum_step = w->int_step;
-    w->scale_f16 = scale_f16;
+    w->scale_type = shape->scale_type;
+    w->scale2 = shape->scale_type == WH_SCALE_E4M3 ? shape->scale2 : 1.0f;
+    w->e5m2 = s->kind == WHIT_FP8_E5M2;
+    if (s->kind == WHIT_FP8_E4M3) w->scale2 = 0x1p8f;
     if (w->form <= WH_FORM_Q8 && !s->asym) w->centre = 1 << (wh_form_bits(w->form) - 1);
-    if (w->form == WH_FORM_T4)
-        memcpy(w->table, whit_scheme_table(s->kind == WHIT_MXFP4 ? WHIT_FP4 : s->kind),
-               sizeof w->table);
+    if (w->form != WH_FORM_T4) return;
+    memcpy(w->table, table_of(s->kind), sizeof w->table);
+    wh_weight_levels(w);
 }
 
 /* Everything but memory and the table's entries: pure. */
-static void set_form(whit_weight *w, const whit_scheme *scheme, int scale_f16, int decode)
+static void set_form(whit_weight *w, const wh_weight_shape *shape)
 {
+    const whit_scheme *scheme = &shape->scheme;
     w->scheme = *scheme;
     w->panels = (w->rows + WH_PANEL - 1) / WH_PANEL;
-    w->form = decode ? WH_FORM_F32 : form_of(scheme, w->cols);
+    w->form = shape->decode ? WH_FORM_F32 : form_of(scheme, w->cols);
     w->decoded = w->form == WH_FORM_F32 && scheme->kind != WHIT_TO_F32;
     if (wh_form_is_block(w->form))
         set_blocks(w);
     else if (w->form < WH_FORM_F32)
-        set_codes(w, scale_f16);
+        set_codes(w, shape);
     const size_t unit = w->form < WH_FORM_F32 ? WH_UNIT : 1;
     w->panel_bytes = (w->cols + unit - 1) / unit * unit * wh_input_bytes(w->form);
 }
@@ -129,7 +149,7 @@ static int plane_bytes(const whit_weight *w, uint64_t bytes[PLANES])
         return 0;
     const int minima = wh_form_is_block(w->form) && w->centre == 0;
     bytes[0] = data;
-    bytes[1] = cells * (w->scale_f16 ? 2 : 4);
+    bytes[1] = cells * wh_scale_bytes(w);
     bytes[2] = w->form <= WH_FORM_Q8 && w->scheme.asym ? cells : 0;
     bytes[3] = minima ? cells * 2 : 0;
     bytes[4] = subs;
@@ -141,7 +161,8 @@ uint64_t wh_weight_bytes(const whit_scheme *scheme, uint64_t rows, uint64_t cols
 {
     whit_weight w = { .rows = (size_t)rows, .cols = (size_t)cols };
     uint64_t bytes[PLANES], sum = 0;
-    set_form(&w, scheme, 0, 0);
+    const wh_weight_shape shape = { .scheme = *scheme };
+    set_form(&w, &shape);
     if (!plane_bytes(&w, bytes)) return UINT64_MAX;
     for (size_t i = 0; i < PLANES; i++) sum += bytes[i];
     return sum;
@@ -198,7 +219,7 @@ whit_status wh_weight_new(whit_weight **out, whit_context *context, const wh_wei
     w->context = context;
     w->rows = (size_t)shape->rows;
     w->cols = (size_t)shape->cols;
-    set_form(w, &shape->scheme, shape->scale_f16, shape->decode);
+    set_form(w, shape);
     st = allocate(w, err);
     if (st == WHIT_OK) {
         pthread_mutex_lock(&context->lock);
@@ -254,6 +275,7 @@ static const char *form_name(const whit_weight *w)
         [8] = { "q8c", "q8g", "q8gz", "q8gm", "q8k" },
     };
     if (w->form == WH_FORM_T4) return "nf4b";
+    if (w->form == WH_FORM_F8) return w->group == w->cols ? "f8c" : "f8g";
     if (w->form == WH_FORM_F16) return "f16";
     if (w->form == WH_FORM_BF16) return "bf16";
     if (w->form == WH_FORM_F32) return "f32";

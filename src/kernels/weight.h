@@ -8,9 +8,10 @@
 /* What is known of a weight before its rows come. */
 typedef struct wh_weight_shape {
     uint64_t rows, cols;
-    whit_scheme scheme; /* what it comes from; of plain floats WHIT_TO_F32, WHIT_TO_F16, .. */
-    int scale_f16;      /* every scale is an F16 value */
-    int decode;         /* codes of no kernel's, whatever the scheme says: they are held decoded */
+    whit_scheme scheme;       /* what it comes from; of plain floats WHIT_TO_F32, WHIT_TO_F16, .. */
+    wh_scale_type scale_type; /* what every scale is a value of */
+    float scale2;             /* WH_SCALE_E4M3: times this      */
+    int decode; /* codes of no kernel's, whatever the scheme says: they are held decoded */
 } wh_weight_shape;
 
 /* 1 if a kernel multiplies codes of the scheme at this width; else they are held decoded. */
@@ -47,6 +48,13 @@ whit_status wh_weight_copy(whit_weight **out, const whit_weight *weight, whit_er
 
 /* One panel of it (repack.c). */
 void wh_repack_panel(whit_weight *w, size_t p, const wh_rows *rows);
+
+/* Scales as octets and the like (scale.c). Whether all are values of the type, and *scale2, which
+ * is 1 but of WH_SCALE_E4M3. */
+int wh_scales_are(wh_scale_type type, const float *scale, uint64_t n, float *scale2);
+/* Whether WH_SCALE_E4M3 can have it. */
+int wh_scale2_fits(float scale2);
+uint8_t wh_scale_octet(wh_scale_type type, float scale2, float scale);
 
 /* Octets of scratch that whit_matmul needs for such a weight (matmul.c). */
 size_t wh_matmul_scratch(const whit_weight *w, unsigned threads);

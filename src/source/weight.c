@@ -8,6 +8,7 @@
 #include <whit/quant.h>
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/half.h"
@@ -40,26 +41,31 @@ typedef struct arrays {
     const float *scale;
 } arrays;
 
-static int all_f16(const float *scale, uint64_t n)
+/* The type that takes the fewest octets. */
+static void choose_scales(wh_weight_shape *shape, const float *scale, uint64_t n)
 {
-    for (uint64_t i = 0; i < n; i++)
-        if (wh_f32_bits(wh_f16_to_f32(wh_f32_to_f16(scale[i]))) != wh_f32_bits(scale[i])) return 0;
-    return 1;
+    const whit_kind kind = shape->scheme.kind;
+    shape->scale_type = kind == WHIT_MXFP4   ? WH_SCALE_E8M0
+                        : kind == WHIT_NVFP4 ? WH_SCALE_E4M3
+                                             : WH_SCALE_F16;
+    if (!wh_scales_are(shape->scale_type, scale, n, &shape->scale2))
+        shape->scale_type = WH_SCALE_F32;
 }
 
-/* One scale for all rows, once for each. */
-static whit_status put_one_scale(whit_weight *w, const arrays *a, whit_error *err)
+/* Scales that `high` rows share, once for each. */
+static whit_status put_shared_scales(whit_weight *w, const arrays *a, size_t high, whit_error *err)
 {
-    float *scale = wh_calloc(w->rows, sizeof *scale);
-    uint8_t *zero = a->zero ? wh_calloc(w->rows, 1) : NULL;
+    float *scale = wh_calloc(w->rows, w->groups * sizeof *scale);
+    uint8_t *zero = a->zero ? wh_calloc(w->rows, w->groups) : NULL;
     whit_status st = WHIT_OK;
     if (!scale || (a->zero && !zero)) {
-        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu scales", w->rows);
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the scales of %zu rows", w->rows);
         goto cleanup;
     }
     for (size_t r = 0; r < w->rows; r++) {
-        scale[r] = a->scale[0];
-        if (zero) zero[r] = a->zero[0];
+        const size_t from = r / high * w->groups, to = r * w->groups;
+        memcpy(scale + to, a->scale + from, w->groups * sizeof *scale);
+        if (zero) memcpy(zero + to, a->zero + from, w->groups);
     }
     const wh_rows rows = { .rows = w->rows, .codes = a->codes, .scale = scale, .zero = zero };
     wh_weight_put(w, &rows);
@@ -110,17 +116,16 @@ whit_status whit_weight_from_codes(whit_weight **out, whit_context *context,
     if (scale_rows == 0 || scale_cols == 0)
         return wh_fail(err, WHIT_ERR_ARG,
                        "whit_weight_from_codes: the scheme has no granularity, or a group of 0");
-    const wh_weight_shape shape = { .rows = rows,
-                                    .cols = cols,
-                                    .scheme = *scheme,
-                                    .scale_f16 = all_f16(scale, scale_rows * scale_cols) };
+    wh_weight_shape shape = { .rows = rows, .cols = cols, .scheme = *scheme };
+    choose_scales(&shape, scale, scale_rows * scale_cols);
     const arrays a = { codes, scheme->asym ? zero : NULL, scale };
     st = wh_weight_new(out, context, &shape, err);
     if (st != WHIT_OK) return st;
     if ((*out)->decoded) {
         st = put_decoded(*out, &a, err);
-    } else if (scheme->gran == WHIT_GRAN_TENSOR) {
-        st = put_one_scale(*out, &a, err);
+    } else if (scheme->gran == WHIT_GRAN_TENSOR || scheme->block_rows) {
+        const size_t high = scheme->block_rows ? scheme->block_rows : (*out)->rows;
+        st = put_shared_scales(*out, &a, high, err);
     } else {
         const wh_rows all = {
             .rows = (size_t)rows, .codes = codes, .scale = scale, .zero = a.zero
@@ -355,7 +360,26 @@ static whit_status load_pieces(whit_weight *w, const whit_source *source, size_t
     return st;
 }
 
-static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape, whit_error *err)
+/* The type of the scales as the file has them; of ours alone nvfp4 has values of a second level. */
+static whit_status stored_scales(const whit_source *source, const whit_source_tensor *t,
+                                 wh_weight_shape *shape, whit_error *err)
+{
+    const whit_dtype type = t->scheme.scale_type;
+    shape->scale_type = t->scheme.dq           ? WH_SCALE_F32
+                        : type == WHIT_F16     ? WH_SCALE_F16
+                        : type == WHIT_F8_E8M0 ? WH_SCALE_E8M0
+                                               : WH_SCALE_F32;
+    if (t->scheme.kind != WHIT_NVFP4) return WHIT_OK;
+    uint32_t bits;
+    whit_status st = whit_file_read(whit_source_file(source), t->planes[2], 0, 4, &bits, err);
+    if (st != WHIT_OK) return st;
+    shape->scale2 = wh_bits_f32(wh_load32(&bits));
+    if (wh_scale2_fits(shape->scale2)) shape->scale_type = WH_SCALE_E4M3;
+    return WHIT_OK;
+}
+
+static whit_status shape_of(const whit_source *source, const whit_source_tensor *t,
+                            wh_weight_shape *shape, whit_error *err)
 {
     char name[WH_SHORT];
     *shape = (wh_weight_shape){ .rows = t->rows, .cols = t->cols, .scheme = t->scheme };
@@ -364,8 +388,7 @@ static whit_status shape_of(const whit_source_tensor *t, wh_weight_shape *shape,
         return wh_fail(err, WHIT_ERR_ARG, "%s: a weight has two dimensions or more", name);
     shape->decode = t->scattered;
     if (whit_scheme_is_quantized(&t->scheme)) {
-        shape->scale_f16 = t->scheme.scale_type == WHIT_F16 && !t->scheme.dq;
-        return WHIT_OK;
+        return stored_scales(source, t, shape, err);
     }
     if (plain_kind(t->stored, &shape->scheme.kind)) return WHIT_OK;
     shape->scheme.kind = WHIT_KEEP; /* held decoded */
@@ -384,7 +407,7 @@ whit_status whit_weight_load(whit_weight **out, whit_context *context, const whi
     const whit_source_tensor *t = whit_source_at(source, index);
     if (!t) return wh_fail(err, WHIT_ERR_ARG, "whit_weight_load: no such tensor");
     wh_weight_shape shape;
-    whit_status st = shape_of(t, &shape, err);
+    whit_status st = shape_of(source, t, &shape, err);
     if (st == WHIT_OK) st = wh_weight_new(out, context, &shape, err);
     if (st != WHIT_OK) return st;
     const size_t fit = piece_rows(&shape.scheme, t->cols);

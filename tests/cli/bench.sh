@@ -17,7 +17,7 @@ for type in f32 f16 int8-channel int4-g128 int4-g32 nf4-g64; do
     check "not four rows of $type" test "$(grep -c "^$type .* [0-9]" "$out")" -eq 4
 done
 check 'int8-channel is not measured with q8' grep -q '^int8-channel  *q8 ' "$out"
-check 'nf4 is not measured with f32' grep -q '^nf4-g64  *f32 ' "$out"
+check 'nf4 is not measured with q8' grep -q '^nf4-g64  *q8 ' "$out"
 err_has 'cold weights come round after'
 run 0 bench matmul --shape 64x96 --type F16,int4 --acts f32 --warm --tokens 1 -q $quick
 empty "$out"
@@ -25,8 +25,8 @@ empty "$err"
 run 0 bench --shape 64x96 --type F16,int4 --acts f32 --warm --tokens 1 $quick
 out_has '64x96, 1 token, warm'
 check 'int4 is not measured with f32' grep -q '^int4-g128  *f32 ' "$out"
-run 0 bench --shape 64x96 --type int8-g48,nf4,int8,f16 --acts q8 --tokens 20 --cold $quick
-err_has 'int8-g48: left out' 'nf4-g64: left out' 'decoded to float32'
+run 0 bench --shape 64x96 --type int8-g48,nf4-g48,int8,f16 --acts q8 --tokens 20 --cold $quick
+err_has 'int8-g48: left out' 'nf4-g48: left out' 'decoded to float32'
 check 'rows that are left out' test "$(grep -c '^int8-g48\|^nf4' "$out")" -eq 0
 out_has '64x96, 20 tokens, cold'
 

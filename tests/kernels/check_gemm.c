@@ -1,10 +1,10 @@
-/* tests/kernels/check_gemm.c - integer codes times int8 activations: every variant has the bits of
- * [0], and [0] lies within its derived bound of the sum in double.
+/* tests/kernels/check_gemm.c - codes times int8 activations: every variant has the bits of [0], and
+ * [0] lies within its derived bound of the sum in double.
  *
  * The bound: (steps + 3) u S with S = sum over steps of |i| sw sx, for one conversion, one product
  * of scales and one fused multiply-add a step; with minima there are two terms a step, and S has
- * both. Where the product of the scales is subnormal its rounding is absolute: 2^-150 |i|, and
- * 2^-150 for each sum.
+ * both; one more u for the product with a table's unit. Where a product of scales is subnormal its
+ * rounding is absolute: 2^-150 |i|, of a table's unit times sx, and 2^-150 for each sum.
  * SPDX-License-Identifier: MIT */
 #include "kernels/parts.h"
 
@@ -59,6 +59,8 @@ static double add_term(double i, double scale, double *S, double *tiny)
 static double in_double(const gemm_case *c, size_t j, size_t r, double *S, double *tiny)
 {
     const int_block *b = &c->b;
+    const int table = c->p.w.form == WH_FORM_T4;
+    const double unit = table ? (double)c->p.w.unit : 1.0;
     double sum = *S = *tiny = 0;
     for (size_t k0 = 0, at = j; k0 < b->cols; k0 += b->step, at += b->tokens) {
         const size_t end = b->cols - k0 < b->step ? b->cols : k0 + b->step;
@@ -70,7 +72,8 @@ static double in_double(const gemm_case *c, size_t j, size_t r, double *S, doubl
             mins += planes_sub_min(&c->p, r, k) * x;
         }
         CHECK(i >= INT32_MIN && i <= INT32_MAX, "%s: a sum beyond int32", guard_case_name());
-        sum += add_term((double)i, planes_group_scale(&c->p, r, k0) * sx, S, tiny);
+        sum += add_term((double)i, planes_group_scale(&c->p, r, k0) * unit * sx, S, tiny);
+        if (table) *tiny += fabs((double)i) * sx * 0x1p-150;
         if (c->p.min) sum -= add_term((double)mins, planes_min(&c->p, r, k0) * sx, S, tiny);
     }
     return sum;
@@ -84,7 +87,8 @@ static void check_oracle(const gemm_case *c, const float *y)
             const double want = in_double(c, j, r, &S, &tiny);
             const double got = (double)y[j * c->ldy + r];
             const double terms = (double)(c->b.steps * (c->p.min ? 2 : 1));
-            const double bound = (terms + 3) * 0x1p-24 * S + tiny;
+            const double more = c->p.w.form == WH_FORM_T4 ? 4 : 3;
+            const double bound = (terms + more) * 0x1p-24 * S + tiny;
             const int ok = isnan(want) ? isnan(got) : fabs(got - want) <= bound;
             CHECK(ok, "%s: token %zu row %zu: %a, not %a +- %a", guard_case_name(), j, r, got, want,
                   bound);
@@ -149,10 +153,11 @@ static void one_case(const wh_op_row *op, uint32_t allowed, const planes_spec *s
     }
     c.ldy = s->rows + check_below(rng, 3);
     c.y_count = (tokens - 1) * c.ldy + s->rows;
-    guard_case("%zux%zu group %zu step %zu sub %zu tokens %zu%s%s%s codes %d scales %d acts %d",
+    guard_case("%zux%zu group %zu step %zu sub %zu tokens %zu%s%s scale type %d codes %d scales %d "
+               "acts %d",
                s->rows, s->cols, s->group, c.p.w.int_step, s->sub, tokens, s->zeros ? " zeros" : "",
-               s->minima ? " minima" : "", s->scale_f16 ? " f16" : "", (int)s->codes,
-               (int)s->scales, (int)fill);
+               s->minima ? " minima" : "", (int)s->scale_type, (int)s->codes, (int)s->scales,
+               (int)fill);
     run(op, allowed, &c, room);
     planes_free(&c.p);
     acts_block_free(&c.b);
@@ -179,9 +184,12 @@ static void check_fills(wh_form form, uint32_t allowed, const gemm_room *room, c
     const wh_op_row *op = &wh_op_table()[wh_gemm_op(form)];
     for (int codes = 0; codes < CODE_FILLS; codes++)
         for (int fill = 0; fill < INT_FILLS; fill++)
-            for (int zeros = 0; zeros < 2; zeros++) {
+            for (int zeros = 0; zeros < (form == WH_FORM_T4 ? 1 : 2); zeros++) {
                 planes_spec s = { .form = form, .rows = 33, .cols = 321, .group = 160, .step = 32 };
-                s.scale_f16 = fill % 2;
+                s.scale_type = (wh_scale_type)(fill % (form == WH_FORM_T4 ? 4 : 2));
+                s.small = form == WH_FORM_T4 && fill % 3 == 0;
+                if (s.small) s.group = 48;
+                if (s.small) s.step = 16;
                 s.zeros = zeros;
                 s.codes = (code_fill)codes;
                 one_case(op, allowed, &s, 1 + check_below(rng, WH_TOKENS), (int_fill)fill, room,
@@ -220,11 +228,36 @@ static void check_long(uint32_t allowed, const gemm_room *room, check_rng *rng)
         }
 }
 
+/* The integers of the tables that there are: exact, or within half a step of 1/8191. */
+static void check_levels(void)
+{
+    static const whit_kind kinds[] = { WHIT_NF4, WHIT_FP4, WHIT_FP4BNB };
+    for (size_t n = 0; n < COUNT(kinds); n++) {
+        whit_weight w;
+        memset(&w, 0, sizeof w);
+        memcpy(w.table, whit_scheme_table(kinds[n]), sizeof w.table);
+        wh_weight_levels(&w);
+        const double most = kinds[n] == WHIT_FP4 ? 0 : 0.5 / 8191;
+        CHECK(w.unit == (kinds[n] == WHIT_FP4 ? 0.5f : 1.0f / 8191), "unit of kind %d",
+              (int)kinds[n]);
+        CHECK(w.digits == (kinds[n] == WHIT_FP4 ? 1 : 2), "digits of kind %d", (int)kinds[n]);
+        for (int i = 0; i < 16; i++) {
+            const int u = 128 * w.high[i] + w.low[i];
+            const double step = kinds[n] == WHIT_FP4 ? 0.5 : 1.0 / 8191;
+            const double error = step * (u - w.centre) - (double)w.table[i];
+            CHECK(fabs(error) <= most + 1e-15, "kind %d entry %d: %a", (int)kinds[n], i, error);
+            CHECK(w.low[i] < 128 && w.high[i] < 128, "kind %d entry %d: %d", (int)kinds[n], i, u);
+            CHECK(w.digits == 2 || u < 32, "kind %d entry %d: %d", (int)kinds[n], i, u);
+        }
+    }
+}
+
 int check_gemm(uint32_t allowed)
 {
     gemm_room room;
     check_rng rng = { 42 };
     room_open(&room);
+    check_levels();
     for (int form = 0; form < WH_FORMS; form++) {
         if (wh_gemm_op((wh_form)form) == WH_OPS) continue;
         check_cases((wh_form)form, allowed, &room, &rng);

@@ -125,10 +125,10 @@ static void one_case(uint32_t allowed, const planes_spec *s, float_fill fill, co
         c.p0 = check_below(rng, c.p.w.panels);
         c.p1 = c.p0 + 1 + check_below(rng, c.p.w.panels - c.p0);
     }
-    guard_case("%zux%zu group %zu step %zu sub %zu%s%s%s codes %d scales %d acts %d", s->rows,
-               s->cols, s->group, c.p.w.step, s->sub, s->zeros ? " zeros" : "",
-               s->minima ? " minima" : "", s->scale_f16 ? " f16" : "", (int)s->codes,
-               (int)s->scales, (int)fill);
+    guard_case("%zux%zu group %zu step %zu sub %zu%s%s scale type %d codes %d scales %d acts %d",
+               s->rows, s->cols, s->group, c.p.w.step, s->sub, s->zeros ? " zeros" : "",
+               s->minima ? " minima" : "", (int)s->scale_type, (int)s->codes, (int)s->scales,
+               (int)fill);
     run(&wh_op_table()[wh_gemv_op(s->form)], allowed, &c, room);
     planes_free(&c.p);
     free(c.x);
@@ -150,7 +150,8 @@ static void check_fills(wh_form form, uint32_t allowed, const gemv_room *room, c
                 planes_spec s = { .form = form, .rows = 33, .cols = 323, .group = 160, .step = 32 };
                 s.zeros = zeros;
                 s.codes = (code_fill)code;
-                s.scale_f16 = fill % 2;
+                s.scale_type = fill % 2 ? WH_SCALE_F16 : WH_SCALE_F32;
+                if (form == WH_FORM_T4) s.scale_type = (wh_scale_type)(fill % 4);
                 one_case(allowed, &s, (float_fill)fill, room, rng);
                 s.group = s.step = 0;
                 s.scales = (scale_fill)(fill % SCALE_FILLS);

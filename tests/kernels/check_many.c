@@ -154,7 +154,8 @@ static void case_q8(const wh_variant *v, const char *op, const planes_spec *s, s
         }
         guard_case("%zux%zu group %zu step %zu tokens %zu%s%s codes %d scales %d acts %d", s->rows,
                    s->cols, s->group, c.p.w.int_step, tokens, s->zeros ? " zeros" : "",
-                   s->scale_f16 ? " f16" : "", (int)s->codes, (int)s->scales, (int)fill);
+                   s->scale_type == WH_SCALE_F16 ? " f16" : "", (int)s->codes, (int)s->scales,
+                   (int)fill);
         run_q8(v, op, &c, room);
         for (size_t j = 0; j < c.blocks; j++) acts_block_free(&c.b[j]);
         free(c.want);
@@ -181,7 +182,7 @@ static void check_q8(wh_form form, const wh_variant *v, size_t every, const many
                 s = (planes_spec){
                     .form = form, .rows = 33, .cols = 321, .group = 256, .step = 128
                 };
-                s.scale_f16 = fill % 2;
+                s.scale_type = fill % 2 ? WH_SCALE_F16 : WH_SCALE_F32;
                 s.zeros = zeros;
                 s.codes = (code_fill)codes;
                 case_q8(v, op, &s, some_tokens[(size_t)(codes + fill) % COUNT(some_tokens)],
@@ -337,8 +338,9 @@ static void case_bf16(const wh_kernels *k, const planes_spec *s, size_t tokens, 
     acts_floats(c.x, tokens * s->cols, fill, rng);
     guard_case("%s form %d %zux%zu group %zu step %zu tokens %zu%s%s codes %d scales %d acts %d",
                wh_op_table()[WH_MANY_BF16].name, (int)s->form, s->rows, s->cols, s->group,
-               c.p.w.step, tokens, s->zeros ? " zeros" : "", s->scale_f16 ? " f16" : "",
-               (int)s->codes, (int)s->scales, (int)fill);
+               c.p.w.step, tokens, s->zeros ? " zeros" : "",
+               s->scale_type == WH_SCALE_F16 ? " f16" : "", (int)s->codes, (int)s->scales,
+               (int)fill);
     for (size_t j = 0; ordered && j < tokens; j++)
         for (size_t r = c.p0 * 16; r < c.p1 * 16 && r < s->rows; r++)
             c.want[j * c.ldy + r] = in_order(&c, j, r);

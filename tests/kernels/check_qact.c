@@ -160,7 +160,7 @@ static void one_case(size_t cols, size_t step, int whole_token, size_t tokens, i
 int check_qact(uint32_t allowed)
 {
     static const size_t lengths[] = { 1, 3, 7, 33, 63, 64, 65, 96, 100, 128, 160, 256, 4096 + 32 };
-    static const size_t steps[] = { 32, 64, 96, 128, 0 };
+    static const size_t steps[] = { 16, 32, 48, 64, 96, 128, 0 };
     qact_room room;
     check_rng rng = { 46 };
     size_t turn = 0;

@@ -3,11 +3,13 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels/parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/acts.h"
 #include "kernels/planes.h"
+#include "kernels/weight.h"
 #include "pack/block.h"
 
 static void *need(size_t bytes)
@@ -21,11 +23,17 @@ static whit_scheme scheme_of(const planes_spec *s)
 {
     const unsigned most = wh_form_bits(s->form);
     whit_scheme scheme = { .kind = WHIT_INT, .bits = s->bits ? (unsigned)s->bits : most };
-    if (s->form == WH_FORM_T4) scheme.kind = WHIT_NF4;
+    if (s->form == WH_FORM_T4) scheme.kind = s->small ? WHIT_FP4 : WHIT_NF4;
+    if (s->form == WH_FORM_F8) scheme.kind = s->e5m2 ? WHIT_FP8_E5M2 : WHIT_FP8_E4M3;
+    if (s->scale_type == WH_SCALE_E8M0) scheme.kind = WHIT_MXFP4;
+    if (s->scale_type == WH_SCALE_E4M3) scheme.kind = WHIT_NVFP4;
     scheme.asym = s->zeros;
     scheme.gran = s->group ? WHIT_GRAN_GROUP : WHIT_GRAN_CHANNEL;
     scheme.group = (uint32_t)s->group;
-    scheme.scale_type = s->scale_f16 ? WHIT_F16 : WHIT_F32;
+    scheme.scale_type = s->scale_type == WH_SCALE_F16    ? WHIT_F16
+                        : s->scale_type == WH_SCALE_E8M0 ? WHIT_F8_E8M0
+                        : s->scale_type == WH_SCALE_E4M3 ? WHIT_F8_E4M3
+                                                         : WHIT_F32;
     return scheme;
 }
 
@@ -42,7 +50,8 @@ static whit_status prepare(whit_weight **w, whit_context *context, const planes 
     for (size_t i = 0; i < count; i++)
         codes[i] = (uint8_t)((p->code[i] - lift) | (int)(0xffffffff << scheme.bits & 0xff));
     for (size_t i = 0; i < scales; i++)
-        scale[i] = (float)(s->scale_f16 ? planes_f16(p->scale[i]) : planes_f32(p->scale[i]));
+        scale[i] = (float)planes_scale(p, i / p->w.groups, i % p->w.groups * p->w.group);
+    for (size_t i = 0; i < scales && s->form == WH_FORM_F8; i++) scale[i] /= p->w.scale2;
     const whit_status st =
         whit_weight_from_codes(w, context, &scheme, s->rows, s->cols, codes, scale, p->zero, err);
     free(codes);
@@ -137,18 +146,30 @@ static whit_status prepare_floats(whit_weight **w, whit_context *context, const 
     return st;
 }
 
+/* A NaN of E4M3 among the codes. */
+static int has_nan(const planes *p, size_t row, size_t g)
+{
+    if (p->w.form != WH_FORM_F8 || p->w.e5m2) return 0;
+    for (size_t k = g * p->w.group; k < (g + 1) * p->w.group && k < p->w.cols; k++)
+        if ((p->code[row * p->w.cols + k] & 0x7f) == 0x7f) return 1;
+    return 0;
+}
+
 static void check_scales(const planes *p, const whit_weight *w)
 {
     size_t wrong = 0;
-    for (size_t at = 0; at < w->panels * w->groups * 16; at++) {
-        const uint8_t *mine = p->scale_plane + at * (p->w.scale_f16 ? 2 : 4);
-        uint32_t bits = 0;
-        memcpy(&bits, mine, p->w.scale_f16 ? 2 : 4);
-        const double want = p->w.scale_f16 ? planes_f16(bits) : planes_f32(bits);
-        wrong += !acts_same(wh_weight_scale(w, at), (float)want);
-    }
+    for (size_t row = 0; row < w->panels * 16; row++)
+        for (size_t g = 0; g < w->groups; g++) {
+            const size_t at = (row / 16 * w->groups + g) * 16 + row % 16;
+            const double want = row < w->rows ? planes_group_scale(p, row, g * w->group)
+                                : w->scale_type == WH_SCALE_E8M0 ? 0x1p-127
+                                                                 : 0.0;
+            const int nan = row < w->rows && has_nan(p, row, g);
+            wrong += !acts_same(wh_weight_scale(w, at), nan ? NAN : (float)want);
+        }
     CHECK(wrong == 0, "%s: %zu scales", guard_case_name(), wrong);
-    CHECK(!p->w.scale_f16 || w->scale_f16, "%s: scales held as float32", guard_case_name());
+    CHECK(p->w.scale_type == WH_SCALE_F32 || w->scale_type == p->w.scale_type,
+          "%s: scales held as type %d", guard_case_name(), (int)w->scale_type);
     CHECK((w->zero != NULL) == (p->zero_plane != NULL), "%s: zero points", guard_case_name());
     if (w->zero && p->zero_plane)
         CHECK(memcmp(w->zero, p->zero_plane, p->zero_bytes) == 0, "%s: zero points",
@@ -170,10 +191,11 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
     if (st == WHIT_OK) {
         const whit_weight *m = &p.w;
         CHECK(w->form == m->form && w->panels == m->panels && w->panel_bytes == m->panel_bytes &&
-                  w->group == m->group && w->groups == m->groups && w->centre == m->centre &&
+                  w->group == m->group && w->groups == m->groups &&
+                  (w->centre == m->centre || w->form == WH_FORM_T4) &&
                   w->whole_token == m->whole_token,
               "%s: its numbers", guard_case_name());
-        CHECK(!p.code || (w->step <= WH_STEP && w->step % 32 == 0 &&
+        CHECK(!p.code || (w->step <= WH_STEP && w->step % (s->small ? 16 : 32) == 0 &&
                           (w->group == w->cols || w->group % w->step == 0)),
               "%s: a step of %zu", guard_case_name(), w->step);
         CHECK(!p.code || w->int_step == (w->whole_token ? m->int_step : w->step),
@@ -184,6 +206,37 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
     }
     whit_weight_free(w);
     planes_free(&p);
+}
+
+/* Scales that are no octets are to be held as they are. */
+static void check_octets(void)
+{
+    static const struct {
+        wh_scale_type type;
+        float scale[3];
+        int are;
+        float scale2;
+    } cases[] = {
+        { WH_SCALE_E8M0, { 0x1p-127f, 1, 0x1p127f }, 1, 1 },
+        { WH_SCALE_E8M0, { 1, 1, NAN }, 1, 1 },
+        { WH_SCALE_E8M0, { 1, 1, 3 }, 0, 1 },
+        { WH_SCALE_E8M0, { 1, 1, -1 }, 0, 1 },
+        { WH_SCALE_E8M0, { 1, 1, 0 }, 0, 1 },
+        { WH_SCALE_E8M0, { 1, 1, INFINITY }, 0, 1 },
+        { WH_SCALE_E4M3, { 0, 0, 0 }, 1, 1 },
+        { WH_SCALE_E4M3, { 448, 0x1p-9f, -3.5f }, 1, 1 },
+        { WH_SCALE_E4M3, { 448 * 0.1f, 13 * 0.1f, NAN }, 1, 0.1f },
+        { WH_SCALE_E4M3, { 448, 17, 1 }, 0, 1 },
+        { WH_SCALE_E4M3, { 448, INFINITY, 1 }, 0, 1 },
+        { WH_SCALE_E4M3, { 0x1p-130f, 0x1p-131f, 0x1p-132f }, 0, 1 },
+        { WH_SCALE_E4M3, { 0x1p120f, 0x1p119f, 0x1p112f }, 0, 1 },
+    };
+    for (size_t n = 0; n < COUNT(cases); n++) {
+        float scale2 = 0;
+        const int are = wh_scales_are(cases[n].type, cases[n].scale, 3, &scale2);
+        CHECK(are == cases[n].are, "octets %zu: %d", n, are);
+        if (are) CHECK(scale2 == cases[n].scale2, "octets %zu: times %a", n, (double)scale2);
+    }
 }
 
 int check_repack(uint32_t allowed)
@@ -203,6 +256,7 @@ int check_repack(uint32_t allowed)
                 if (s.cols <= 300 || n % 4 == 0) one_case(context, &s, &rng);
         whit_context_close(context);
     }
+    check_octets();
     printf("repack: ");
     return check_result();
 }

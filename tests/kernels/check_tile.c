@@ -23,7 +23,7 @@ typedef struct tile_case {
     size_t n, step, blocks; /* step 0: one chain */
     size_t panels, tokens;
     float value[2][MOST_N * 16];
-    float scale[2][MOST_N / 32 * 16 + 16];
+    float scale[2][MOST_N + 16];   /* a step has 16 inputs or more */
     float x[MOST_N * MOST_TOKENS]; /* [n][tokens] */
     float before[2 * MOST_TOKENS * 16], after[2 * MOST_TOKENS * 16];
 } tile_case;
@@ -148,7 +148,7 @@ static void check_variant(const wh_op_row *op, const wh_variant *v, tile_case *c
                           const tile_room *room, check_rng *rng)
 {
     static const size_t lengths[] = { 1, 3, 7, 31, 32, 33, 64, 100, 128, 160, 256, 512 + 33 };
-    static const size_t steps[] = { 32, 64, 96, 128 };
+    static const size_t steps[] = { 16, 32, 48, 64, 96, 128 };
     const int in_steps = op == &wh_op_table()[WH_TILE_STEPS];
     size_t turn = 0;
     for (c->panels = 1; c->panels <= v->panels; c->panels++)
@@ -182,7 +182,7 @@ static void decoded_case(const wh_kernels *k, const planes_spec *s, const planes
                          check_rng *rng)
 {
     static float x[MOST_N], y[128];
-    static _Alignas(64) float value[MOST_N * 16], scale[MOST_N / 32 * 16 + 16];
+    static _Alignas(64) float value[MOST_N * 16], scale[MOST_N + 16];
     _Alignas(64) float sums[16];
     planes p;
     planes_make(&p, s, rng);

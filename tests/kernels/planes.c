@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels/planes.h"
 
+#include "base/bytes.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,19 @@ double planes_f32(uint32_t bits)
     return small_float(bits, 8, 23);
 }
 
+double planes_e8m0(uint32_t bits)
+{
+    return bits == 255 ? (double)NAN : ldexp(1.0, (int)bits - 127);
+}
+
+/* No infinity: the largest exponent is one like the others, but for one NaN of each sign. */
+double planes_e4m3(uint32_t bits)
+{
+    if ((bits & 0x7f) == 0x7f) return (double)NAN;
+    if ((bits & 0x78) != 0x78) return small_float(bits, 4, 3);
+    return (bits & 0x80 ? -32.0 : 32.0) * (double)(8 + (bits & 7));
+}
+
 /* ---- plain matrices ---- */
 
 static void *need(size_t count, size_t size)
@@ -54,7 +69,9 @@ static int bits_of(const planes_spec *s)
 /* The zero point of codes that have none of their own. */
 static int centre_of(const planes_spec *s)
 {
-    if (s->zeros || s->minima || s->form == WH_FORM_T4 || s->form >= WH_FORM_F32) return 0;
+    if (s->zeros || s->minima || s->form == WH_FORM_T4 || s->form == WH_FORM_F8 ||
+        s->form >= WH_FORM_F32)
+        return 0;
     return 1 << ((int)wh_form_bits(s->form) - 1);
 }
 
@@ -73,7 +90,15 @@ static uint32_t one_scale(const planes_spec *s, check_rng *rng)
     const uint32_t sign = (uint32_t)check_below(rng, 8) == 0;
     const uint32_t r = (uint32_t)check_u64(rng);
     if (s->scales == SCALES_SOME_ZERO && r % 2) return 0;
-    if (s->scale_f16) {
+    if (s->scale_type == WH_SCALE_E8M0)
+        return s->scales == SCALES_SUBNORMAL ? r % 3
+               : s->scales == SCALES_HUGE    ? (r % 4 ? 127 + 50 : 255)
+                                             : 120 + r % 5;
+    if (s->scale_type == WH_SCALE_E4M3)
+        return sign << 7 | (s->scales == SCALES_SUBNORMAL ? 1 + r % 7
+                            : s->scales == SCALES_HUGE    ? 0x78 + r % 8
+                                                          : 8 + r % 112);
+    if (s->scale_type == WH_SCALE_F16) {
         const uint32_t usual = 0x2000 + r % 0x1400; /* 2^-7 .. 2^-2 */
         const uint32_t body = s->scales == SCALES_SUBNORMAL ? 1 + r % 0x3ff
                               : s->scales == SCALES_HUGE    ? 0x7bff - r % 4
@@ -129,7 +154,7 @@ static void fill_subs(planes *p, const planes_spec *s, check_rng *rng)
 {
     const whit_weight *w = &p->w;
     planes_spec plain = *s;
-    plain.scale_f16 = 1;
+    plain.scale_type = WH_SCALE_F16;
     if (s->minima) p->min = need(w->rows * w->groups, sizeof *p->min);
     for (size_t g = 0; s->minima && g < w->rows * w->groups; g++)
         p->min[g] = (uint16_t)one_scale(&plain, rng);
@@ -178,13 +203,37 @@ static void fill_floats(planes *p, const planes_spec *s, check_rng *rng)
 
 int planes_zero(const planes *p, size_t r, size_t k)
 {
+    if (p->w.form == WH_FORM_T4) return 0;
     return p->zero ? p->zero[r * p->w.groups + k / p->w.group] : p->w.centre;
+}
+
+static double stored_scale(const planes *p, uint32_t bits)
+{
+    switch (p->w.scale_type) {
+    case WH_SCALE_F16:
+        return planes_f16(bits);
+    case WH_SCALE_E8M0:
+        return planes_e8m0(bits);
+    case WH_SCALE_E4M3:
+        return planes_e4m3(bits);
+    default:
+        return planes_f32(bits);
+    }
 }
 
 double planes_group_scale(const planes *p, size_t r, size_t k)
 {
     const uint32_t bits = p->scale[r * p->w.groups + k / p->w.group];
-    return p->w.scale_f16 ? planes_f16(bits) : planes_f32(bits);
+    return (double)(float)(stored_scale(p, bits) * (double)p->w.scale2); /* rounded once */
+}
+
+/* An octet as the upper bits of float16; E4M3's exponent has a bit less. */
+static double f8_value(const planes *p, uint32_t code)
+{
+    if (p->w.e5m2) return small_float(code, 5, 2);
+    const double size = code & 0x78 ? ldexp((double)(8 + (code & 7)), (int)(code >> 3 & 15) - 18)
+                                    : ldexp((double)(code & 7), -17);
+    return code & 0x80 ? -size : size;
 }
 
 double planes_scale(const planes *p, size_t r, size_t k)
@@ -194,7 +243,9 @@ double planes_scale(const planes *p, size_t r, size_t k)
 
 int planes_level(const planes *p, size_t r, size_t k)
 {
-    return p->code[r * p->w.cols + k] - planes_zero(p, r, k);
+    const uint8_t code = p->code[r * p->w.cols + k];
+    if (p->w.form == WH_FORM_T4) return 128 * p->w.high[code] + p->w.low[code] - p->w.centre;
+    return code - planes_zero(p, r, k);
 }
 
 int planes_sub_scale(const planes *p, size_t r, size_t k)
@@ -227,6 +278,8 @@ double planes_value(const planes *p, size_t r, size_t k)
     const size_t at = r * p->w.cols + k;
     if (wh_form_is_block(p->w.form)) return (double)block_value(p, r, k);
     switch (p->w.form) {
+    case WH_FORM_F8:
+        return f8_value(p, p->code[at]);
     case WH_FORM_T4:
         return (double)p->w.table[p->code[at]];
     case WH_FORM_F32:
@@ -286,8 +339,9 @@ static void pack_floats(planes *p)
 
 static void pack_scales(planes *p)
 {
+    uint8_t octets[4];
     const whit_weight *w = &p->w;
-    const size_t size = w->scale_f16 ? 2 : 4;
+    const size_t size = wh_scale_bytes(w);
     p->scale_bytes = w->panels * w->groups * 16 * size;
     p->scale_plane = need(p->scale_bytes, 1);
     if (p->zero) {
@@ -297,10 +351,8 @@ static void pack_scales(planes *p)
     for (size_t row = 0; row < w->rows; row++)
         for (size_t g = 0; g < w->groups; g++) {
             const size_t at = (row / 16 * w->groups + g) * 16 + row % 16;
-            const uint32_t bits = p->scale[row * w->groups + g];
-            const uint16_t half = (uint16_t)bits;
-            memcpy(p->scale_plane + at * size,
-                   size == 4 ? (const void *)&bits : (const void *)&half, size);
+            wh_store32(octets, p->scale[row * w->groups + g]);
+            memcpy(p->scale_plane + at * size, octets, size);
             if (p->zero) p->zero_plane[at] = p->zero[row * w->groups + g];
         }
 }
@@ -342,6 +394,20 @@ static void fill_table(float table[16], check_rng *rng)
     table[15] = 1.0f;
 }
 
+/* Any integers that the digits hold, the extremes among them. */
+static void fill_levels(whit_weight *w, int small, check_rng *rng)
+{
+    w->digits = small ? 1 : 2;
+    for (int i = 0; i < 16; i++) {
+        const unsigned top = w->digits == 1 ? 31 : 16383;
+        const unsigned u = i == 15 ? top : i == 0 ? 0 : (unsigned)check_below(rng, top + 1);
+        w->high[i] = (uint8_t)(u >> 7);
+        w->low[i] = (uint8_t)(u & 127);
+    }
+    w->centre = w->digits == 1 ? (int)check_below(rng, 32) : 8191;
+    w->unit = w->digits == 1 ? 0.5f : 1.0f / 8191;
+}
+
 void planes_make(planes *p, const planes_spec *s, check_rng *rng)
 {
     const int coded = s->form < WH_FORM_F32;
@@ -360,7 +426,10 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
         pack_floats(p);
         return;
     }
-    w->scale_f16 = s->scale_f16;
+    w->scale_type = s->scale_type;
+    w->scale2 = s->scale_type == WH_SCALE_E4M3 ? 0x1.9a57p-9f : 1.0f;
+    w->e5m2 = s->e5m2;
+    if (s->form == WH_FORM_F8 && !s->e5m2) w->scale2 = 256.0f;
     w->group = s->group && s->group < s->cols ? s->group : s->cols;
     w->groups = (s->cols + w->group - 1) / w->group;
     w->step = s->step ? s->step : WH_STEP;
@@ -370,7 +439,10 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
     w->sum_step = s->sub ? s->sub : w->int_step;
     w->sub = s->sub;
     w->subs = s->sub ? s->cols / s->sub : 0;
-    if (s->form == WH_FORM_T4) fill_table(w->table, rng);
+    if (s->form == WH_FORM_T4) {
+        fill_table(w->table, rng);
+        fill_levels(w, s->small, rng);
+    }
     fill_codes(p, s, rng);
     pack_codes(p);
     pack_scales(p);
@@ -432,12 +504,14 @@ static size_t some_rows(size_t n)
     return n % 97 == 64 ? 4099 : rows[n % COUNT(rows)];
 }
 
-/* The longest step of 32s that divides the group, or one of the shorter ones. */
+/* The longest step of 32s that divides the group, or one of the shorter ones; 16 where none does.
+ */
 static size_t some_step(size_t group, check_rng *rng)
 {
     size_t steps[4], count = 0;
     for (size_t step = 32; step <= WH_STEP; step += 32)
         if (group % step == 0) steps[count++] = step;
+    if (count == 0) return 16;
     return steps[check_below(rng, 3) ? count - 1 : check_below(rng, count)];
 }
 
@@ -470,7 +544,7 @@ static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->group = types[t].block;
     s->sub = types[t].sub;
     s->minima = types[t].minima;
-    s->scale_f16 = 1;
+    s->scale_type = WH_SCALE_F16;
     s->step = 32;
     s->cols = blocks[n % COUNT(blocks)] * s->group;
     s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);
@@ -483,12 +557,14 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     if (wh_form_is_block(form)) return block_case(s, form, n, rng);
     static const size_t groups[] = { 32, 64, 96, 128, 160, 256, 0 };
     static const size_t lengths[] = { 32, 64, 96, 160, 1, 3, 7, 33, 100 };
-    const size_t kinds = form == WH_FORM_T4 ? 2 : 4, all = COUNT(lengths) + 3;
+    const size_t kinds = 4, all = COUNT(lengths) + 3;
     const size_t kind = n / all / COUNT(groups), length = n / COUNT(groups) % all;
     if (kind >= kinds) return 0;
     memset(s, 0, sizeof *s);
     s->form = form;
     s->group = groups[n % COUNT(groups)];
+    s->small = form == WH_FORM_T4 && check_below(rng, 2);
+    if (s->small && s->group && check_below(rng, 2)) s->group -= 16;
     const size_t g = s->group ? s->group : 32;
     s->cols = length < COUNT(lengths)    ? lengths[length]
               : length == COUNT(lengths) ? g
@@ -496,8 +572,10 @@ int planes_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);
     s->step = some_step(s->group && s->group < s->cols ? s->group : WH_STEP, rng);
     s->whole_token = form == WH_FORM_Q8 && (s->group == 0 || s->group >= s->cols);
-    s->scale_f16 = kind % 2 == 0;
-    s->zeros = kind >= 2;
+    s->scale_type = kind % 2 == 0 ? WH_SCALE_F16 : WH_SCALE_F32;
+    s->zeros = form < WH_FORM_T4 && kind >= 2;
+    s->e5m2 = form == WH_FORM_F8 && kind >= 2;
+    if (form == WH_FORM_T4 && kind >= 2) s->scale_type = kind == 2 ? WH_SCALE_E8M0 : WH_SCALE_E4M3;
     if (form == WH_FORM_Q8 && check_below(rng, 3) == 0) s->bits = 7;
     some_fills(s, rng);
     return 1;

@@ -35,10 +35,13 @@ typedef struct planes_spec {
     size_t group; /* 0: one scale a row */
     size_t step;  /* 0: the longest there is */
     int whole_token;
-    int scale_f16, zeros;
+    wh_scale_type scale_type; /* octets: tables only */
+    int zeros;
     int bits;        /* of a code, 0: 4 or 8; symmetric codes lie about the centre of the form */
     code_fill codes; /* codes only */
     scale_fill scales;
+    int small;  /* tables: of integers up to 31, whose steps and groups may be of 16 */
+    int e5m2;   /* floats of 8 bits */
     int wild;   /* floats: any bit pattern, NaN and infinity too */
     size_t sub; /* blocks: inputs of a sub-block, 0: one level */
     int minima; /* blocks */
@@ -76,7 +79,8 @@ double planes_value(const planes *p, size_t r, size_t k);
 double planes_scale(const planes *p, size_t r, size_t k);
 int planes_zero(const planes *p, size_t r, size_t k);
 
-/* Of integer codes, blocks too: the code less its zero point, the scale of the group, what the
+/* Of codes, blocks too: the code less its zero point (of tables the integer that it is to int8
+ * activations, worth w.unit each), the scale of the group, what the
  * sub-block multiplies it with, and the minimum: that of the group and its factor; 1 and 0 where
  * there are none. */
 int planes_level(const planes *p, size_t r, size_t k);
@@ -89,6 +93,8 @@ int planes_sub_min(const planes *p, size_t r, size_t k);
 double planes_f16(uint32_t bits);
 double planes_bf16(uint32_t bits);
 double planes_f32(uint32_t bits);
+double planes_e8m0(uint32_t bits);
+double planes_e4m3(uint32_t bits);
 
 /* Case n of a walk through every group size, with each length of a row and each kind of plane;
  * rows, fills and the step change from case to case. Of blocks: every type by every length. 0: no
