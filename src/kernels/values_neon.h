@@ -144,7 +144,7 @@ static WH_INLINE void load_meaning(const whit_weight *w, const value_kind *c, si
                                    meaning *m)
 {
     int32x4_t zero[QUARTERS];
-    if (!c->codes || c->e4m3 || c->e5m2) return;
+    if (!c->codes) return;
     load_zeros(w, (p * w->groups + k / w->group) * WH_PANEL, 0, zero);
     WH_UNROLL
     for (size_t q = 0; q < QUARTERS; q++) m->zero[q] = vcvtq_f32_s32(zero[q]);
