@@ -182,8 +182,8 @@ void wh_slab_fetch(const wh_slab *s, size_t k0, size_t k1, wh_slab_columns *out)
         for (size_t j = 0; j < tokens; j++, r++, sums += WH_PANEL)
             for (size_t c = 0; c < k1 - k0; c++) out->at[c][r] = sums[c];
     }
-    for (size_t r = s->rows; r < s->lanes; r++)
-        for (size_t c = 0; c < k1 - k0; c++) out->at[c][r] = 0.0f;
+    for (size_t c = 0; c < k1 - k0; c++)
+        memset(out->at[c] + s->rows, 0, (s->lanes - s->rows) * sizeof(float));
 }
 
 void wh_slab_put(const wh_slab *s, float *x, size_t x_cols, size_t k, const float *column)
@@ -202,5 +202,5 @@ void wh_slab_get(const wh_slab *s, const float *x, size_t x_cols, size_t k, floa
         const size_t tokens = smaller(width, s->rows - r);
         memcpy(column + r, x + r * x_cols + k * tokens, tokens * sizeof *x);
     }
-    for (size_t r = s->rows; r < s->lanes; r++) column[r] = 0.0f;
+    memset(column + s->rows, 0, (s->lanes - s->rows) * sizeof *column);
 }
