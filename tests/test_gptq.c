@@ -277,7 +277,8 @@ static void test_by_hand(void)
     wh_gptq_base b;
     wh_gptq_result result;
     whit_error err = { WHIT_OK, "" };
-    const wh_gptq_options o = { WH_GPTQ_PLAIN, 0, 0, 0 };
+    double square[9];
+    const wh_gptq_options o = { WH_GPTQ_PLAIN, 0, 0, 0, square };
     CHECK(wh_gptq_base_make(&b, c, h, 3, &o, &err) == WHIT_OK, "%s", err.msg);
     plain p = make_plain(&l, 3, 0); /* step 0.25 */
     const wh_gptq_job job = { .base = &b, .w = w, .rows = 1 };

@@ -38,9 +38,11 @@ typedef enum wh_gptq_order {
 
 typedef struct wh_gptq_options {
     wh_gptq_order order;
-    size_t group;  /* WH_GPTQ_GROUPS: columns that stay together, as the target's; 0: all */
-    double lambda; /* of the damping, the first to try */
-    int polish;    /* 1: H is kept too, for passes of descent and new scales */
+    size_t group;   /* WH_GPTQ_GROUPS: columns that stay together, as the target's; 0: all */
+    double lambda;  /* of the damping, the first to try */
+    int polish;     /* 1: H is kept too, for passes of descent and new scales */
+    double *square; /* room for [cols][cols] that is used meanwhile, or NULL: taken here. Layer
+                       after layer, new memory costs a third of the time */
 } wh_gptq_options;
 
 typedef struct wh_gptq_base {

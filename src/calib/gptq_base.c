@@ -140,11 +140,11 @@ static whit_status allocate(wh_gptq_base *base, int polish, whit_error *err)
 }
 
 static whit_status factor(wh_gptq_base *base, whit_context *context, const double *triangle,
-                          whit_error *err)
+                          double *square, whit_error *err)
 {
     const size_t cols = base->cols;
     const size_t bytes = cols * cols * sizeof(double);
-    double *r = cols < 1u << 28 ? wh_pages_alloc(bytes) : NULL;
+    double *r = square ? square : cols < 1u << 28 ? wh_pages_alloc(bytes) : NULL;
     double *diag = wh_calloc(cols, sizeof *diag);
     whit_status st = WHIT_OK;
     if (!r || !diag)
@@ -159,7 +159,7 @@ static whit_status factor(wh_gptq_base *base, whit_context *context, const doubl
         if (base->h) wh_pool_run(context->pool, pack_h, &k);
         pthread_mutex_unlock(&context->lock);
     }
-    wh_pages_free(r, bytes);
+    if (!square) wh_pages_free(r, bytes);
     free(diag);
     return st;
 }
@@ -180,7 +180,7 @@ whit_status wh_gptq_base_make(wh_gptq_base *out, whit_context *context, const do
     else if (st == WHIT_OK)
         st = sort(out, triangle, err);
     for (uint32_t i = 0; st == WHIT_OK && i < cols; i++) out->place[out->order[i]] = i;
-    if (st == WHIT_OK) st = factor(out, context, triangle, err);
+    if (st == WHIT_OK) st = factor(out, context, triangle, o->square, err);
     if (st != WHIT_OK) wh_gptq_base_free(out);
     return st;
 }
