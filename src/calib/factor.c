@@ -26,7 +26,8 @@
 #define LANES WH_LANES64
 #define BLOCK 192 /* columns: a multiple of 16 and of WH_STRIP64 */
 #define SUBS (BLOCK / LANES)
-#define ROWS 96 /* of what is left that a thread takes at once */
+#define SQUARE 64 /* of H that is put in order at once */
+#define ROWS 96   /* of what is left that a thread takes at once */
 
 typedef struct work {
     const wh_tile64 *tile;
@@ -316,20 +317,33 @@ typedef struct filling {
     double *r, *diag, mean, add;
 } filling;
 
-/* Rows of r; every other one, since they get shorter. */
+/* Rows [i0, i1) of r in columns [j0, j1), as far as they are on or above the diagonal. */
+static void fill_square(const filling *f, size_t i0, size_t i1, size_t j0, size_t j1)
+{
+    for (size_t i = i0; i < i1; i++) {
+        const size_t a = f->order ? f->order[i] : i;
+        for (size_t j = i < j0 ? j0 : i; j < j1; j++) {
+            const size_t b = f->order ? f->order[j] : j;
+            f->r[i * f->n + j] = a < b ? f->triangle[wh_triangle_row(f->n, a) + b - a]
+                                       : f->triangle[wh_triangle_row(f->n, b) + a - b];
+        }
+    }
+}
+
+/* Squares, which are read along rows or columns of H; rows of them in turns, since they get
+ * shorter. */
 static void fill_part(void *ctx, unsigned t, unsigned threads)
 {
     const filling *f = ctx;
-    for (size_t i = t; i < f->n; i += threads) {
-        double *row = f->r + i * f->n;
-        const size_t a = f->order ? f->order[i] : i;
-        for (size_t j = i; j < f->n; j++) {
-            const size_t b = f->order ? f->order[j] : j;
-            row[j] = a < b ? f->triangle[wh_triangle_row(f->n, a) + b - a]
-                           : f->triangle[wh_triangle_row(f->n, b) + a - b];
+    for (size_t i0 = t * (size_t)SQUARE; i0 < f->n; i0 += threads * (size_t)SQUARE) {
+        const size_t i1 = smaller(f->n, i0 + SQUARE);
+        for (size_t j0 = i0; j0 < f->n; j0 += SQUARE)
+            fill_square(f, i0, i1, j0, smaller(f->n, j0 + SQUARE));
+        for (size_t i = i0; i < i1; i++) {
+            double *d = f->r + i * (f->n + 1);
+            *d = (*d == 0 ? f->mean : *d) + f->add;
+            if (f->diag) f->diag[i] = *d;
         }
-        row[i] = (row[i] == 0 ? f->mean : row[i]) + f->add;
-        if (f->diag) f->diag[i] = row[i];
     }
 }
 
