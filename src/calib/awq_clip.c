@@ -23,6 +23,7 @@ typedef struct clipping {
     double *first;        /* the same without clipping */
     size_t rows, cols, group, groups;
     float *block; /* [group][group] of H */
+    float *work;  /* [threads][2][group] */
     size_t g;     /* the group in hand */
     int start;
 } clipping;
@@ -38,7 +39,7 @@ static void load_block(clipping *c)
         }
 }
 
-/* d H d^T: half of it, above the diagonal, twice. */
+/* d H d^T. */
 static double form(const clipping *c, const float *d, size_t n, float *sums)
 {
     double sum = 0;
@@ -57,19 +58,18 @@ static void judge_part(void *ctx, unsigned t, unsigned threads)
     const size_t at = c->g * c->group;
     const size_t n = c->cols - at < c->group ? c->cols - at : c->group;
     size_t begin, end;
-    float *d = wh_alloc_aligned(n, 2 * sizeof *d);
+    float *d = c->work + t * 2 * c->group;
     wh_pool_split(c->rows, 1, t, threads, &begin, &end);
     for (size_t r = begin; r < end; r++) {
         const float *w = c->w + r * c->cols + at, *q = c->decoded + r * c->cols + at;
-        double *least = &c->least[r * c->groups + c->g], error = NAN;
-        for (size_t j = 0; d && j < n; j++) d[j] = w[j] - q[j];
-        if (d) error = form(c, d, n, d + n);
+        double *least = &c->least[r * c->groups + c->g];
+        for (size_t j = 0; j < n; j++) d[j] = w[j] - q[j];
+        const double error = form(c, d, n, d + n);
         if (c->start) c->first[r * c->groups + c->g] = error;
-        if (!c->start && !(error < *least) && !isnan(error)) continue;
+        if (!c->start && !(error < *least)) continue;
         *least = error;
         memcpy(c->best + r * c->cols + at, c->clipped + r * c->cols + at, n * sizeof *c->best);
     }
-    wh_free_aligned(d);
 }
 
 /* w with each group clipped to that share of its largest magnitude. */
@@ -108,7 +108,7 @@ static whit_status walk(whit_context *context, clipping *c, const wh_awq_format 
     return WHIT_OK;
 }
 
-/* 0: an error is no number, which is memory that was not to be had, or an H with one. */
+/* 0: an error is no number: one of H is none. */
 static int gather(const clipping *c, double *gain)
 {
     double before = 0, after = 0;
@@ -136,10 +136,12 @@ whit_status wh_awq_clip(whit_context *context, const double *triangle, float *w,
     c.least = wh_calloc(rows, c.groups * sizeof *c.least);
     c.first = wh_calloc(rows, c.groups * sizeof *c.first);
     c.block = wh_alloc_aligned(c.group, c.group * sizeof *c.block);
+    c.work = wh_alloc_aligned(whit_context_threads(context), 2 * c.group * sizeof *c.work);
     c.clipped = clipped;
     c.decoded = decoded;
     whit_status st = WHIT_OK;
-    if (!clipped || !decoded || !importance || !c.best || !c.least || !c.first || !c.block)
+    if (!clipped || !decoded || !importance || !c.best || !c.least || !c.first || !c.block ||
+        !c.work)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory to clip %zu rows of %zu columns", rows, cols);
     else
         st = walk(context, &c, format, clipped, decoded, importance, err);
@@ -153,5 +155,6 @@ whit_status wh_awq_clip(whit_context *context, const double *triangle, float *w,
     free(c.least);
     free(c.first);
     wh_free_aligned(c.block);
+    wh_free_aligned(c.work);
     return st;
 }
