@@ -120,18 +120,16 @@ WHIT_API void whit_weight_describe(const whit_weight *weight, whit_weight_info *
  *   y      out  float32 [tokens][rows]; must not overlap x
  *   tokens any number; 0 is a successful no-op
  *
- * Rounding: codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, and floats, each have
- *           one order of sums, given in src/kernels/kernels.h; every kernel keeps it.
- *           WHIT_ACTS_BF16 has the order of the tiles: the same at any number of threads and
- *           tokens. With WHIT_ACTS_Q8 the entries of a table are integers: those of fp4, mxfp4 and
- *           nvfp4 exactly, those of nf4 and fp4bnb within 6.1e-5 of the largest, far less than the
- *           activations are rounded by.
- * Memory:   none is allocated; scratch was taken when the weight was prepared.
- * Errors:   WHIT_ERR_ARG (null; a weight of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8
- *           for a form that has no integer kernel: floats, fp8; WHIT_ACTS_BF16 without AMX).
- *           y is then untouched.
- * Threads:  calls on one context from several threads take turns; preparing and freeing weights
- *           too. Each call uses the context's threads.
+ * Rounding: codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, and floats, each
+ * have one order of sums, given in src/kernels/kernels.h; every kernel keeps it. WHIT_ACTS_BF16 has
+ * the order of the tiles: the same at any number of threads and tokens. With WHIT_ACTS_Q8 the
+ * entries of a table are integers: those of fp4, mxfp4 and nvfp4 exactly, those of nf4 and fp4bnb
+ * within 6.1e-5 of the largest, far less than the activations are rounded by. Memory:   none is
+ * allocated; scratch was taken when the weight was prepared. Errors:   WHIT_ERR_ARG (null; a weight
+ * of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8 for a form that has no integer kernel:
+ * floats, fp8; WHIT_ACTS_BF16 without AMX). y is then untouched. Threads:  calls on one context
+ * from several threads take turns; preparing and freeing weights too. Each call uses the context's
+ * threads.
  */
 WHIT_API whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_acts acts,
                                  const float *x, size_t tokens, float *y, whit_error *err);

@@ -17,7 +17,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-
 #define MOST_DIM ((uint64_t)1 << 20)
 #define MOST_FFN ((uint64_t)1 << 22)
 #define MOST_HEADS ((uint64_t)1 << 14)

@@ -13,7 +13,6 @@
 
 #include <math.h>
 
-
 /* The dimension that turns `turns` times within the original context. */
 static double dimension_of(const wh_model_config *c, double turns)
 {
