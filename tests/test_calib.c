@@ -323,6 +323,12 @@ static void test_hessian(void)
 
 int main(void)
 {
+    uint32_t allowed;
+    whit_error err = { WHIT_OK, "" };
+    if (wh_isa_allowed(&allowed, &err) != WHIT_OK) {
+        printf("skip: %s\n", err.msg);
+        return CHECK_SKIP;
+    }
     test_wide();
     test_moments();
     test_refused();

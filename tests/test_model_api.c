@@ -100,9 +100,9 @@ static const struct {
     int decoded, q8;
 } schemes[] = {
     { "int8-channel", "q8c", 0, 1 }, { "int4-g32", "q4g", 0, 1 }, { "int4-g32-asym", "q4gz", 0, 1 },
-    { "int3-g64", "q3c", 0, 1 },     { "nf4-g32", "nf4b", 0, 0 }, { "fp8_e4m3", "f32", 1, 0 },
+    { "int3-g64", "q3c", 0, 1 },     { "nf4-g32", "nf4b", 0, 1 }, { "fp8_e4m3", "f8c", 0, 0 },
     { "int8-tensor", "q8c", 0, 1 },  { "f16", "f16", 0, 0 },      { "bf16", "bf16", 0, 0 },
-    { "mxfp4", "nf4b", 0, 0 },
+    { "mxfp4", "nf4b", 0, 1 },
 };
 
 /* A quantized model is the model of its decoded weights; what it is multiplied with is told. */
