@@ -3,11 +3,11 @@
 usage: static_acts.py WHIT_BINARY TESTS
 
 Activations of the convolutions of tests/data/models/mnist.safetensors (made-up images, taken apart
-into the patches that each position sees) with far outliers planted, one value of 5000 times 30.
-whit calibrates on them (--activations) and finds scales; here the products are made again in
-float64, weights and activations as the file decodes them. With percentile and mse the error must
-be less than with minmax, and each scale must be the one that its definition gives. Skipped (77)
-without numpy and safetensors.
+into the patches that each position sees) with far outliers planted, one value of a million, about 30
+times as large. whit calibrates on them (--activations) and finds scales; here the products are made
+again in float64, weights and activations as the file decodes them. With percentile and mse the
+error must be less than with minmax, and each scale must be the one that its definition gives.
+Skipped (77) without numpy and safetensors.
 SPDX-License-Identifier: MIT
 """
 import os
@@ -36,7 +36,7 @@ def patches(weight, count):
     size = int(np.prod(weight.shape[1:]))
     x = rng.standard_normal((count, size)).astype(np.float32)
     x = np.maximum(x, 0)
-    far = rng.choice(x.size, x.size // 5000, replace=False)
+    far = rng.choice(x.size, x.size // 1000000, replace=False)
     x.flat[far] = 30 * np.abs(rng.standard_normal(far.size)) + 20
     return x
 
@@ -52,12 +52,12 @@ with tempfile.TemporaryDirectory() as temp:
     assert names, "no convolution large enough"
     dumps, x = [], {}
     for i, n in enumerate(names):
-        x[n] = patches(tensors[n], 4000)
+        x[n] = patches(tensors[n], 20000)
         np.save(f"{temp}/{i}.npy", x[n])
         dumps += ["--activations", f"{n}={temp}/{i}.npy"]
     whit("calibrate", *dumps, "-o", temp + "/state.safetensors")
     error = {}
-    for observer in ("minmax", "percentile:99.9", "mse", "entropy"):
+    for observer in ("minmax", "percentile:99.99", "mse", "entropy"):
         out = f"{temp}/{observer}"
         os.mkdir(out)
         rules = [a for n in names for a in ("--rule", f"{n}=int8-channel-a8s")]
@@ -76,16 +76,17 @@ with tempfile.TemporaryDirectory() as temp:
                 assert abs(s * 127 - most) <= 1e-6 * most, (n, s, most)
             if observer.startswith("percentile"):
                 order = np.sort(np.abs(x[n]).ravel())
-                want = order[int(np.ceil(0.999 * order.size)) - 1]
+                want = order[int(np.ceil(0.9999 * order.size)) - 1]
                 # beyond 65535 values the upper edge of a bin, less than 2^-7 above
                 assert want <= s * 127 * (1 + 1e-6) and s * 127 <= want * (1 + 2.0 ** -7), (n, s, want)
             if observer == "mse":
                 grid = [float(np.mean((x[n] - t / 127 * np.clip(np.rint(x[n] * 127 / t), -127, 127)) ** 2))
                         for t in np.linspace(most / 200, most, 200)]
                 mine = float(np.mean((x[n] - rounded) ** 2))
-                assert mine <= 1.02 * min(grid), (n, mine, min(grid))
+                # searched in 2048 bins of |x|, not in the values
+                assert mine <= 1.05 * min(grid), (n, mine, min(grid))
     for n in names:
-        e = {o: error[n, o] for o in ("minmax", "percentile:99.9", "mse", "entropy")}
+        e = {o: error[n, o] for o in ("minmax", "percentile:99.99", "mse", "entropy")}
         print(n, " ".join(f"{o} {v:.3g}" for o, v in e.items()))
-        assert e["mse"] < e["minmax"], (n, e)
+        assert e["mse"] < e["minmax"] and e["percentile:99.99"] < e["minmax"], (n, e)
     print(len(names), "convolutions")
