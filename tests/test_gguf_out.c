@@ -146,7 +146,7 @@ static void expect_tensor(void *to, const wh_model_config *c, const char *name, 
     char own[WH_ROLE_NAME];
     const int q = strstr(name, "q_proj") != NULL, k = strstr(name, "k_proj") != NULL;
     const uint64_t heads = q ? c->heads : c->kv_heads;
-    wh_role_name(role, 0, 1, own);
+    wh_role_name(role, 0, WH_NAMING_GGUF, own);
     if ((q || k) && c->arch == WH_ARCH_LLAMA) {
         if (wh_role_is_vector(role))
             models_permute(data, cols, 1, heads);

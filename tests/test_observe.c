@@ -131,7 +131,7 @@ static void test_squares(void)
         wh_observe_judge(bin, 1, WHIT_INT, values_in(bin), &r);
         CHECK(fabs(r.sqnr_db - 10 * log10(power / least)) < 1e-9, "%d: %g dB", how, r.sqnr_db);
         uint64_t above = 0;
-        for (size_t i = 0; i < BINS; i++) above += i >= got ? bin[i] : 0;
+        for (size_t i = 0; i < BINS; i++) above += (float)i >= got ? bin[i] : 0;
         CHECK(r.clipped == (double)above / (double)values_in(bin), "%d: %g clipped", how,
               r.clipped);
         whit_calib_range all = { .limit = largest };

@@ -124,10 +124,10 @@ static void test_gguf_names(void)
     CHECK(wh_role_of_gguf("rope_freqs.weight", &layer) == WH_ROLE_ROPE_FREQS, "no name elsewhere");
     for (wh_role r = WH_ROLE_TOKEN_EMBD; r < WH_ROLES; r++) {
         uint32_t want = r < WH_ROLE_LAYER ? 0 : 4095;
-        wh_role_name(r, want, 1, name);
+        wh_role_name(r, want, WH_NAMING_GGUF, name);
         CHECK(wh_role_of_gguf(name, &layer) == r && layer == want, "%s", name);
         if (r == WH_ROLE_ROPE_FREQS) continue;
-        wh_role_name(r, want, 0, name);
+        wh_role_name(r, want, WH_NAMING_HF, name);
         CHECK(wh_role_of_hf(name, &layer) == r && layer == want, "%s", name);
     }
 }

@@ -34,7 +34,7 @@ static const char *gguf_name(const char *linear, char buf[64])
     uint32_t layer;
     const wh_role role = wh_role_of_hf(linear, &layer);
     _Static_assert(WH_ROLE_NAME <= 64, "room for the name");
-    return role == WH_ROLE_NONE ? linear : wh_role_name(role, layer, 1, buf);
+    return role == WH_ROLE_NONE ? linear : wh_role_name(role, layer, WH_NAMING_GGUF, buf);
 }
 
 whit_status wh_calib_write(const whit_calib *c, wh_calib_form form, wh_hessian_fn *hessian,

@@ -123,14 +123,15 @@ static whit_status check_complete(const wh_model_config *c, const placed *p, siz
             if (at < count && p[at].place == place) continue;
             if (!wh_role_expected(c, role)) continue;
             return wh_fail(err, WHIT_ERR_FORMAT, "%s: is missing",
-                           wh_role_name(role, layer, 0, name));
+                           wh_role_name(role, layer, WH_NAMING_HF, name));
         }
     for (wh_role role = WH_ROLE_NONE; role < WH_ROLE_LAYER; role++) {
         int found = !wh_role_expected(c, role) || role == WH_ROLE_ROPE_FREQS ||
                     role == WH_ROLE_OUTPUT || role == WH_ROLE_NONE;
         for (size_t i = 0; i < count && !found; i++) found = p[i].place == place_in_file(role, 0);
         if (!found)
-            return wh_fail(err, WHIT_ERR_FORMAT, "%s: is missing", wh_role_name(role, 0, 0, name));
+            return wh_fail(err, WHIT_ERR_FORMAT, "%s: is missing",
+                           wh_role_name(role, 0, WH_NAMING_HF, name));
     }
     return WHIT_OK;
 }

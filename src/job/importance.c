@@ -22,8 +22,9 @@ whit_status wh_importance_find(const whit_imatrix *imatrix, const char *name, ui
     if (!hf) role = wh_role_of_gguf(name, &layer);
     if (role == WH_ROLE_NONE || role == WH_ROLE_TOKEN_EMBD || role == WH_ROLE_ROPE_FREQS)
         return WHIT_OK;
-    return whit_imatrix_find(imatrix, wh_role_name(role, layer, hf, other), cols, matrices, values,
-                             err);
+    return whit_imatrix_find(imatrix,
+                             wh_role_name(role, layer, hf ? WH_NAMING_GGUF : WH_NAMING_HF, other),
+                             cols, matrices, values, err);
 }
 
 /* Whether the scales of an entry are searched for, each in a part of one row. */
