@@ -303,20 +303,6 @@ static void test_refused(void)
 
 /* ---- the tiles themselves ---- */
 
-/* The probes: every round adds the same to each of the sums that they read out. */
-static void test_probes(void)
-{
-    static const size_t rounds[] = { 1, 7 };
-    guard_case("probes");
-    for (size_t i = 0; i < COUNT(rounds); i++) {
-        const float pairs = 32.0f * (float)rounds[i];
-        const uint64_t octets = 64 * 3 * 3 * rounds[i], both = wh_f32_bits(pairs);
-        CHECK(wh_probe_int8_amx(rounds[i]) == 512 * (octets << 32 | octets), "tdpbsud");
-        CHECK(wh_probe_bf16_amx(rounds[i]) == 512 * (both << 32 | both), "tdpbf16ps");
-    }
-    CHECK(tiles_holders() == 0, "the probes hold tiles");
-}
-
 /* In a process of its own: whether it ends well. */
 static int ends_well(void (*part)(void))
 {
@@ -332,6 +318,20 @@ static int ends_well(void (*part)(void))
 }
 
 #if defined(__x86_64__)
+
+/* The probes: every round adds the same to each of the sums that they read out. */
+static void test_probes(void)
+{
+    static const size_t rounds[] = { 1, 7 };
+    guard_case("probes");
+    for (size_t i = 0; i < COUNT(rounds); i++) {
+        const float pairs = 32.0f * (float)rounds[i];
+        const uint64_t octets = 64 * 3 * 3 * rounds[i], both = wh_f32_bits(pairs);
+        CHECK(wh_probe_int8_amx(rounds[i]) == 512 * (octets << 32 | octets), "tdpbsud");
+        CHECK(wh_probe_bf16_amx(rounds[i]) == 512 * (both << 32 | both), "tdpbf16ps");
+    }
+    CHECK(tiles_holders() == 0, "the probes hold tiles");
+}
 
 static void zero_without_tiles(void)
 {
@@ -350,7 +350,11 @@ static void test_unconfigured(void)
     CHECK(ends_well(release_without_tiles), "a thread without tiles cannot release them");
 }
 
-#else
+#else /* there are none */
+
+static void test_probes(void)
+{
+}
 
 static void test_unconfigured(void)
 {

@@ -167,9 +167,10 @@ static void mean_weights(const search *s, double *mean)
             const float *w = s->layers[l].w + r * s->cols;
             for (size_t c = 0; c < s->cols; c += group) {
                 const size_t end = s->cols - c < group ? s->cols : c + group;
-                double most = 1e-6;
-                for (size_t j = c; j < end; j++) most = fmax(most, fabs((double)w[j]) + 1e-6);
-                for (size_t j = c; j < end; j++) mean[j] += fabs((double)w[j]) / most;
+                float most = 0; /* a NaN is no largest */
+                for (size_t j = c; j < end; j++) most = fabsf(w[j]) > most ? fabsf(w[j]) : most;
+                const double scale = (double)most + 1e-6;
+                for (size_t j = c; j < end; j++) mean[j] += fabs((double)w[j]) / scale;
             }
         }
     for (size_t j = 0; j < s->cols && rows > 0; j++) mean[j] /= (double)rows;
