@@ -18,8 +18,8 @@
 enum { RUN, DUMPS, MERGE, JOBS };
 static const char *const names[JOBS] = { "run", "activations", "merge" };
 
+static scratch room;
 static struct {
-    scratch s;
     char folder[SCRATCH_PATH], text[SCRATCH_PATH], npy[SCRATCH_PATH], out[SCRATCH_PATH],
         want[JOBS][SCRATCH_PATH], partial[SCRATCH_PATH], state[SCRATCH_PATH];
 } place;
@@ -75,7 +75,7 @@ static void put_npy(void)
     memcpy(file + 10, text, sizeof text - 1);
     file[127] = '\n';
     memset(file + 128, 0x3f, sizeof file - 128);
-    scratch_write(&place.s, "x.npy", file, sizeof file);
+    scratch_write(&room, "x.npy", file, sizeof file);
 }
 
 int main(int argc, char **argv)
@@ -83,17 +83,17 @@ int main(int argc, char **argv)
     if (argc < 2) return 1;
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     snprintf(place.folder, sizeof place.folder, "%s/stories260K", argv[1]);
-    scratch_make(&place.s);
-    scratch_text(&place.s, "text", "Once upon a \xff dog.");
+    scratch_make(&room);
+    scratch_text(&room, "text", "Once upon a \xff dog.");
     put_npy();
-    scratch_path(&place.s, "text", place.text);
-    scratch_path(&place.s, "x.npy", place.npy);
-    scratch_path(&place.s, "out", place.out);
-    scratch_path(&place.s, "out.partial", place.partial);
-    scratch_path(&place.s, "out.partial/state.safetensors", place.state);
+    scratch_path(&room, "text", place.text);
+    scratch_path(&room, "x.npy", place.npy);
+    scratch_path(&room, "out", place.out);
+    scratch_path(&room, "out.partial", place.partial);
+    scratch_path(&room, "out.partial/state.safetensors", place.state);
     for (int which = 0; which < JOBS; which++) {
         whit_error err = { WHIT_OK, "" };
-        scratch_path(&place.s, names[which], place.want[which]);
+        scratch_path(&room, names[which], place.want[which]);
         CHECK(work(which, place.want[which], &err) == WHIT_OK, "%s", err.msg);
         for (kind k = MEMORY; k < KINDS; k++) {
             if (k == THREAD) continue; /* one runs */
@@ -104,6 +104,6 @@ int main(int argc, char **argv)
             CHECK(nth > 1, "%s: no call of %s", names[which], kinds[k].calls);
         }
     }
-    scratch_remove(&place.s);
+    scratch_remove(&room);
     return check_result();
 }
