@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -374,4 +375,24 @@ void wh_json_put_double(wh_buf *b, double v)
         if (n > 0) wh_buf_put(b, ".", 1);
         p += n;
     }
+}
+
+void wh_json_add_text(wh_buf *b, const char *key, const char *text)
+{
+    wh_buf_putf(b, ",\"%s\":", key);
+    if (text)
+        wh_json_put_string(b, text);
+    else
+        wh_buf_puts(b, "null");
+}
+
+void wh_json_add_u64(wh_buf *b, const char *key, uint64_t value)
+{
+    wh_buf_putf(b, ",\"%s\":%" PRIu64, key, value);
+}
+
+void wh_json_add_double(wh_buf *b, const char *key, double value)
+{
+    wh_buf_putf(b, ",\"%s\":", key);
+    wh_json_put_double(b, value);
 }

@@ -60,6 +60,10 @@ void wh_json_put_string(wh_buf *b, const char *text);
 /* Append a number in the shortest of %.9g that JSON allows, whatever the locale; null unless
  * finite. */
 void wh_json_put_double(wh_buf *b, double v);
+/* Append a member behind another one: a comma, the key as it is, the value; text NULL: null. */
+void wh_json_add_text(wh_buf *b, const char *key, const char *text);
+void wh_json_add_u64(wh_buf *b, const char *key, uint64_t value);
+void wh_json_add_double(wh_buf *b, const char *key, double value);
 
 /* Length of the well-formed UTF-8 sequence (RFC 3629) that starts at p, 0 if there is none: no
  * overlong forms, no surrogates, nothing above U+10FFFF. left >= 1. */

@@ -7,26 +7,6 @@
 
 #include "job/bench.h"
 
-static void put_text(wh_buf *b, const char *key, const char *value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    if (value)
-        wh_json_put_string(b, value);
-    else
-        wh_buf_puts(b, "null");
-}
-
-static void put_number(wh_buf *b, const char *key, double value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    wh_json_put_double(b, value);
-}
-
-static void put_u64(wh_buf *b, const char *key, uint64_t value)
-{
-    wh_buf_putf(b, ",\"%s\":%" PRIu64, key, value);
-}
-
 static void put_flag(wh_buf *b, const char *key, int value)
 {
     wh_buf_putf(b, ",\"%s\":%s", key, value ? "true" : "false");
@@ -36,107 +16,107 @@ static void put_flag(wh_buf *b, const char *key, int value)
 static void put_ratio(wh_buf *b, const char *key, double value)
 {
     if (value > 0)
-        put_number(b, key, value);
+        wh_json_add_double(b, key, value);
     else
         wh_buf_putf(b, ",\"%s\":null", key);
 }
 
 static void put_runs(wh_buf *b, const whit_bench_row *r)
 {
-    put_u64(b, "bytes", r->bytes);
+    wh_json_add_u64(b, "bytes", r->bytes);
     put_flag(b, "cold", r->cold);
-    put_text(b, "isa", r->isa);
-    put_u64(b, "runs", r->runs);
-    put_number(b, "us_min", r->us_min);
-    put_number(b, "us_median", r->us_median);
+    wh_json_add_text(b, "isa", r->isa);
+    wh_json_add_u64(b, "runs", r->runs);
+    wh_json_add_double(b, "us_min", r->us_min);
+    wh_json_add_double(b, "us_median", r->us_median);
 }
 
 static void put_product(wh_buf *b, const whit_bench_row *r)
 {
-    put_text(b, "type", r->type);
-    put_text(b, "acts", whit_acts_name(r->acts));
-    put_u64(b, "rows", r->rows);
-    put_u64(b, "cols", r->cols);
-    put_u64(b, "tokens", r->tokens);
-    put_u64(b, "count", r->count);
+    wh_json_add_text(b, "type", r->type);
+    wh_json_add_text(b, "acts", whit_acts_name(r->acts));
+    wh_json_add_u64(b, "rows", r->rows);
+    wh_json_add_u64(b, "cols", r->cols);
+    wh_json_add_u64(b, "tokens", r->tokens);
+    wh_json_add_u64(b, "count", r->count);
     put_runs(b, r);
-    put_number(b, "gbps", r->gbps);
-    put_number(b, "gflops", r->gflops);
-    put_number(b, "read_gbps", r->read_gbps);
-    put_text(b, "peak", r->peak);
-    put_number(b, "peak_gops", r->peak_gops);
-    put_number(b, "pct_bw", r->pct_bw);
-    put_number(b, "pct_peak", r->pct_peak);
-    put_number(b, "pct_bound", r->pct_bound);
-    put_text(b, "bound", r->bound);
+    wh_json_add_double(b, "gbps", r->gbps);
+    wh_json_add_double(b, "gflops", r->gflops);
+    wh_json_add_double(b, "read_gbps", r->read_gbps);
+    wh_json_add_text(b, "peak", r->peak);
+    wh_json_add_double(b, "peak_gops", r->peak_gops);
+    wh_json_add_double(b, "pct_bw", r->pct_bw);
+    wh_json_add_double(b, "pct_peak", r->pct_peak);
+    wh_json_add_double(b, "pct_bound", r->pct_bound);
+    wh_json_add_text(b, "bound", r->bound);
     put_ratio(b, "over_f32", r->over_f32);
     put_ratio(b, "over_f16", r->over_f16);
     put_flag(b, "noisy", r->noisy);
-    put_u64(b, "checksum", r->checksum);
+    wh_json_add_u64(b, "checksum", r->checksum);
 }
 
 static void put_encoding(wh_buf *b, const whit_bench_row *r)
 {
     static const char *const clips[] = { NULL, "minmax", "mse", "percentile" };
-    put_text(b, "type", r->type);
-    put_text(b, "clip", clips[r->clip]);
-    put_text(b, "search", r->search);
+    wh_json_add_text(b, "type", r->type);
+    wh_json_add_text(b, "clip", clips[r->clip]);
+    wh_json_add_text(b, "search", r->search);
     put_ratio(b, "percentile", r->percentile);
-    put_u64(b, "rows", r->rows);
-    put_u64(b, "cols", r->cols);
+    wh_json_add_u64(b, "rows", r->rows);
+    wh_json_add_u64(b, "cols", r->cols);
     put_runs(b, r);
-    put_number(b, "mweights_per_core", r->mweights);
-    put_number(b, "gbps", r->gbps);
-    put_number(b, "pct_bw", r->pct_bw);
+    wh_json_add_double(b, "mweights_per_core", r->mweights);
+    wh_json_add_double(b, "gbps", r->gbps);
+    wh_json_add_double(b, "pct_bw", r->pct_bw);
     put_flag(b, "noisy", r->noisy);
-    put_u64(b, "checksum", r->checksum);
+    wh_json_add_u64(b, "checksum", r->checksum);
 }
 
 static void put_pass(wh_buf *b, const whit_bench_row *r)
 {
-    put_text(b, "type", r->type);
-    put_text(b, "acts", whit_acts_name(r->acts));
-    put_u64(b, "tokens", r->tokens);
+    wh_json_add_text(b, "type", r->type);
+    wh_json_add_text(b, "acts", whit_acts_name(r->acts));
+    wh_json_add_u64(b, "tokens", r->tokens);
     put_runs(b, r);
-    put_number(b, "tokens_per_second", r->tokens_per_second);
-    put_number(b, "gbps", r->gbps);
-    put_number(b, "gflops", r->gflops);
-    put_number(b, "read_gbps", r->read_gbps);
-    put_number(b, "pct_bw", r->pct_bw);
-    put_number(b, "matmul_us", r->matmul_us);
-    put_number(b, "matmul_gflops", r->matmul_gflops);
-    put_number(b, "pct_matmul", r->pct_matmul);
+    wh_json_add_double(b, "tokens_per_second", r->tokens_per_second);
+    wh_json_add_double(b, "gbps", r->gbps);
+    wh_json_add_double(b, "gflops", r->gflops);
+    wh_json_add_double(b, "read_gbps", r->read_gbps);
+    wh_json_add_double(b, "pct_bw", r->pct_bw);
+    wh_json_add_double(b, "matmul_us", r->matmul_us);
+    wh_json_add_double(b, "matmul_gflops", r->matmul_gflops);
+    wh_json_add_double(b, "pct_matmul", r->pct_matmul);
     put_ratio(b, "over_f32", r->over_f32);
     put_ratio(b, "over_f16", r->over_f16);
     put_flag(b, "noisy", r->noisy);
-    put_u64(b, "checksum", r->checksum);
+    wh_json_add_u64(b, "checksum", r->checksum);
 }
 
 static void put_subject(wh_buf *b, const whit_bench_subject *s)
 {
     wh_buf_putf(b, ",\"model\":{\"architecture\":\"%s\"", s->architecture);
-    put_u64(b, "layers", s->layers);
-    put_u64(b, "width", s->width);
-    put_u64(b, "heads", s->heads);
-    put_u64(b, "kv_heads", s->kv_heads);
-    put_u64(b, "head_width", s->head_width);
-    put_u64(b, "ffn_width", s->ffn_width);
-    put_u64(b, "vocabulary", s->vocabulary);
-    put_u64(b, "weights", s->weights);
-    put_text(b, "stored", *s->stored ? s->stored : NULL);
-    put_u64(b, "prefill_tokens", s->prefill);
-    put_u64(b, "decode_behind", s->behind);
+    wh_json_add_u64(b, "layers", s->layers);
+    wh_json_add_u64(b, "width", s->width);
+    wh_json_add_u64(b, "heads", s->heads);
+    wh_json_add_u64(b, "kv_heads", s->kv_heads);
+    wh_json_add_u64(b, "head_width", s->head_width);
+    wh_json_add_u64(b, "ffn_width", s->ffn_width);
+    wh_json_add_u64(b, "vocabulary", s->vocabulary);
+    wh_json_add_u64(b, "weights", s->weights);
+    wh_json_add_text(b, "stored", *s->stored ? s->stored : NULL);
+    wh_json_add_u64(b, "prefill_tokens", s->prefill);
+    wh_json_add_u64(b, "decode_behind", s->behind);
     wh_buf_puts(b, "}");
 }
 
 static void put_walk(wh_buf *b, const whit_bench_row *r)
 {
-    put_text(b, "isa", r->isa);
-    put_text(b, "pages", r->pages);
-    put_u64(b, "bytes", r->bytes);
-    put_number(b, "gbps", r->gbps);
-    put_number(b, "gbps_one", r->gbps_one);
-    put_number(b, "latency_ns", r->latency_ns);
+    wh_json_add_text(b, "isa", r->isa);
+    wh_json_add_text(b, "pages", r->pages);
+    wh_json_add_u64(b, "bytes", r->bytes);
+    wh_json_add_double(b, "gbps", r->gbps);
+    wh_json_add_double(b, "gbps_one", r->gbps_one);
+    wh_json_add_double(b, "latency_ns", r->latency_ns);
     put_flag(b, "noisy", r->noisy);
 }
 
@@ -146,10 +126,10 @@ static void put_probes(wh_buf *b, const whit_bench *bench)
     const wh_probes *p = &bench->probes;
     wh_buf_puts(b, ",\"probe\":{\"read_gbps\":");
     wh_json_put_double(b, m->read_gbps);
-    put_number(b, "read_gbps_high", m->read_gbps_high);
-    put_number(b, "read_gbps_low", m->read_gbps_low);
-    put_number(b, "read_gbps_one", m->read_gbps_one);
-    put_u64(b, "read_bytes", m->probe_bytes);
+    wh_json_add_double(b, "read_gbps_high", m->read_gbps_high);
+    wh_json_add_double(b, "read_gbps_low", m->read_gbps_low);
+    wh_json_add_double(b, "read_gbps_one", m->read_gbps_one);
+    wh_json_add_u64(b, "read_bytes", m->probe_bytes);
     for (int one = 0; one < 2; one++) {
         const char *separator = "";
         wh_buf_puts(b, one ? ",\"peak_one\":{" : ",\"peak\":{");
@@ -160,7 +140,7 @@ static void put_probes(wh_buf *b, const whit_bench *bench)
         }
         wh_buf_puts(b, "}");
     }
-    put_number(b, "fork_join_us", m->fork_join_us);
+    wh_json_add_double(b, "fork_join_us", m->fork_join_us);
     wh_buf_puts(b, "}");
 }
 
@@ -181,14 +161,14 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
     const int what = (int)bench->o.what;
     wh_buf b = { 0 };
     wh_buf_putf(&b, "{\"schema\":1,\"command\":\"bench\",\"what\":\"%s\"", whats[what]);
-    put_text(&b, "cpu", m->cpu);
-    put_text(&b, "isa", m->isa);
-    put_u64(&b, "threads", m->threads);
-    put_text(&b, "pages", m->pages);
+    wh_json_add_text(&b, "cpu", m->cpu);
+    wh_json_add_text(&b, "isa", m->isa);
+    wh_json_add_u64(&b, "threads", m->threads);
+    wh_json_add_text(&b, "pages", m->pages);
     put_flag(&b, "noisy", m->noisy);
-    put_number(&b, "stolen", m->stolen);
-    put_number(&b, "foreign", m->foreign);
-    put_u64(&b, "rotation_bytes", m->rotation_bytes);
+    wh_json_add_double(&b, "stolen", m->stolen);
+    wh_json_add_double(&b, "foreign", m->foreign);
+    wh_json_add_u64(&b, "rotation_bytes", m->rotation_bytes);
     put_ratio(&b, "token_us_min", m->token_us_min);
     put_ratio(&b, "token_us_median", m->token_us_median);
     if (bench->subject.architecture) put_subject(&b, &bench->subject);

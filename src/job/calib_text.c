@@ -91,12 +91,6 @@ void whit_calib_write_text(const whit_calib *calib, int stats, int flags, FILE *
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static void put_number(wh_buf *b, const char *key, double value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    wh_json_put_double(b, value);
-}
-
 static void json_input(wh_buf *b, const whit_calib *c, size_t i)
 {
     const whit_calib_input *in = whit_calib_at(c, i);
@@ -110,13 +104,13 @@ static void json_input(wh_buf *b, const whit_calib *c, size_t i)
     }
     wh_buf_putf(b, "],\"columns\":%" PRIu64 ",\"tokens\":%" PRIu64 ",\"zeros\":%" PRIu64, in->cols,
                 in->tokens, in->zeros);
-    put_number(b, "min", (double)in->min);
-    put_number(b, "max", (double)in->max);
-    put_number(b, "mean", s.mean);
-    put_number(b, "mean_abs", s.mean_abs);
-    put_number(b, "rms", s.rms);
-    put_number(b, "p999", s.p999);
-    put_number(b, "outlier_ratio", s.outlier);
+    wh_json_add_double(b, "min", (double)in->min);
+    wh_json_add_double(b, "max", (double)in->max);
+    wh_json_add_double(b, "mean", s.mean);
+    wh_json_add_double(b, "mean_abs", s.mean_abs);
+    wh_json_add_double(b, "rms", s.rms);
+    wh_json_add_double(b, "p999", s.p999);
+    wh_json_add_double(b, "outlier_ratio", s.outlier);
     wh_buf_putf(b, ",\"outliers\":%zu}", s.outliers);
 }
 

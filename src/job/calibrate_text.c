@@ -32,21 +32,6 @@ void whit_calibration_write_text(const whit_calibration *calibration, int flags,
     wh_page_print(&p, out);
 }
 
-static void put_number(wh_buf *b, const char *key, double value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    wh_json_put_double(b, value);
-}
-
-static void put_text(wh_buf *b, const char *key, const char *value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    if (value)
-        wh_json_put_string(b, value);
-    else
-        wh_buf_puts(b, "null");
-}
-
 static void print(wh_buf *b, FILE *out)
 {
     if (!b->failed) fwrite(b->data, 1, b->len, out);
@@ -58,19 +43,19 @@ void whit_calibration_write_json(const whit_calibration *calibration, FILE *out)
     const whit_calibrate_totals *t = &calibration->total;
     wh_buf b = { 0 };
     wh_buf_puts(&b, "{\"schema\":1,\"command\":\"calibrate\"");
-    put_text(&b, "model", calibration->path);
-    put_text(&b, "output", calibration->output);
+    wh_json_add_text(&b, "model", calibration->path);
+    wh_json_add_text(&b, "output", calibration->output);
     wh_buf_putf(&b,
                 ",\"inputs\":%" PRIu64 ",\"columns\":%" PRIu64 ",\"tokens\":%" PRIu64
                 ",\"windows\":%" PRIu64 ",\"context\":%zu,\"hessian\":%s,\"spilled\":%s",
                 t->inputs, t->columns, t->tokens, t->windows, calibration->window,
                 calibration->o.hessian ? "true" : "false", t->spilled ? "true" : "false");
-    put_number(&b, "seconds", t->seconds);
-    put_number(&b, "tokens_per_second", rate((double)t->tokens, t->seconds));
-    put_number(&b, "statistics_seconds", t->statistics_seconds);
-    put_number(&b, "hessian_seconds", t->hessian_seconds);
-    put_number(&b, "hessian_gflops", t->hessian_gflops);
-    put_text(&b, "isa", calibration->isa);
+    wh_json_add_double(&b, "seconds", t->seconds);
+    wh_json_add_double(&b, "tokens_per_second", rate((double)t->tokens, t->seconds));
+    wh_json_add_double(&b, "statistics_seconds", t->statistics_seconds);
+    wh_json_add_double(&b, "hessian_seconds", t->hessian_seconds);
+    wh_json_add_double(&b, "hessian_gflops", t->hessian_gflops);
+    wh_json_add_text(&b, "isa", calibration->isa);
     wh_buf_puts(&b, ",\"warnings\":[");
     for (size_t i = 0; i < calibration->warnings.count; i++) {
         if (i) wh_buf_puts(&b, ",");
@@ -118,9 +103,9 @@ void whit_calib_compare_json(const whit_calib_difference *difference, size_t cou
         wh_buf_puts(&b, i ? ",{\"name\":" : "{\"name\":");
         wh_json_put_string(&b, d->name);
         wh_buf_putf(&b, ",\"columns\":%" PRIu64, d->cols);
-        put_number(&b, "rank", d->rank);
-        put_number(&b, "range", d->range);
-        put_number(&b, "outside", d->outside);
+        wh_json_add_double(&b, "rank", d->rank);
+        wh_json_add_double(&b, "range", d->range);
+        wh_json_add_double(&b, "outside", d->outside);
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "]}\n");

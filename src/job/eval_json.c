@@ -10,26 +10,6 @@
 
 #include "job/eval.h"
 
-static void put_text(wh_buf *b, const char *key, const char *value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    if (value)
-        wh_json_put_string(b, value);
-    else
-        wh_buf_puts(b, "null");
-}
-
-static void put_number(wh_buf *b, const char *key, double value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    wh_json_put_double(b, value);
-}
-
-static void put_u64(wh_buf *b, const char *key, uint64_t value)
-{
-    wh_buf_putf(b, ",\"%s\":%" PRIu64, key, value);
-}
-
 static void put_value(wh_buf *b, const wh_eval_name *name, const char *key, const void *scores)
 {
     wh_buf_putf(b, "\"%s\":", key);
@@ -80,15 +60,15 @@ static void put_places(wh_buf *b, const whit_eval *e)
     for (size_t i = 0; i < e->places; i++) {
         const whit_eval_place *p = &e->place[i];
         wh_buf_putf(b, "%s{\"position\":%" PRIu64, i ? "," : "", p->position);
-        put_u64(b, "window", p->window);
-        put_u64(b, "token", p->token);
-        put_number(b, "kl", p->kl);
-        put_number(b, "p", p->p);
-        put_number(b, "p_base", p->p_base);
-        put_text(b, "before", p->before);
-        put_text(b, "text", p->text);
-        put_text(b, "top", p->top);
-        put_text(b, "top_base", p->top_base);
+        wh_json_add_u64(b, "window", p->window);
+        wh_json_add_u64(b, "token", p->token);
+        wh_json_add_double(b, "kl", p->kl);
+        wh_json_add_double(b, "p", p->p);
+        wh_json_add_double(b, "p_base", p->p_base);
+        wh_json_add_text(b, "before", p->before);
+        wh_json_add_text(b, "text", p->text);
+        wh_json_add_text(b, "top", p->top);
+        wh_json_add_text(b, "top_base", p->top_base);
         wh_buf_puts(b, "}");
     }
     wh_buf_puts(b, "]");
@@ -109,16 +89,16 @@ static void put_tags(wh_buf *b, const whit_eval *e)
 static void put_run(wh_buf *b, const whit_eval *e)
 {
     const double seconds = e->ended - e->began;
-    put_text(b, "acts", whit_acts_name(e->o.acts));
-    put_u64(b, "vocabulary", e->vocabulary);
+    wh_json_add_text(b, "acts", whit_acts_name(e->o.acts));
+    wh_json_add_u64(b, "vocabulary", e->vocabulary);
     if (e->starts)
-        put_u64(b, "bos", (uint64_t)e->start);
+        wh_json_add_u64(b, "bos", (uint64_t)e->start);
     else
-        put_text(b, "bos", NULL);
-    put_number(b, "seconds", e->ended - e->meter.start);
-    put_number(b, "tokens_per_second", seconds > 0 ? (double)e->fed / seconds : 0);
-    put_text(b, "isa", e->isa);
-    put_u64(b, "threads", e->threads);
+        wh_json_add_text(b, "bos", NULL);
+    wh_json_add_double(b, "seconds", e->ended - e->meter.start);
+    wh_json_add_double(b, "tokens_per_second", seconds > 0 ? (double)e->fed / seconds : 0);
+    wh_json_add_text(b, "isa", e->isa);
+    wh_json_add_u64(b, "threads", e->threads);
     wh_buf_puts(b, ",\"warnings\":[");
     for (size_t i = 0; i < e->warnings.count; i++) {
         if (i) wh_buf_puts(b, ",");
@@ -134,12 +114,12 @@ void whit_eval_write_json(const whit_eval *eval, FILE *out)
     const void *scores = eval->score ? (const void *)eval->score : &eval->scores;
     wh_buf b = { 0 };
     wh_buf_puts(&b, "{\"schema\":1,\"command\":\"eval\"");
-    put_text(&b, "model", eval->path);
-    put_text(&b, "base_model", eval->base);
-    put_text(&b, "text", eval->score ? NULL : eval->input);
-    put_text(&b, "choices", eval->score ? eval->input : NULL);
-    put_text(&b, "protocol", eval->score ? NULL : protocols[eval->o.protocol]);
-    put_u64(&b, "context", eval->context);
+    wh_json_add_text(&b, "model", eval->path);
+    wh_json_add_text(&b, "base_model", eval->base);
+    wh_json_add_text(&b, "text", eval->score ? NULL : eval->input);
+    wh_json_add_text(&b, "choices", eval->score ? eval->input : NULL);
+    wh_json_add_text(&b, "protocol", eval->score ? NULL : protocols[eval->o.protocol]);
+    wh_json_add_u64(&b, "context", eval->context);
     put_figures(&b, of, eval->base != NULL, scores);
     if (!eval->base) put_missing(&b, of);
     if (eval->score)

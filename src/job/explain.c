@@ -103,15 +103,6 @@ void whit_plan_explain_text(const whit_plan *plan, size_t index, int flags, FILE
     free(v.vote);
 }
 
-static void put_text(wh_buf *b, const char *key, const char *value)
-{
-    wh_buf_putf(b, ",\"%s\":", key);
-    if (value)
-        wh_json_put_string(b, value);
-    else
-        wh_buf_puts(b, "null");
-}
-
 static void put_said(wh_buf *b, const whit_plan *plan, const votes *v)
 {
     char scheme[WHIT_SCHEME_TEXT];
@@ -120,13 +111,13 @@ static void put_said(wh_buf *b, const whit_plan *plan, const votes *v)
         const wh_rule *r = v->vote[i].rule;
         int recipe = r && r->line;
         wh_buf_putf(b, "%s{\"by\":\"%s\"", i ? "," : "", voter_name(v->vote[i].by));
-        put_text(b, "scheme", whit_scheme_print(&v->vote[i].scheme, scheme));
-        put_text(b, "glob", r ? r->text : NULL);
-        put_text(b, "file", recipe ? wh_rules_lines(plan->rules)->name : NULL);
+        wh_json_add_text(b, "scheme", whit_scheme_print(&v->vote[i].scheme, scheme));
+        wh_json_add_text(b, "glob", r ? r->text : NULL);
+        wh_json_add_text(b, "file", recipe ? wh_rules_lines(plan->rules)->name : NULL);
         if (recipe)
             wh_buf_putf(b, ",\"line\":%zu", r->line);
         else
-            put_text(b, "line", NULL);
+            wh_json_add_text(b, "line", NULL);
         wh_buf_putf(b, ",\"decides\":%s}", i + 1 == v->count ? "true" : "false");
     }
     wh_buf_puts(b, "]");
@@ -139,16 +130,16 @@ void whit_plan_explain_json(const whit_plan *plan, size_t index, FILE *out)
     wh_buf b = { 0 };
     char scheme[WHIT_SCHEME_TEXT];
     wh_buf_puts(&b, "{\"schema\":1,\"command\":\"plan\"");
-    put_text(&b, "input", whit_file_path(whit_source_file(plan->source)));
+    wh_json_add_text(&b, "input", whit_file_path(whit_source_file(plan->source)));
     wh_buf_puts(&b, ",\"explain\":{\"name\":");
     wh_json_put_string(&b, e->source->tensor.name);
-    put_text(&b, "dtype", whit_tensor_type(&e->source->tensor));
+    wh_json_add_text(&b, "dtype", whit_tensor_type(&e->source->tensor));
     wh_buf_putf(&b, ",\"rows\":%" PRIu64 ",\"cols\":%" PRIu64, e->source->rows, e->source->cols);
     put_said(&b, plan, &v);
-    put_text(&b, "scheme", whit_scheme_print(&e->scheme, scheme));
+    wh_json_add_text(&b, "scheme", whit_scheme_print(&e->scheme, scheme));
     wh_buf_putf(&b, ",\"kept\":%s", e->scheme.kind == WHIT_KEEP ? "true" : "false");
-    put_text(&b, "reason", e->reason);
-    put_text(&b, "rule", e->rule);
+    wh_json_add_text(&b, "reason", e->reason);
+    wh_json_add_text(&b, "rule", e->rule);
     wh_buf_putf(&b, ",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "}}\n", e->bytes_in,
                 e->bytes_out);
     finish(&b, v.failed, out);

@@ -28,36 +28,15 @@ static void put_key(wh_buf *b, const char *key)
     wh_buf_putf(b, ",\"%s\":", key);
 }
 
-static void put_text(wh_buf *b, const char *key, const char *value)
-{
-    put_key(b, key);
-    if (value)
-        wh_json_put_string(b, value);
-    else
-        wh_buf_puts(b, "null");
-}
-
-static void put_u64(wh_buf *b, const char *key, uint64_t value)
-{
-    put_key(b, key);
-    wh_buf_putf(b, "%" PRIu64, value);
-}
-
-static void put_double(wh_buf *b, const char *key, double value)
-{
-    put_key(b, key);
-    wh_json_put_double(b, value);
-}
-
 static void put_per_weight(wh_buf *b, uint64_t bytes, uint64_t weights)
 {
-    put_double(b, "bits_per_weight", weights ? 8.0 * (double)bytes / (double)weights : NAN);
+    wh_json_add_double(b, "bits_per_weight", weights ? 8.0 * (double)bytes / (double)weights : NAN);
 }
 
 static void put_scheme(wh_buf *b, const whit_scheme *scheme)
 {
     char text[WHIT_SCHEME_TEXT];
-    put_text(b, "scheme", whit_scheme_print(scheme, text));
+    wh_json_add_text(b, "scheme", whit_scheme_print(scheme, text));
 }
 
 static void put_shape(wh_buf *b, const whit_tensor *t)
@@ -83,9 +62,9 @@ static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
 static void put_acts(wh_buf *b, const whit_plan_entry *e)
 {
     const int there = e->acts.scale > 0;
-    put_double(b, "act_scale", there ? (double)e->acts.scale : NAN);
-    put_double(b, "act_clipped", there ? e->acts.clipped : NAN);
-    put_double(b, "act_sqnr_db", there ? e->acts.sqnr_db : NAN);
+    wh_json_add_double(b, "act_scale", there ? (double)e->acts.scale : NAN);
+    wh_json_add_double(b, "act_clipped", there ? e->acts.clipped : NAN);
+    wh_json_add_double(b, "act_sqnr_db", there ? e->acts.sqnr_db : NAN);
 }
 
 /* row: NULL for a plan, whose errors are not known yet. */
@@ -96,22 +75,22 @@ static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, e->source->tensor.name);
     put_shape(b, &e->source->tensor);
-    put_text(b, "dtype", whit_tensor_type(&e->source->tensor));
-    put_text(b, "source_scheme",
-             whit_scheme_is_quantized(&e->source->scheme)
-                 ? whit_scheme_print(&e->source->scheme, from)
-                 : NULL);
+    wh_json_add_text(b, "dtype", whit_tensor_type(&e->source->tensor));
+    wh_json_add_text(b, "source_scheme",
+                     whit_scheme_is_quantized(&e->source->scheme)
+                         ? whit_scheme_print(&e->source->scheme, from)
+                         : NULL);
     put_scheme(b, &e->scheme);
     put_key(b, "kept");
     wh_buf_puts(b, kept ? "true" : "false");
-    put_text(b, "reason", e->reason);
-    put_text(b, "rule", e->rule);
-    put_u64(b, "bytes_in", e->bytes_in);
-    put_u64(b, "bytes_out", e->bytes_out);
+    wh_json_add_text(b, "reason", e->reason);
+    wh_json_add_text(b, "rule", e->rule);
+    wh_json_add_u64(b, "bytes_in", e->bytes_in);
+    wh_json_add_u64(b, "bytes_out", e->bytes_out);
     put_per_weight(b, e->bytes_out, e->weights);
-    put_double(b, "mse", row && !kept ? row->mse : NAN);
-    put_double(b, "sqnr_db", row && !kept ? row->sqnr_db : NAN);
-    put_double(b, "max_abs_error", row && !kept ? row->max_abs_error : NAN);
+    wh_json_add_double(b, "mse", row && !kept ? row->mse : NAN);
+    wh_json_add_double(b, "sqnr_db", row && !kept ? row->sqnr_db : NAN);
+    wh_json_add_double(b, "max_abs_error", row && !kept ? row->max_abs_error : NAN);
     put_acts(b, e);
     wh_buf_puts(b, "}");
 }
@@ -120,8 +99,8 @@ static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row
 static void put_search(wh_buf *b, const whit_plan *plan)
 {
     if (!plan->gguf) return;
-    put_text(b, "search", plan->search == WHIT_SEARCH_BEST ? "best" : "reference");
-    put_u64(b, "tensors_weighed", wh_gguf_weighed(plan));
+    wh_json_add_text(b, "search", plan->search == WHIT_SEARCH_BEST ? "best" : "reference");
+    wh_json_add_u64(b, "tensors_weighed", wh_gguf_weighed(plan));
 }
 
 /* Both are the object of `quantize`; a dry run has no results and says so. */
@@ -131,9 +110,9 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_buf_puts(b, "{\"schema\":1,\"command\":\"quantize\"");
     put_key(b, "dry_run");
     wh_buf_puts(b, report ? "false" : "true");
-    put_text(b, "input", whit_file_path(whit_source_file(plan->source)));
-    put_text(b, "output", plan->target.path);
-    put_text(b, "format", plan->fake ? "safetensors" : plan->gguf ? "gguf" : "native");
+    wh_json_add_text(b, "input", whit_file_path(whit_source_file(plan->source)));
+    wh_json_add_text(b, "output", plan->target.path);
+    wh_json_add_text(b, "format", plan->fake ? "safetensors" : plan->gguf ? "gguf" : "native");
     put_search(b, plan);
     put_key(b, "tensors");
     wh_buf_puts(b, "[");
@@ -144,12 +123,12 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_buf_puts(b, "]");
     put_key(b, "totals");
     wh_buf_putf(b, "{\"weights\":%" PRIu64, t->weights);
-    put_u64(b, "bytes_in", t->bytes_in);
-    put_u64(b, "bytes_out", t->bytes_out);
-    put_u64(b, "file_bytes", t->file_bytes);
+    wh_json_add_u64(b, "bytes_in", t->bytes_in);
+    wh_json_add_u64(b, "bytes_out", t->bytes_out);
+    wh_json_add_u64(b, "file_bytes", t->file_bytes);
     put_per_weight(b, t->bytes_out, t->weights);
-    put_double(b, "ratio", t->bytes_out ? (double)t->bytes_in / (double)t->bytes_out : NAN);
-    put_double(b, "sqnr_db", report ? whit_report_sqnr_db(report) : NAN);
+    wh_json_add_double(b, "ratio", t->bytes_out ? (double)t->bytes_in / (double)t->bytes_out : NAN);
+    wh_json_add_double(b, "sqnr_db", report ? whit_report_sqnr_db(report) : NAN);
     wh_buf_puts(b, "}");
     put_lines(b, "warnings", &plan->warnings);
 }
@@ -157,17 +136,17 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
 static void put_machine(wh_buf *b, const whit_plan *plan)
 {
     const char *isa = NULL;
-    put_text(b, "isa", whit_isa(&isa, NULL) == WHIT_OK ? isa : NULL);
-    put_u64(b, "threads", plan->totals.threads);
+    wh_json_add_text(b, "isa", whit_isa(&isa, NULL) == WHIT_OK ? isa : NULL);
+    wh_json_add_u64(b, "threads", plan->totals.threads);
 }
 
 void whit_plan_write_json(const whit_plan *plan, FILE *out)
 {
     wh_buf b = { 0 };
     put_plan(&b, plan, NULL);
-    put_double(&b, "seconds", NAN);
-    put_double(&b, "estimated_seconds", plan->totals.seconds);
-    put_u64(&b, "memory_bytes", plan->totals.memory_bytes);
+    wh_json_add_double(&b, "seconds", NAN);
+    wh_json_add_double(&b, "estimated_seconds", plan->totals.seconds);
+    wh_json_add_u64(&b, "memory_bytes", plan->totals.memory_bytes);
     put_machine(&b, plan);
     wh_buf_puts(&b, "}");
     finish(&b, out);
@@ -177,11 +156,11 @@ void whit_report_write_json(const whit_report *report, FILE *out)
 {
     wh_buf b = { 0 };
     put_plan(&b, report->plan, report);
-    put_u64(&b, "scales_raised", report->sum.scales_raised);
-    put_u64(&b, "groups_zeroed", report->sum.groups_zeroed);
-    put_u64(&b, "nonfinite", report->sum.nonfinite);
-    put_double(&b, "seconds", report->seconds);
-    put_u64(&b, "peak_rss_bytes", report->peak_rss_bytes);
+    wh_json_add_u64(&b, "scales_raised", report->sum.scales_raised);
+    wh_json_add_u64(&b, "groups_zeroed", report->sum.groups_zeroed);
+    wh_json_add_u64(&b, "nonfinite", report->sum.nonfinite);
+    wh_json_add_double(&b, "seconds", report->seconds);
+    wh_json_add_u64(&b, "peak_rss_bytes", report->peak_rss_bytes);
     put_machine(&b, report->plan);
     wh_buf_puts(&b, "}");
     finish(&b, out);
@@ -189,12 +168,12 @@ void whit_report_write_json(const whit_report *report, FILE *out)
 
 static void put_compare_row(wh_buf *b, const whit_compare_row *r)
 {
-    put_u64(b, "elements", r->elements);
-    put_double(b, "mse", r->mse);
-    put_double(b, "sqnr_db", r->sqnr_db);
-    put_double(b, "cosine", r->cosine);
-    put_double(b, "max_abs_error", r->max_abs_error);
-    put_double(b, "share", r->share);
+    wh_json_add_u64(b, "elements", r->elements);
+    wh_json_add_double(b, "mse", r->mse);
+    wh_json_add_double(b, "sqnr_db", r->sqnr_db);
+    wh_json_add_double(b, "cosine", r->cosine);
+    wh_json_add_double(b, "max_abs_error", r->max_abs_error);
+    wh_json_add_double(b, "share", r->share);
     put_key(b, "differs");
     wh_buf_puts(b, r->differs ? "true}" : "false}");
 }
@@ -248,7 +227,7 @@ static void put_file(wh_buf *b, const whit_file *file)
     for (size_t k = 0; k < whit_file_shards(file); k++) {
         wh_buf_puts(b, k ? ",{\"name\":" : "{\"name\":");
         wh_json_put_string(b, whit_file_shard_name(file, k));
-        put_u64(b, "bytes", whit_file_shard_bytes(file, k));
+        wh_json_add_u64(b, "bytes", whit_file_shard_bytes(file, k));
         if (whit_file_shards(file) > 1) put_metadata(b, file, k);
         wh_buf_puts(b, "}");
     }
@@ -260,12 +239,12 @@ static void put_source_tensor(wh_buf *b, const whit_source_tensor *t, const whit
 {
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, t->tensor.name);
-    put_text(b, "dtype", whit_tensor_type(&t->tensor));
+    wh_json_add_text(b, "dtype", whit_tensor_type(&t->tensor));
     put_shape(b, &t->tensor);
     put_scheme(b, &t->scheme);
-    put_u64(b, "bytes", t->tensor.bytes);
-    put_u64(b, "offset", t->tensor.offset);
-    put_u64(b, "file", t->tensor.shard);
+    wh_json_add_u64(b, "bytes", t->tensor.bytes);
+    wh_json_add_u64(b, "offset", t->tensor.offset);
+    wh_json_add_u64(b, "file", t->tensor.shard);
     put_per_weight(b, t->tensor.bytes, t->tensor.elements);
     if (stats) {
         put_key(b, "stats");
@@ -279,7 +258,7 @@ void whit_source_write_json(const whit_source *source, const whit_check *check,
 {
     wh_buf b = { 0 };
     wh_buf_puts(&b, "{\"schema\":1");
-    put_text(&b, "format", whit_source_format(source));
+    wh_json_add_text(&b, "format", whit_source_format(source));
     put_file(&b, whit_source_file(source));
     put_key(&b, "tensors");
     wh_buf_puts(&b, "[");
