@@ -114,6 +114,26 @@ WHIT_API const uint64_t *whit_calib_bins(const whit_calib *calib, size_t index, 
 WHIT_API whit_status whit_calib_hessian(const whit_calib *calib, size_t index, double *h,
                                         whit_error *err);
 
+/* ---- what is fed to a model to find out
+ * ----------------------------------------------------------
+ */
+
+/* Values are ABI: append. */
+typedef enum whit_feed_kind {
+    WHIT_FEED_TEXT = 0,   /* a text; an octet that is not UTF-8 becomes its byte token           */
+    WHIT_FEED_IDS,        /* ids, as whit_ids_read takes them                                    */
+    WHIT_FEED_ACTIVATIONS /* a matrix of floats [samples, columns], such as a NumPy array: what
+                             came into `input`, from any program; no model is run                */
+} whit_feed_kind;
+
+typedef struct whit_feed {
+    whit_feed_kind kind;
+    const char *path; /* of the file; with data a name for messages                             */
+    const char *data; /* its octets, [len]; NULL: they are read. Not of activations             */
+    size_t len;
+    const char *input; /* of activations: the name of the input, and of its matrix               */
+} whit_feed;
+
 /* ---- ranges of activations --------------------------------------------------------------------
  */
 

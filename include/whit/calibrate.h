@@ -19,22 +19,6 @@
 extern "C" {
 #endif
 
-/* Values are ABI: append. */
-typedef enum whit_feed_kind {
-    WHIT_FEED_TEXT = 0,   /* a text; an octet that is not UTF-8 becomes its byte token           */
-    WHIT_FEED_IDS,        /* ids, as whit_ids_read takes them                                    */
-    WHIT_FEED_ACTIVATIONS /* a matrix of floats [samples, columns], such as a NumPy array: what
-                             came into `input`, from any program; no model is run                */
-} whit_feed_kind;
-
-typedef struct whit_feed {
-    whit_feed_kind kind;
-    const char *path; /* of the file; with data a name for messages                             */
-    const char *data; /* its octets, [len]; NULL: they are read. Not of activations             */
-    size_t len;
-    const char *input; /* of activations: the name of the input, and of its matrix               */
-} whit_feed;
-
 typedef struct whit_calibrate_options {
     size_t struct_size; /* sizeof(whit_calibrate_options); whit_calibrate_options_init sets it    */
     const whit_feed *feed; /* [feeds] one or more; activations do not mix with the others         */

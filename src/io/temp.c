@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "io/lock.h"
 
@@ -129,4 +130,19 @@ void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs)
         free(name);
     }
     closedir(dir);
+}
+
+whit_status wh_temp_spill(const char *output, int *fd, whit_error *err)
+{
+    const wh_inputs none = { NULL, 0 };
+    wh_buf name = { 0 };
+    wh_buf_puts(&name, output);
+    wh_buf_puts(&name, ".spill");
+    char *temp = name.failed ? NULL : wh_temp_name(name.data);
+    wh_buf_free(&name);
+    if (!temp) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
+    whit_status st = wh_temp_create(temp, &none, fd, err);
+    if (st == WHIT_OK) unlink(temp);
+    free(temp);
+    return st;
 }

@@ -18,6 +18,10 @@ char *wh_temp_name(const char *final);
  */
 whit_status wh_temp_create(const char *temp, const wh_inputs *inputs, int *fd, whit_error *err);
 
+/* A new empty file beside `output` that has no name any more: nothing of it is left behind, however
+ * the run ends. The descriptor is the caller's. Errors: as above, WHIT_ERR_NOMEM. */
+whit_status wh_temp_spill(const char *output, int *fd, whit_error *err);
+
 /* 1 if the name still is the file behind fd. */
 int wh_temp_is(const char *temp, int fd);
 

@@ -5,7 +5,7 @@
  * looked at without its product. A piece is what passes the layers at once: a run can be
  * interrupted, saved and taken up behind any of them, since the tokens of a window that were fed
  * before are fed again unseen.
- * Not here: what is fed (calibrate_feed.c), files (calibrate_save.c), words (calibrate_text.c).
+ * Not here: what is fed (feeds.c), files (calibrate_save.c), words (calibrate_text.c).
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -32,41 +32,6 @@ void whit_calibrate_options_init(whit_calibrate_options *options)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static whit_status open_tokenizer(whit_calibration *c, whit_error *err)
-{
-    const whit_file *file = whit_source_file(c->model->source);
-    if (whit_file_is_folder(file) || whit_file_kv_count(file, 0) > 0)
-        return whit_tokenizer_open(&c->tokenizer, c->path, err);
-    char *folder = wh_path_folder(c->path);
-    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tokenizer");
-    whit_status st = whit_tokenizer_open(&c->tokenizer, folder, err);
-    free(folder);
-    return st;
-}
-
-static int wants_tokenizer(const whit_calibration *c)
-{
-    for (size_t i = 0; i < c->o.feeds; i++)
-        if (c->o.feed[i].kind == WHIT_FEED_TEXT) return 1;
-    return 0;
-}
-
-static void settle_windows(whit_calibration *c)
-{
-    const whit_model_info *m = whit_model_describe(c->model);
-    const uint64_t made = m->context < WH_CALIB_CONTEXT ? m->context : WH_CALIB_CONTEXT;
-    const whit_tokenizer_info *t = c->tokenizer ? whit_tokenizer_describe(c->tokenizer) : NULL;
-    char name[WH_SHORT];
-    c->window = (size_t)(c->o.context ? c->o.context : made < 2 ? 2 : made);
-    if (c->window > m->context)
-        wh_lines_add(&c->warnings, "%s: was made for %" PRIu32 " positions, not %zu",
-                     wh_short(name, c->path), m->context, c->window);
-    const int64_t bos = t && t->bos >= 0 ? t->bos : m->bos;
-    if (bos < 0 || bos >= m->vocabulary || (t && !t->adds_bos)) return;
-    c->lead = 1;
-    c->start = (uint32_t)bos;
-}
-
 static whit_status open_model(whit_calibration *c, whit_error *err)
 {
     whit_model_options o;
@@ -74,17 +39,15 @@ static whit_status open_model(whit_calibration *c, whit_error *err)
     whit_model_options_init(&o);
     o.threads = c->o.job.threads < WH_POOL_MAX ? c->o.job.threads : WH_POOL_MAX;
     whit_status st = whit_model_open(&c->model, c->path, &o, err);
-    if (st == WHIT_OK && wants_tokenizer(c)) st = open_tokenizer(c, err);
     if (st != WHIT_OK) return st;
     for (size_t i = 0; i < whit_model_warnings(c->model); i++)
         wh_lines_add(&c->warnings, "%s: %s", wh_short(name, c->path),
                      whit_model_warning(c->model, i));
     c->context = whit_model_context(c->model);
-    settle_windows(c);
-    st = wh_feeds_tokenize(c, err);
-    if (st != WHIT_OK) return st;
-    c->token = wh_calloc(c->window, sizeof *c->token);
-    return c->token ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a window");
+    const whit_model_info *m = whit_model_describe(c->model);
+    const wh_feeds_model what = { c->path, whit_source_file(c->model->source), m->context,
+                                  m->vocabulary, m->bos };
+    return wh_feeds_settle(&c->feeds, &what, c->o.context, &c->warnings, err);
 }
 
 /* q, k, v have one input, and so have gate and up. */
@@ -139,16 +102,16 @@ static whit_status list_activations(whit_calibration *c, whit_error *err)
     char name[WH_SHORT];
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < c->o.feeds && st == WHIT_OK; i++)
-        if (whit_calib_find(c->state, c->feed[i].what->input) == WHIT_CALIB_NONE)
-            st = add_input(c, &c->feed[i].what->input, 1, c->feed[i].cols, err);
+        if (whit_calib_find(c->state, c->feeds.feed[i].what->input) == WHIT_CALIB_NONE)
+            st = add_input(c, &c->feeds.feed[i].what->input, 1, c->feeds.feed[i].cols, err);
     if (st == WHIT_OK) st = wh_calib_settle(c->state, err);
     for (size_t i = 0; i < c->o.feeds && st == WHIT_OK; i++) {
-        c->feed[i].slot = whit_calib_find(c->state, c->feed[i].what->input);
-        const uint64_t cols = c->state->input[c->feed[i].slot].told.cols;
-        if (cols != c->feed[i].cols)
+        c->feeds.feed[i].slot = whit_calib_find(c->state, c->feeds.feed[i].what->input);
+        const uint64_t cols = c->state->input[c->feeds.feed[i].slot].told.cols;
+        if (cols != c->feeds.feed[i].cols)
             st = wh_fail(err, WHIT_ERR_FORMAT,
                          "%s: %" PRIu64 " columns, another file of this input has %" PRIu64,
-                         wh_short(name, c->feed[i].what->path), c->feed[i].cols, cols);
+                         wh_short(name, c->feeds.feed[i].what->path), c->feeds.feed[i].cols, cols);
     }
     return st;
 }
@@ -161,29 +124,13 @@ static uint64_t fixed_memory(const whit_calibration *c)
     for (size_t i = 0; i < c->state->info.inputs; i++)
         n += wh_calib_input_bytes(c->state->input[i].told.cols);
     for (size_t i = 0; i < c->o.feeds; i++) {
-        n += c->feed[i].ids.count * sizeof(uint32_t);
-        if (c->feed[i].file) n += c->feed[i].cols * WH_CALIB_PIECE * sizeof(float);
+        n += c->feeds.feed[i].ids.count * sizeof(uint32_t);
+        if (c->feeds.feed[i].file) n += c->feeds.feed[i].cols * WH_CALIB_PIECE * sizeof(float);
     }
     if (!c->model) return n;
     const whit_model_info *m = whit_model_describe(c->model);
     return n + m->weight_bytes +
-           (uint64_t)m->layers * m->kv_heads * m->head_width * c->window * 2 * sizeof(float);
-}
-
-/* A file that has no name any more: a killed run leaves none. */
-static whit_status open_spill(const whit_calibration *c, int *fd, whit_error *err)
-{
-    const wh_inputs none = { NULL, 0 };
-    wh_buf name = { 0 };
-    wh_buf_puts(&name, c->output);
-    wh_buf_puts(&name, ".hessian");
-    char *temp = name.failed ? NULL : wh_temp_name(name.data);
-    wh_buf_free(&name);
-    if (!temp) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
-    whit_status st = wh_temp_create(temp, &none, fd, err);
-    if (st == WHIT_OK) unlink(temp);
-    free(temp);
-    return st;
+           (uint64_t)m->layers * m->kv_heads * m->head_width * c->feeds.window * 2 * sizeof(float);
 }
 
 static whit_status open_hessians(whit_calibration *c, uint64_t fixed, whit_error *err)
@@ -201,7 +148,7 @@ static whit_status open_hessians(whit_calibration *c, uint64_t fixed, whit_error
     whit_status st = wh_stream_fits(limit, other + least, err);
     if (st == WHIT_OK) room = limit - other;
     c->total.spilled = st == WHIT_OK && all + wh_hessians_scratch(cols, n, 0) > room;
-    if (c->total.spilled) st = open_spill(c, &fd, err);
+    if (c->total.spilled) st = wh_temp_spill(c->output, &fd, err);
     if (st == WHIT_OK) st = wh_hessians_open(&c->hessians, c->context, cols, n, fd, c->output, err);
     free(cols);
     return st;
@@ -214,7 +161,8 @@ static whit_status open_memory(whit_calibration *c, whit_error *err)
     if (c->o.job.max_memory) st = wh_stream_fits(c->o.job.max_memory, fixed, err);
     if (st == WHIT_OK) st = wh_calib_desk_open(&c->desk, c->context, err);
     if (st == WHIT_OK && c->o.hessian) st = open_hessians(c, fixed, err);
-    if (st == WHIT_OK && c->model) st = whit_session_open(&c->session, c->model, c->window, err);
+    if (st == WHIT_OK && c->model)
+        st = whit_session_open(&c->session, c->model, c->feeds.window, err);
     return st;
 }
 
@@ -223,8 +171,8 @@ static void make_plan(whit_calibration *c)
 {
     wh_sha256 s;
     uint8_t digest[WH_SHA256_BYTES];
-    const uint64_t numbers[] = { c->window, c->lead, c->o.tokens, (uint64_t) !!c->o.hessian,
-                                 c->o.feeds };
+    const uint64_t numbers[] = { c->feeds.window, c->feeds.lead, c->o.tokens,
+                                 (uint64_t) !!c->o.hessian, c->o.feeds };
     wh_sha256_init(&s);
     wh_sha256_add(&s, WHIT_VERSION_STRING, sizeof WHIT_VERSION_STRING);
     wh_sha256_add(&s, c->state->model, sizeof c->state->model);
@@ -236,7 +184,7 @@ static void make_plan(whit_calibration *c)
         const whit_feed *f = &c->o.feed[i];
         const unsigned char kind = (unsigned char)f->kind;
         wh_sha256_add(&s, &kind, 1);
-        wh_sha256_add(&s, c->feed[i].sha256, sizeof c->feed[i].sha256);
+        wh_sha256_add(&s, c->feeds.feed[i].sha256, sizeof c->feeds.feed[i].sha256);
         if (f->input) wh_sha256_add(&s, f->input, strlen(f->input) + 1);
     }
     wh_sha256_end(&s, digest);
@@ -246,7 +194,7 @@ static void make_plan(whit_calibration *c)
 static whit_status open_all(whit_calibration *c, whit_error *err)
 {
     whit_status st = whit_isa(&c->isa, err);
-    if (st == WHIT_OK) st = wh_feeds_open(c, err);
+    if (st == WHIT_OK) st = wh_feeds_open(&c->feeds, c->o.feed, c->o.feeds, c->o.tokens, err);
     c->state = wh_calib_new(c->output);
     if (st == WHIT_OK && !c->state) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a state");
     if (st != WHIT_OK) return st;
@@ -302,17 +250,17 @@ static whit_status step(whit_calibration *c, const char *what, size_t tokens, wh
 static whit_status feed_window(whit_calibration *c, const wh_feed *f, whit_error *err)
 {
     char what[64];
-    const size_t n = wh_feed_window(c, f, c->at.window), skip = (size_t)c->at.position;
+    const size_t n = wh_feed_window(&c->feeds, f, c->at.window), skip = (size_t)c->at.position;
     whit_status st = WHIT_OK;
     snprintf(what, sizeof what, "window %" PRIu64 " of %" PRIu64, c->at.window + 1,
-             wh_feed_windows(c, f));
+             wh_feed_windows(&c->feeds, f));
     whit_session_rewind(c->session, 0);
-    if (skip) st = whit_session_feed(c->session, c->token, skip, WHIT_LOGITS_NONE, NULL, err);
+    if (skip) st = whit_session_feed(c->session, c->feeds.token, skip, WHIT_LOGITS_NONE, NULL, err);
     whit_session_watch(c->session, watch, c);
     while (st == WHIT_OK && c->at.position < n) {
         const size_t at = (size_t)c->at.position;
         const size_t m = n - at < WH_CALIB_PIECE ? n - at : WH_CALIB_PIECE;
-        st = whit_session_feed(c->session, c->token + at, m, WHIT_LOGITS_ALL, NULL, err);
+        st = whit_session_feed(c->session, c->feeds.token + at, m, WHIT_LOGITS_ALL, NULL, err);
         if (st == WHIT_OK && c->st != WHIT_OK) {
             if (err) *err = c->err;
             st = c->st;
@@ -320,7 +268,7 @@ static whit_status feed_window(whit_calibration *c, const wh_feed *f, whit_error
         if (st != WHIT_OK) break;
         c->at.position += m;
         if (c->at.position == n) c->at = (wh_place){ c->at.feed, c->at.window + 1, 0 };
-        if (c->at.position == 0 && c->at.window == wh_feed_windows(c, f))
+        if (c->at.position == 0 && c->at.window == wh_feed_windows(&c->feeds, f))
             c->at = (wh_place){ c->at.feed + 1, 0, 0 };
         c->total.windows += c->at.position == 0;
         st = step(c, what, m, err);
@@ -354,15 +302,17 @@ static whit_status feed_all(whit_calibration *c, whit_error *err)
     whit_status st = WHIT_OK;
     wh_meter_start(&c->meter, &c->o.job, 0);
     for (size_t i = 0; i < c->o.feeds; i++) {
-        c->meter.total += wh_feed_tokens(c, &c->feed[i], WH_FEED_ALL, 0);
-        if (i < c->at.feed) c->meter.done += wh_feed_tokens(c, &c->feed[i], WH_FEED_ALL, 0);
+        c->meter.total += wh_feed_tokens(&c->feeds, &c->feeds.feed[i], WH_FEED_ALL, 0);
+        if (i < c->at.feed)
+            c->meter.done += wh_feed_tokens(&c->feeds, &c->feeds.feed[i], WH_FEED_ALL, 0);
     }
     if (c->at.feed < c->o.feeds)
-        c->meter.done += wh_feed_tokens(c, &c->feed[c->at.feed], c->at.window, c->at.position);
+        c->meter.done +=
+            wh_feed_tokens(&c->feeds, &c->feeds.feed[c->at.feed], c->at.window, c->at.position);
     c->saved = c->meter.start;
     c->begun = 1;
     while (st == WHIT_OK && c->at.feed < c->o.feeds) {
-        const wh_feed *f = &c->feed[c->at.feed];
+        const wh_feed *f = &c->feeds.feed[c->at.feed];
         st = f->file ? feed_activations(c, f, err) : feed_window(c, f, err);
     }
     c->total.seconds = wh_seconds() - c->meter.start;
@@ -403,22 +353,17 @@ static whit_status run(whit_calibration *c, whit_error *err)
 /* All but what is told. */
 static void close_run(whit_calibration *c)
 {
-    for (size_t i = 0; c->feed && i < c->o.feeds; i++) wh_feed_close(&c->feed[i]);
+    wh_feeds_close(&c->feeds);
     wh_outset_close(c->set);
     wh_hessians_close(&c->hessians);
     wh_calib_desk_close(&c->desk);
     whit_calib_close(c->state);
     whit_session_close(c->session);
-    whit_tokenizer_close(c->tokenizer);
     if (!c->model) whit_context_close(c->context);
     whit_model_close(c->model);
-    free(c->feed);
     free(c->slot);
-    free(c->token);
     free(c->partial);
-    c->feed = NULL;
     c->slot = NULL;
-    c->token = NULL;
     c->partial = NULL;
 }
 
@@ -463,8 +408,7 @@ static whit_calibration *make(const char *path, const whit_calibrate_options *o,
     c->hessians.fd = -1;
     c->path = path ? wh_strndup(path, strlen(path)) : NULL;
     c->output = wh_strndup(output, strlen(output));
-    c->feed = wh_calloc(o->feeds, sizeof *c->feed);
-    if ((c->path || !path) && c->output && c->feed) return c;
+    if ((c->path || !path) && c->output) return c;
     whit_calibration_free(c);
     return NULL;
 }
@@ -491,7 +435,6 @@ void whit_calibration_free(whit_calibration *calibration)
 {
     if (!calibration) return;
     wh_lines_free(&calibration->warnings);
-    free(calibration->feed);
     free(calibration->path);
     free(calibration->output);
     free(calibration);

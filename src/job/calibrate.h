@@ -7,22 +7,12 @@
 #include "base/lines.h"
 #include "calib/state.h"
 #include "io/outset.h"
+#include "job/feeds.h"
 #include "job/stream.h"
 #include "model/runner.h"
 
-#define WH_CALIB_CONTEXT 2048 /* unless the caller says; and no more than the model's */
 #define WH_CALIB_PIECE WH_MOMENTS_TOKENS
 _Static_assert(WH_CHUNK <= WH_MOMENTS_TOKENS, "what passes a model at once is taken in at once");
-
-/* One feed, read. */
-typedef struct wh_feed {
-    const whit_feed *what;
-    whit_ids ids;
-    whit_file *file; /* of activations */
-    uint64_t rows, cols;
-    size_t slot; /* of activations: the input */
-    char sha256[WH_SHA256_TEXT];
-} wh_feed;
 
 /* Where a run is: everything before was fed. */
 typedef struct wh_place {
@@ -32,16 +22,11 @@ typedef struct wh_place {
 struct whit_calibration {
     whit_calibrate_options o;
     char *path, *output; /* path NULL: activations */
-    wh_feed *feed;       /* [o.feeds] */
+    wh_feeds feeds;
     whit_model *model;
-    whit_tokenizer *tokenizer;
     whit_session *session;
     whit_context *context; /* the model's, or of its own */
-    size_t window;         /* tokens of one */
-    size_t lead;           /* 1: each begins with `start` */
-    uint32_t start;
-    uint32_t *token; /* [window] */
-    size_t *slot;    /* [linears] the input that a linear is the first of; or WHIT_CALIB_NONE */
+    size_t *slot; /* [linears] the input that a linear is the first of; or WHIT_CALIB_NONE */
     whit_calib *state;
     wh_calib_desk desk;
     wh_hessians hessians;
@@ -58,25 +43,6 @@ struct whit_calibration {
     const char *isa;
     whit_calibrate_totals total;
 };
-
-/* ---- calibrate_feed.c ------------------------------------------------------------------------
- */
-
-/* Read and hash what is not to be run; of texts also tokenized, once the model is open. */
-whit_status wh_feeds_open(whit_calibration *c, whit_error *err);
-whit_status wh_feeds_tokenize(whit_calibration *c, whit_error *err);
-void wh_feed_close(wh_feed *f);
-
-uint64_t wh_feed_windows(const whit_calibration *c, const wh_feed *f);
-/* Tokens up to a place in a feed; of its whole: window WH_FEED_ALL. */
-#define WH_FEED_ALL UINT64_MAX
-uint64_t wh_feed_tokens(const whit_calibration *c, const wh_feed *f, uint64_t window,
-                        uint64_t position);
-/* The tokens of a window into c->token; returns how many. */
-size_t wh_feed_window(const whit_calibration *c, const wh_feed *f, uint64_t window);
-
-/* SHA-256 of the files of a model, as metadata has it. */
-whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err);
 
 /* ---- calibrate_save.c ------------------------------------------------------------------------
  */

@@ -78,13 +78,13 @@ static whit_status list_sources(whit_calibration *c, whit_error *err)
     }
     s->info.sources = 0;
     for (size_t i = 0; i < c->o.feeds && i <= c->at.feed && st == WHIT_OK; i++) {
-        const wh_feed *f = &c->feed[i];
+        const wh_feed *f = &c->feeds.feed[i];
         const int whole = i < c->at.feed;
         const uint64_t tokens =
-            wh_feed_tokens(c, f, whole ? WH_FEED_ALL : c->at.window, c->at.position);
+            wh_feed_tokens(&c->feeds, f, whole ? WH_FEED_ALL : c->at.window, c->at.position);
         if (tokens > 0)
-            st = wh_calib_add_source(s, kinds[f->what->kind], f->what->input, f->sha256, c->window,
-                                     tokens, err);
+            st = wh_calib_add_source(s, kinds[f->what->kind], f->what->input, f->sha256,
+                                     c->feeds.window, tokens, err);
     }
     return st == WHIT_OK ? wh_calib_settle(s, err) : st;
 }
@@ -154,9 +154,11 @@ static whit_status take_hessians(whit_calibration *c, const whit_calib *old, whi
 static int is_place(const whit_calibration *c, const wh_place *p)
 {
     if (p->feed >= c->o.feeds) return p->feed == c->o.feeds && p->window == 0 && p->position == 0;
-    const wh_feed *f = &c->feed[p->feed];
-    return p->window < wh_feed_windows(c, f) && p->position < (f->file ? f->rows : c->window) &&
-           wh_feed_tokens(c, f, p->window, p->position) <= wh_feed_tokens(c, f, WH_FEED_ALL, 0);
+    const wh_feed *f = &c->feeds.feed[p->feed];
+    return p->window < wh_feed_windows(&c->feeds, f) &&
+           p->position < (f->file ? f->rows : c->feeds.window) &&
+           wh_feed_tokens(&c->feeds, f, p->window, p->position) <=
+               wh_feed_tokens(&c->feeds, f, WH_FEED_ALL, 0);
 }
 
 static whit_status take_up(whit_calibration *c, const char *path, whit_error *err)

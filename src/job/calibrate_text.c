@@ -48,7 +48,7 @@ void whit_calibration_write_json(const whit_calibration *calibration, FILE *out)
     wh_buf_putf(&b,
                 ",\"inputs\":%" PRIu64 ",\"columns\":%" PRIu64 ",\"tokens\":%" PRIu64
                 ",\"windows\":%" PRIu64 ",\"context\":%zu,\"hessian\":%s,\"spilled\":%s",
-                t->inputs, t->columns, t->tokens, t->windows, calibration->window,
+                t->inputs, t->columns, t->tokens, t->windows, calibration->feeds.window,
                 calibration->o.hessian ? "true" : "false", t->spilled ? "true" : "false");
     wh_json_add_double(&b, "seconds", t->seconds);
     wh_json_add_double(&b, "tokens_per_second", rate((double)t->tokens, t->seconds));

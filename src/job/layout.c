@@ -133,7 +133,7 @@ whit_status wh_layout_finish(wh_layout *l, whit_error *err)
     for (size_t f = 0; f < l->count; f++) {
         wh_out_file *o = &l->file[f];
         wh_buf header = { 0 };
-        o->order = wh_calloc(o->count, sizeof *o->order);
+        if (!o->order) o->order = wh_calloc(o->count, sizeof *o->order);
         if (!o->order) return no_memory(err);
         whit_status st = l->container == WH_GGUF
                              ? wh_gguf_layout(o->entry, o->count, l->alignment, &o->data_bytes, err)

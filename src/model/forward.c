@@ -154,41 +154,69 @@ static whit_status product(const whit_session *s, const wh_linear *l, size_t pos
     return st;
 }
 
-static whit_status attention_part(tokens *t, whit_error *err)
+void wh_step_norm(whit_session *s, const float *weight, size_t count)
 {
-    whit_session *s = t->s;
-    const wh_linear *l = t->layer->linear;
+    tokens t = { .s = s, .count = count, .weight = weight };
+    share(&t, s->model->config.dim, norm_tokens);
+}
+
+whit_status wh_step_mix(whit_session *s, uint32_t layer, size_t position, size_t count,
+                        whit_error *err)
+{
+    const wh_layer *l = &s->model->layer[layer];
     const wh_model_config *c = &s->model->config;
-    t->weight = t->layer->attn_norm;
-    share(t, c->dim, norm_tokens);
-    whit_status st = product(s, &l[WH_LINEAR_Q], t->position, s->normed, t->count, s->query, err);
+    tokens t = { .s = s, .layer = l, .index = layer, .position = position, .count = count };
+    whit_status st = product(s, &l->linear[WH_LINEAR_Q], position, s->normed, count, s->query, err);
     if (st == WHIT_OK)
-        st = product(s, &l[WH_LINEAR_K], t->position, s->normed, t->count, s->key, err);
+        st = product(s, &l->linear[WH_LINEAR_K], position, s->normed, count, s->key, err);
     if (st == WHIT_OK)
-        st = product(s, &l[WH_LINEAR_V], t->position, s->normed, t->count, s->value, err);
+        st = product(s, &l->linear[WH_LINEAR_V], position, s->normed, count, s->value, err);
     if (st != WHIT_OK) return st;
-    share(t, (size_t)c->heads * c->head_dim, place_tokens);
-    wh_attention(s, t->index, t->position, t->count);
-    st = product(s, &l[WH_LINEAR_OUT], t->position, s->mixed, t->count, s->normed, err);
-    if (st == WHIT_OK) share(t, c->dim, add_tokens);
+    share(&t, (size_t)c->heads * c->head_dim, place_tokens);
+    wh_attention(s, layer, position, count);
+    return WHIT_OK;
+}
+
+whit_status wh_step_add(whit_session *s, const wh_linear *l, size_t position, const float *x,
+                        size_t count, whit_error *err)
+{
+    tokens t = { .s = s, .count = count };
+    whit_status st = product(s, l, position, x, count, s->normed, err);
+    if (st == WHIT_OK) share(&t, s->model->config.dim, add_tokens);
     return st;
 }
 
-static whit_status feed_forward_part(tokens *t, whit_error *err)
+whit_status wh_step_gate(whit_session *s, uint32_t layer, size_t position, size_t count,
+                         whit_error *err)
 {
-    whit_session *s = t->s;
-    const wh_linear *l = t->layer->linear;
-    const wh_model_config *c = &s->model->config;
-    t->weight = t->layer->ffn_norm;
-    share(t, c->dim, norm_tokens);
-    whit_status st = product(s, &l[WH_LINEAR_GATE], t->position, s->normed, t->count, s->gate, err);
-    if (st == WHIT_OK)
-        st = product(s, &l[WH_LINEAR_UP], t->position, s->normed, t->count, s->up, err);
-    if (st != WHIT_OK) return st;
-    share(t, c->ffn, gate_tokens);
-    st = product(s, &l[WH_LINEAR_DOWN], t->position, s->gate, t->count, s->normed, err);
-    if (st == WHIT_OK) share(t, c->dim, add_tokens);
+    const wh_linear *l = s->model->layer[layer].linear;
+    tokens t = { .s = s, .count = count };
+    whit_status st = product(s, &l[WH_LINEAR_GATE], position, s->normed, count, s->gate, err);
+    if (st == WHIT_OK) st = product(s, &l[WH_LINEAR_UP], position, s->normed, count, s->up, err);
+    if (st == WHIT_OK) share(&t, s->model->config.ffn, gate_tokens);
     return st;
+}
+
+whit_status wh_step_layer(whit_session *s, uint32_t layer, size_t position, size_t count,
+                          whit_error *err)
+{
+    const wh_layer *l = &s->model->layer[layer];
+    wh_step_norm(s, l->attn_norm, count);
+    whit_status st = wh_step_mix(s, layer, position, count, err);
+    if (st == WHIT_OK)
+        st = wh_step_add(s, &l->linear[WH_LINEAR_OUT], position, s->mixed, count, err);
+    if (st != WHIT_OK) return st;
+    wh_step_norm(s, l->ffn_norm, count);
+    st = wh_step_gate(s, layer, position, count, err);
+    if (st == WHIT_OK)
+        st = wh_step_add(s, &l->linear[WH_LINEAR_DOWN], position, s->gate, count, err);
+    return st;
+}
+
+void wh_step_place(whit_session *s, size_t position, size_t count)
+{
+    const whit_model *m = s->model;
+    wh_rope_tables(&m->config, m->frequencies, position, count, s->cosine, s->sine);
 }
 
 static whit_status embed(const whit_model *m, uint32_t id, float *out, whit_error *err)
@@ -207,17 +235,11 @@ whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, si
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < count && st == WHIT_OK; i++)
         st = embed(m, ids[i], s->stream + i * dim, err);
-    wh_rope_tables(&m->config, m->frequencies, position, count, s->cosine, s->sine);
-    tokens t = { .s = s, .position = position, .count = count };
-    for (uint32_t l = 0; l < m->config.layers && st == WHIT_OK; l++) {
-        t.layer = &m->layer[l];
-        t.index = l;
-        st = attention_part(&t, err);
-        if (st == WHIT_OK) st = feed_forward_part(&t, err);
-    }
+    wh_step_place(s, position, count);
+    for (uint32_t l = 0; l < m->config.layers && st == WHIT_OK; l++)
+        st = wh_step_layer(s, l, position, count, err);
     if (st != WHIT_OK || wanted == 0) return st;
-    t.weight = m->output_norm;
-    share(&t, dim, norm_tokens);
+    wh_step_norm(s, m->output_norm, count);
     const float *x = s->normed + (count - wanted) * dim;
     if (logits) return product(s, &m->head, position + count - wanted, x, wanted, logits, err);
     show(s, &m->head, position + count - wanted, x, wanted);

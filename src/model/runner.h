@@ -139,6 +139,22 @@ struct whit_session {
 whit_status wh_forward(whit_session *s, size_t position, const uint32_t *ids, size_t count,
                        size_t wanted, float *logits, whit_error *err);
 
+/* The same in steps, all on the tokens in the session's buffers, at most a chunk. First their
+ * positions; then for each layer: norm of the stream to `normed`; mix of that: queries, keys and
+ * values, attention to `mixed`; add: what the linear makes of x to the stream; norm; gate: of
+ * normed to `gate`; add. */
+void wh_step_place(whit_session *s, size_t position, size_t count);
+void wh_step_norm(whit_session *s, const float *weight, size_t count);
+whit_status wh_step_mix(whit_session *s, uint32_t layer, size_t position, size_t count,
+                        whit_error *err);
+whit_status wh_step_add(whit_session *s, const wh_linear *l, size_t position, const float *x,
+                        size_t count, whit_error *err);
+whit_status wh_step_gate(whit_session *s, uint32_t layer, size_t position, size_t count,
+                         whit_error *err);
+/* All of a layer. */
+whit_status wh_step_layer(whit_session *s, uint32_t layer, size_t position, size_t count,
+                          whit_error *err);
+
 /* attention.c: octets of a thread's desk. */
 size_t wh_attention_desk(const whit_model *m, size_t positions);
 /* mixed [count][heads * head_dim] from turned, whose positions are in the cache. */

@@ -1,119 +1,24 @@
-/* src/model/weights.c - the tensors of a model by role, as the kernels take them.
+/* src/model/weights.c - the tensors of a model as the kernels take them.
  *
- * Each tensor of the file must have a role, once, with the shape that the configuration makes, and
- * each role that the configuration makes must have a tensor. Matrices become weights of the kernels
- * (whit_weight_load), vectors float32; embeddings stay in the file.
+ * Matrices become weights of the kernels (whit_weight_load), vectors float32; embeddings stay in
+ * the file.
  *
- * Not here: what a form costs or how it is multiplied (src/kernels).
+ * Not here: which tensor is what (places.c); what a form costs or how it is multiplied
+ * (src/kernels).
  * SPDX-License-Identifier: MIT */
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "model/rope.h"
+#include "model/places.h"
 #include "model/runner.h"
-
-/* ---- which tensor is what ---------------------------------------------------------------------
- */
-
-typedef struct places {
-    size_t *at; /* index into the source by role and layer; WHIT_NOT_FOUND */
-    size_t count;
-} places;
-
-static size_t *place_of(const places *p, wh_role role, uint32_t layer)
-{
-    return &p->at[role < WH_ROLE_LAYER
-                      ? (size_t)role
-                      : WH_ROLE_LAYER + (size_t)layer * (WH_ROLES - WH_ROLE_LAYER) +
-                            (size_t)(role - WH_ROLE_LAYER)];
-}
-
-static wh_naming naming_of(const whit_model *m)
-{
-    if (m->config.llama2c) return WH_NAMING_LLAMA2C;
-    return whit_file_kv_count(whit_source_file(m->source), 0) > 0 ? WH_NAMING_GGUF : WH_NAMING_HF;
-}
-
-/* The role of a tensor; WH_ROLE_NONE for one that is not needed. */
-static whit_status role_of(const whit_model *m, const char *name, wh_role *role, uint32_t *layer,
-                           whit_error *err)
-{
-    char shortened[WH_SHORT];
-    wh_gguf_fate fate;
-    if (naming_of(m) != WH_NAMING_GGUF) {
-        whit_status st = wh_name_fate(&m->config, name, &fate, err);
-        *role = fate.role;
-        *layer = fate.layer;
-        return st;
-    }
-    *role = wh_role_of_gguf(name, layer);
-    if (*role != WH_ROLE_NONE && wh_role_expected(&m->config, *role) && *layer < m->config.layers)
-        return WHIT_OK;
-    return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: no tensor of this architecture has that name",
-                   wh_short(shortened, name));
-}
-
-static whit_status check_shape(const whit_model *m, const whit_source_tensor *t, wh_role role,
-                               whit_error *err)
-{
-    char name[WH_SHORT];
-    uint64_t rows, cols;
-    wh_role_shape(&m->config, role, &rows, &cols);
-    if (wh_role_is_vector(role) ? t->tensor.rank == 1 && t->tensor.elements == cols
-                                : t->tensor.rank == 2 && t->rows == rows && t->cols == cols)
-        return WHIT_OK;
-    wh_short(name, t->tensor.name);
-    return wh_fail(err, WHIT_ERR_FORMAT,
-                   "%s: its shape is %" PRIu64 " x %" PRIu64 ", the configuration makes it %" PRIu64
-                   " x %" PRIu64,
-                   name, t->rows, t->cols, rows, cols);
-}
-
-static whit_status check_type(const whit_source_tensor *t, whit_error *err)
-{
-    char name[WH_SHORT];
-    if (whit_scheme_is_quantized(&t->scheme) || whit_dtype_is_float(t->stored)) return WHIT_OK;
-    return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: %s is no type of a weight",
-                   wh_short(name, t->tensor.name), whit_tensor_type(&t->tensor));
-}
-
-static whit_status place_tensors(const whit_model *m, places *p, whit_error *err)
-{
-    char name[WH_SHORT];
-    for (size_t i = 0; i < whit_source_count(m->source); i++) {
-        const whit_source_tensor *t = whit_source_at(m->source, i);
-        wh_role role = WH_ROLE_NONE;
-        uint32_t layer = 0;
-        whit_status st = role_of(m, t->tensor.name, &role, &layer, err);
-        if (st == WHIT_OK && role == WH_ROLE_NONE) continue;
-        if (st == WHIT_OK) st = check_shape(m, t, role, err);
-        if (st == WHIT_OK) st = check_type(t, err);
-        if (st != WHIT_OK) return st;
-        size_t *at = place_of(p, role, layer);
-        if (*at != WHIT_NOT_FOUND)
-            return wh_fail(err, WHIT_ERR_FORMAT, "%s: the tensor is there twice",
-                           wh_short(name, t->tensor.name));
-        *at = i;
-    }
-    for (wh_role role = WH_ROLE_NONE; role < WH_ROLES; role++)
-        for (uint32_t l = 0; l < (role < WH_ROLE_LAYER ? 1 : m->config.layers); l++)
-            if (wh_role_expected(&m->config, role) && *place_of(p, role, l) == WHIT_NOT_FOUND) {
-                char own[WH_ROLE_NAME];
-                return wh_fail(err, WHIT_ERR_FORMAT, "%s: the tensor is missing",
-                               wh_role_name(role, l, naming_of(m), own));
-            }
-    return WHIT_OK;
-}
 
 /* ---- loading ----------------------------------------------------------------------------------
  */
 
 typedef struct loading {
     whit_model *m;
-    places places;
+    wh_places places;
     size_t linears;
     whit_error *err;
     whit_status st; /* the first thing that goes wrong stays */
@@ -124,7 +29,7 @@ static float *vector(loading *x, wh_role role, uint32_t layer)
 {
     whit_model *m = x->m;
     if (x->st != WHIT_OK || !wh_role_expected(&m->config, role)) return NULL;
-    const size_t index = *place_of(&x->places, role, layer);
+    const size_t index = *wh_place_of(&x->places, role, layer);
     const size_t n = (size_t)whit_source_at(m->source, index)->tensor.elements;
     const whit_source_tensor *t = whit_source_at(m->source, index);
     float *data = wh_calloc(n, sizeof *data);
@@ -155,7 +60,7 @@ static void linear(loading *x, wh_linear *l, wh_role role, wh_role bias, uint32_
     whit_model *m = x->m;
     if (x->st != WHIT_OK) return;
     const wh_role stored = role == WH_ROLE_OUTPUT && m->config.tied ? WH_ROLE_TOKEN_EMBD : role;
-    const size_t index = *place_of(&x->places, stored, layer);
+    const size_t index = *wh_place_of(&x->places, stored, layer);
     x->st = whit_weight_load(&l->weight, m->context, m->source, index, x->err);
     if (x->st != WHIT_OK) return;
     whit_weight_describe(l->weight, &l->told.info);
@@ -169,22 +74,6 @@ static void linear(loading *x, wh_linear *l, wh_role role, wh_role bias, uint32_
     m->info.weight_bytes += l->told.info.bytes;
 }
 
-static const wh_role roles[WH_LINEARS][2] = {
-    [WH_LINEAR_Q] = { WH_ROLE_ATTN_Q, WH_ROLE_ATTN_Q_BIAS },
-    [WH_LINEAR_K] = { WH_ROLE_ATTN_K, WH_ROLE_ATTN_K_BIAS },
-    [WH_LINEAR_V] = { WH_ROLE_ATTN_V, WH_ROLE_ATTN_V_BIAS },
-    [WH_LINEAR_OUT] = { WH_ROLE_ATTN_OUT, WH_ROLE_ATTN_OUT_BIAS },
-    [WH_LINEAR_GATE] = { WH_ROLE_FFN_GATE, WH_ROLE_FFN_GATE_BIAS },
-    [WH_LINEAR_UP] = { WH_ROLE_FFN_UP, WH_ROLE_FFN_UP_BIAS },
-    [WH_LINEAR_DOWN] = { WH_ROLE_FFN_DOWN, WH_ROLE_FFN_DOWN_BIAS },
-};
-
-void wh_linear_sides(const wh_model_config *c, size_t index, uint64_t *rows, uint64_t *cols)
-{
-    const int head = index / WH_LINEARS >= c->layers;
-    wh_role_shape(c, head ? WH_ROLE_OUTPUT : roles[index % WH_LINEARS][0], rows, cols);
-}
-
 static void load_layer(loading *x, uint32_t i)
 {
     wh_layer *l = &x->m->layer[i];
@@ -192,20 +81,19 @@ static void load_layer(loading *x, uint32_t i)
     l->ffn_norm = vector(x, WH_ROLE_FFN_NORM, i);
     l->q_norm = vector(x, WH_ROLE_ATTN_Q_NORM, i);
     l->k_norm = vector(x, WH_ROLE_ATTN_K_NORM, i);
-    for (int k = 0; k < WH_LINEARS; k++) linear(x, &l->linear[k], roles[k][0], roles[k][1], i);
+    for (size_t k = 0; k < WH_LINEARS; k++)
+        linear(x, &l->linear[k], wh_linear_role(k), wh_linear_bias(k), i);
 }
 
 static void load_rope(loading *x)
 {
     whit_model *m = x->m;
-    const uint32_t half = m->config.head_dim / 2;
-    float *divisors = vector(x, WH_ROLE_ROPE_FREQS, 0);
-    for (uint32_t i = 0; divisors && i < half && x->st == WHIT_OK; i++)
-        if (!(divisors[i] > 0 && isfinite(divisors[i])))
-            x->st = wh_fail(x->err, WHIT_ERR_FORMAT,
-                            "rope_freqs.weight: value %" PRIu32 " is not positive and finite", i);
-    if (x->st == WHIT_OK) wh_rope_frequencies(&m->config, divisors, m->frequencies);
-    free(divisors);
+    const wh_role role = WH_ROLE_ROPE_FREQS;
+    if (x->st == WHIT_OK)
+        x->st = wh_places_rope(&x->places, &m->config, m->source, m->frequencies, x->err);
+    if (x->st != WHIT_OK || !wh_role_expected(&m->config, role)) return;
+    m->info.parameters += m->config.head_dim / 2;
+    m->info.weight_bytes += m->config.head_dim / 2 * sizeof(float);
 }
 
 static whit_status no_memory(whit_error *err)
@@ -217,19 +105,13 @@ whit_status wh_model_load(whit_model *m, whit_error *err)
 {
     const uint32_t layers = m->config.layers;
     loading x = { .m = m, .err = err, .st = WHIT_OK };
-    x.places.count = WH_ROLE_LAYER + (size_t)layers * (WH_ROLES - WH_ROLE_LAYER);
-    x.places.at = wh_calloc(x.places.count, sizeof *x.places.at);
+    x.st = wh_places_find(&x.places, &m->config, m->source, err);
     m->layer = wh_calloc(layers, sizeof *m->layer);
     m->frequencies = wh_calloc(m->config.head_dim / 2, sizeof *m->frequencies);
-    if (!x.places.at || !m->layer || !m->frequencies) {
-        free(x.places.at);
-        return no_memory(err);
-    }
-    for (size_t i = 0; i < x.places.count; i++) x.places.at[i] = WHIT_NOT_FOUND;
-    x.st = place_tensors(m, &x.places, err);
+    if (x.st == WHIT_OK && (!m->layer || !m->frequencies)) x.st = no_memory(err);
     if (x.st == WHIT_OK) {
         uint64_t rows, cols;
-        m->embeddings = *place_of(&x.places, WH_ROLE_TOKEN_EMBD, 0);
+        m->embeddings = *wh_place_of(&x.places, WH_ROLE_TOKEN_EMBD, 0);
         wh_role_shape(&m->config, WH_ROLE_TOKEN_EMBD, &rows, &cols);
         m->info.parameters += rows * cols;
         load_rope(&x);
@@ -237,7 +119,7 @@ whit_status wh_model_load(whit_model *m, whit_error *err)
     for (uint32_t i = 0; i < layers && x.st == WHIT_OK; i++) load_layer(&x, i);
     m->output_norm = vector(&x, WH_ROLE_OUTPUT_NORM, 0);
     linear(&x, &m->head, WH_ROLE_OUTPUT, WH_ROLE_NONE, 0);
-    free(x.places.at);
+    wh_places_free(&x.places);
     return x.st;
 }
 
