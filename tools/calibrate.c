@@ -81,68 +81,14 @@ static int check(const cli_options *opt, whit_error *err)
 
 /* ---- a run ----------------------------------------------------------------------------------- */
 
-typedef struct inputs {
-    whit_feed *feed;
-    char **owned; /* names of inputs, and what standard input held */
-    size_t owned_count;
-} inputs;
-
-static void free_inputs(inputs *in)
-{
-    for (size_t i = 0; i < in->owned_count; i++) free(in->owned[i]);
-    free(in->owned);
-    free(in->feed);
-}
-
-/* NAME=FILE: the first part is the caller's, the rest stays in value. */
-static whit_status read_activations(inputs *in, whit_feed *f, const char *value, whit_error *err)
-{
-    const char *sign = strchr(value, '=');
-    if (!sign || sign == value || !sign[1])
-        return cli_fail(err, WHIT_ERR_ARG,
-                        "calibrate: --activations takes NAME=FILE, not '%s'; try: whit help "
-                        "calibrate",
-                        value);
-    char *name = malloc((size_t)(sign - value) + 1);
-    if (!name) return cli_fail(err, WHIT_ERR_NOMEM, "out of memory");
-    memcpy(name, value, (size_t)(sign - value));
-    name[sign - value] = '\0';
-    in->owned[in->owned_count++] = name;
-    f->input = name;
-    f->path = sign + 1;
-    return WHIT_OK;
-}
-
-static whit_status read_feeds(inputs *in, const cli_options *opt, whit_error *err)
-{
-    whit_status st = WHIT_OK;
-    in->feed = calloc(opt->feeds_count, sizeof *in->feed);
-    in->owned = calloc(opt->feeds_count, sizeof *in->owned);
-    if (!in->feed || !in->owned) return cli_fail(err, WHIT_ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < opt->feeds_count && st == WHIT_OK; i++) {
-        whit_feed *f = &in->feed[i];
-        *f = (whit_feed){ .kind = opt->feeds[i].kind, .path = opt->feeds[i].value };
-        if (f->kind == WHIT_FEED_ACTIVATIONS) {
-            st = read_activations(in, f, opt->feeds[i].value, err);
-        } else if (strcmp(f->path, "-") == 0) {
-            char *data;
-            st = cli_read_text("-", &data, &f->len, err);
-            in->owned[in->owned_count++] = data;
-            f->data = data;
-            f->path = "standard input";
-        }
-    }
-    return st;
-}
-
-static whit_status calibrate(whit_calibration **out, const cli_options *opt, const inputs *in,
+static whit_status calibrate(whit_calibration **out, const cli_options *opt, const cli_feeds *in,
                              whit_error *err)
 {
     whit_calibrate_options o;
     cli_progress progress;
     whit_calibrate_options_init(&o);
     o.feed = in->feed;
-    o.feeds = opt->feeds_count;
+    o.feeds = in->count;
     o.context = opt->context;
     o.tokens = opt->token_limit;
     o.hessian = opt->hessian;
@@ -158,7 +104,7 @@ static whit_status calibrate(whit_calibration **out, const cli_options *opt, con
 
 static whit_status run(const cli_options *opt, whit_error *err)
 {
-    inputs in = { NULL, NULL, 0 };
+    cli_feeds in = { NULL, 0, NULL, 0 };
     whit_source *model = NULL;
     whit_calibration *c = NULL;
     cli_results results = { NULL, NULL, NULL, NULL };
@@ -168,7 +114,7 @@ static whit_status run(const cli_options *opt, whit_error *err)
         if (st == WHIT_OK) cli_source_warnings(opt, model);
     }
     if (st == WHIT_OK) st = cli_results_open(&results, opt, model, NULL, err);
-    if (st == WHIT_OK) st = read_feeds(&in, opt, err);
+    if (st == WHIT_OK) st = cli_feeds_open(&in, opt, err);
     if (st == WHIT_OK) st = calibrate(&c, opt, &in, err);
     if (st == WHIT_OK) {
         for (size_t i = 0; i < whit_calibration_warnings(c); i++)
@@ -179,7 +125,7 @@ static whit_status run(const cli_options *opt, whit_error *err)
     }
     cli_results_close(&results);
     whit_calibration_free(c);
-    free_inputs(&in);
+    cli_feeds_close(&in);
     whit_source_close(model);
     return st;
 }

@@ -217,6 +217,9 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
     opt->command = command;
     opt->min_sqnr = NAN;
     opt->top = CLI_TOP_UNSET;
+    opt->damping = NAN;
+    opt->qep = NAN;
+    opt->cd_passes = CLI_UNSET;
     opt->new_tokens = CLI_NEW_TOKENS;
     opt->top_p = 1;
     opt->operands = calloc((size_t)argc + 1, sizeof *opt->operands);

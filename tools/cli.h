@@ -74,14 +74,15 @@ enum { CLI_DTYPE_F32 = 1, CLI_DTYPE_F16, CLI_DTYPE_BF16 };
 enum { CLI_ACTS_F32 = 1, CLI_ACTS_Q8, CLI_ACTS_BF16 };
 enum { CLI_VERBOSITY_QUIET = -1, CLI_VERBOSITY_VERBOSE = 1 };
 
-/* What calibrate reads: --text, --ids, --activations in the order given. */
+/* What calibrate and methods read: --text, --ids, --activations in the order given. */
 typedef struct cli_feed {
     whit_feed_kind kind;
     const char *value;
 } cli_feed;
 
 #define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
-#define CLI_NEW_TOKENS 256       /* of generate, unless --tokens says */
+#define CLI_UNSET UINT64_MAX
+#define CLI_NEW_TOKENS 256 /* of generate, unless --tokens says */
 
 typedef struct cli_shape {
     uint32_t rank; /* 0: not given */
@@ -132,8 +133,24 @@ struct cli_options {
     const char *choices, *base;          /* of eval                                           */
     int protocol;                        /* number of the word: whit_eval_protocol + 1        */
     uint64_t context, token_limit;       /* 0: not given                                      */
-    int hessian, resume, merge, compare; /* of calibrate                               */
+    int hessian, resume, merge, compare; /* of calibrate; resume of methods too        */
+    const char *method, *alpha;          /* NULL: not given                                   */
+    double damping, qep;                 /* NaN: not given                                    */
+    uint64_t cd_passes;                  /* CLI_UNSET: not given                              */
+    int act_order, static_groups;
 };
+
+/* The feeds of the command line (feeds.c). */
+typedef struct cli_feeds {
+    whit_feed *feed; /* [count] */
+    size_t count;
+    char **owned; /* names of inputs, and what standard input held */
+    size_t owned_count;
+} cli_feeds; /* zero-initialise */
+
+/* Errors: WHIT_ERR_ARG, those of reading standard input. Close then, too. */
+whit_status cli_feeds_open(cli_feeds *feeds, const cli_options *opt, whit_error *err);
+void cli_feeds_close(cli_feeds *feeds);
 
 typedef enum cli_outcome {
     CLI_RUN,

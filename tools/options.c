@@ -28,8 +28,6 @@ const cli_option cli_option_table[] = {
       "of --format gptq (default: 2 where there are zero points)" },
     { "output", 'o', OPTION_TEXT, "OUT", FIELD(output), 0, CLI_PLAN,
       "where quantize would write" },
-    { "format", 0, OPTION_WORD, "native|gguf", FIELD(format), 0, PLANNERS,
-      "of the output (default: gguf for a name in .gguf)" },
     { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, PLANNERS,
       "what the matrices become (default: int4-g128); GGUF: a\n"
       "type, or a mix of types (default: q4_k_m)" },
@@ -56,6 +54,41 @@ const cli_option cli_option_table[] = {
     { "observer", 0, OPTION_OBSERVER, "minmax|entropy|mse|percentile:P", FIELD(observer), 0, PLANNERS,
       "which range of activations schemes with -a8s cover, from\n"
       "the state that --calibration names (default: minmax)" },
+    { "method", 0, OPTION_TEXT, "METHOD", FIELD(method), 0, PLANNERS,
+      "gptq, awq, smoothquant, hqq, awq+gptq, smoothquant+gptq:\n"
+      "codes that keep what a layer gives. Learns from --text\n"
+      "layer by layer, or from the state of --calibration; hqq\n"
+      "from nothing" },
+    { "text", 0, OPTION_FEED, "FILE", 0, WHIT_FEED_TEXT, PLANNERS,
+      "of --method: run the model on this text; -: standard\n"
+      "input; may be repeated" },
+    { "ids", 0, OPTION_FEED, "FILE", 0, WHIT_FEED_IDS, PLANNERS,
+      "the same with ids of tokens, as tokenize prints them" },
+    { "tokens", 0, OPTION_COUNT, "N", FIELD(token_limit), 2147483647, PLANNERS,
+      "of each text only the first N (default: all)" },
+    { "context", 0, OPTION_COUNT, "N", FIELD(context), 268435456, PLANNERS,
+      "tokens of a window of text (default: those that the model\n"
+      "was made for, at most 2048)" },
+    { "damping", 0, OPTION_NUMBER, "X", FIELD(damping), 0, PLANNERS,
+      "gptq: share of the mean of the Hessian's diagonal that is\n"
+      "added to it (default: 0.01)" },
+    { "act-order", 0, OPTION_FLAG, NULL, FIELD(act_order), 1, PLANNERS,
+      "gptq: columns with the largest inputs first (default: in\n"
+      "each group)" },
+    { "static-groups", 0, OPTION_FLAG, NULL, FIELD(static_groups), 1, PLANNERS,
+      "gptq: scales from the weights as they came" },
+    { "cd-passes", 0, OPTION_COUNT, "N", FIELD(cd_passes), 100, PLANNERS,
+      "gptq: of coordinate descent afterwards (default: 3, with\n"
+      "fewer than two tokens a column 0)" },
+    { "qep", 0, OPTION_NUMBER, "X", FIELD(qep), 0, PLANNERS,
+      "gptq with --text: share of the errors of the layers before\n"
+      "that weights make up for, 0 to 1 (default: 0.5)" },
+    { "alpha", 0, OPTION_TEXT, "A|auto", FIELD(alpha), 0, PLANNERS,
+      "smoothquant: how much moves into the weights, 0 to 1\n"
+      "(default: auto, the best of each set; of a state 0.5)" },
+    { "resume", 0, OPTION_FLAG, NULL, FIELD(resume), 1, CLI_QUANTIZE,
+      "of --method: when interrupted keep what was done in\n"
+      "OUT.partial (exit 75), and go on from there" },
     { "nonfinite", 0, OPTION_WORD, "zero|clamp", FIELD(nonfinite), 0, PLANNERS,
       "NaN becomes 0, infinities 0 or the largest value of their\n"
       "group (default: exit 4)" },

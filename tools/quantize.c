@@ -7,6 +7,9 @@
 
 #include "cli.h"
 
+#include <math.h>
+#include <string.h>
+
 void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,
                           cli_progress *progress)
 {
@@ -34,6 +37,53 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     options->observer = observers[opt->observer];
     options->observer_percent = opt->observer_percent;
     cli_job_options(&options->job, opt, progress);
+}
+
+/* Options that need --method, and are there without. */
+static whit_status without_method(const cli_options *opt, whit_error *err)
+{
+    const char *what = opt->feeds_count              ? "--text and --ids"
+                       : opt->context                ? "--context"
+                       : opt->token_limit            ? "--tokens"
+                       : opt->resume                 ? "--resume"
+                       : opt->act_order              ? "--act-order"
+                       : opt->static_groups          ? "--static-groups"
+                       : opt->alpha                  ? "--alpha"
+                       : opt->cd_passes != CLI_UNSET ? "--cd-passes"
+                       : !isnan(opt->damping)        ? "--damping"
+                       : !isnan(opt->qep)            ? "--qep"
+                                                     : NULL;
+    if (!what) return WHIT_OK;
+    return cli_fail(err, WHIT_ERR_ARG, "%s: %s of --method; try: --method gptq", opt->command->name,
+                    what);
+}
+
+static whit_status method_options(whit_method_options *m, const cli_options *opt, whit_error *err)
+{
+    char name[CLI_SHORT];
+    if (!opt->method) return without_method(opt, err);
+    m->methods = whit_method_parse(opt->method);
+    if (!m->methods)
+        return cli_fail(err, WHIT_ERR_ARG,
+                        "no method '%s'; try: gptq, awq, smoothquant, hqq, awq+gptq or "
+                        "smoothquant+gptq",
+                        cli_short(name, sizeof name, opt->method));
+    m->context = opt->context;
+    m->tokens = opt->token_limit;
+    m->act_order = opt->act_order;
+    m->static_groups = opt->static_groups;
+    m->resume = opt->resume;
+    if (opt->cd_passes != CLI_UNSET) m->passes = (int)opt->cd_passes;
+    if (!isnan(opt->damping)) m->damping = opt->damping;
+    if (!isnan(opt->qep)) m->qep = opt->qep;
+    if (opt->alpha && strcmp(opt->alpha, "auto") != 0 && !cli_read_number(opt->alpha, &m->alpha))
+        m->alpha = NAN;
+    if (!isnan(opt->damping) && !(opt->damping > 0 && opt->damping <= 1))
+        return cli_fail(err, WHIT_ERR_ARG, "--damping takes a share above 0, at most 1");
+    if ((!isnan(opt->qep) && !(opt->qep >= 0 && opt->qep <= 1)) ||
+        (opt->alpha && strcmp(opt->alpha, "auto") != 0 && !(m->alpha >= 0 && m->alpha <= 1)))
+        return cli_fail(err, WHIT_ERR_ARG, "--qep and --alpha take shares from 0 to 1");
+    return WHIT_OK;
 }
 
 /* Those from *said on: running the plan may add some. */
@@ -116,13 +166,18 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
     whit_report *report = NULL;
     cli_results own = { NULL, NULL, NULL, NULL };
     cli_results *to = results ? results : &own;
+    cli_feeds feeds = { NULL, 0, NULL, 0 };
     cli_progress progress;
     size_t warnings = 0, explain = WHIT_NOT_FOUND;
 
     cli_progress_begin(&progress, opt);
     cli_quantize_options(&options, opt, &progress);
 
-    whit_status st = open_and_plan(opt, &options, &source, &plan, err);
+    whit_status st = method_options(&options.method, opt, err);
+    if (st == WHIT_OK) st = cli_feeds_open(&feeds, opt, err);
+    options.method.feed = feeds.feed;
+    options.method.feeds = feeds.count;
+    if (st == WHIT_OK) st = open_and_plan(opt, &options, &source, &plan, err);
     if (plan) plan_warnings(opt, plan, &warnings);
     if (st == WHIT_OK) st = find_tensor(opt, plan, &explain, err);
     if (st == WHIT_OK && !results) st = cli_results_open(to, opt, source, NULL, err);
@@ -139,6 +194,7 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
     whit_report_free(report);
     whit_plan_free(plan);
     whit_source_close(source);
+    cli_feeds_close(&feeds);
     return st;
 }
 
@@ -147,5 +203,6 @@ int cli_quantize(const cli_options *opt)
     whit_error err = { WHIT_OK, "" };
     if (opt->operands_count > 1) return cli_batch(opt);
     whit_status st = cli_quantize_one(opt, NULL, &err);
-    return cli_finish(opt, st, &err);
+    const int code = cli_finish(opt, st, &err);
+    return st == WHIT_ERR_CANCELLED && opt->resume ? CLI_EXIT_RESUMABLE : code;
 }

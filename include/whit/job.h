@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include <whit/calib.h>
+#include <whit/method.h>
 #include <whit/quant.h>
 #include <whit/source.h>
 
@@ -85,6 +86,7 @@ typedef struct whit_quantize_options {
     whit_observer observer;  /* ranges of activations of schemes with a8s, from `calibration`, which
                                 must be a state then                                          */
     double observer_percent; /* of WHIT_OBSERVER_PERCENTILE: in (0, 100]                      */
+    whit_method_options method; /* what keeps a layer's outputs; none is the default           */
 } whit_quantize_options;
 WHIT_API void whit_quantize_options_init(whit_quantize_options *options);
 
@@ -155,6 +157,7 @@ typedef struct whit_report whit_report; /* borrows plan and source */
 typedef struct whit_report_row {
     const whit_plan_entry *entry;
     double mse, sqnr_db, max_abs_error; /* of the decoded weights; sqnr_db is infinite for exact */
+    whit_method_result method;
 } whit_report_row;
 
 /*

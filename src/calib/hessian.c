@@ -153,22 +153,32 @@ static whit_status fold_file(wh_hessians *h, size_t index, whit_error *err)
     return st;
 }
 
+whit_status wh_hessian_add(whit_context *context, double *triangle, float *product, size_t cols,
+                           const float *x, size_t tokens, whit_error *err)
+{
+    folding f = { .product = product, .to = triangle, .cols = cols };
+    whit_status st = whit_syrk(context, x, tokens, cols, product, err);
+    if (st != WHIT_OK) return st;
+    pthread_mutex_lock(&context->lock);
+    wh_pool_run(context->pool, fold_part, &f);
+    pthread_mutex_unlock(&context->lock);
+    return WHIT_OK;
+}
+
 whit_status wh_hessians_add(wh_hessians *h, size_t index, const float *x, size_t tokens,
                             whit_error *err)
 {
     const double start = clock_seconds();
     const uint64_t cols = h->cols[index];
-    whit_status st = whit_syrk(h->context, x, tokens, (size_t)cols, h->product, err);
+    whit_status st;
+    if (h->fd >= 0) {
+        st = whit_syrk(h->context, x, tokens, (size_t)cols, h->product, err);
+        if (st == WHIT_OK) st = fold_file(h, index, err);
+    } else
+        st = wh_hessian_add(h->context, h->element + h->first[index], h->product, (size_t)cols, x,
+                            tokens, err);
     if (st != WHIT_OK) return st;
     h->flops += (double)tokens * (double)cols * (double)(cols + 1);
-    if (h->fd >= 0) {
-        st = fold_file(h, index, err);
-    } else {
-        folding f = { .product = h->product, .to = h->element + h->first[index], .cols = cols };
-        pthread_mutex_lock(&h->context->lock);
-        wh_pool_run(h->context->pool, fold_part, &f);
-        pthread_mutex_unlock(&h->context->lock);
-    }
     h->seconds += clock_seconds() - start;
-    return st;
+    return WHIT_OK;
 }

@@ -45,6 +45,9 @@ void wh_hessians_close(wh_hessians *h);
  * tokens. */
 whit_status wh_hessians_add(wh_hessians *h, size_t index, const float *x, size_t tokens,
                             whit_error *err);
+/* The same for a triangle in memory; product [cols * cols] holds zeros, before and afterwards. */
+whit_status wh_hessian_add(whit_context *context, double *triangle, float *product, size_t cols,
+                           const float *x, size_t tokens, whit_error *err);
 /* Elements [at, at + n) of number `index`, out and in. */
 whit_status wh_hessians_get(const wh_hessians *h, size_t index, uint64_t at, size_t n, double *out,
                             whit_error *err);

@@ -136,7 +136,9 @@ whit_status wh_temp_spill(const char *output, int *fd, whit_error *err)
 {
     const wh_inputs none = { NULL, 0 };
     wh_buf name = { 0 };
-    wh_buf_puts(&name, output);
+    size_t len = strlen(output);
+    while (len > 1 && output[len - 1] == '/') len--;
+    wh_buf_put(&name, output, len);
     wh_buf_puts(&name, ".spill");
     char *temp = name.failed ? NULL : wh_temp_name(name.data);
     wh_buf_free(&name);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "job/act_scales.h"
 #include "job/importance.h"
+#include "job/method.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -59,6 +60,7 @@ void wh_plan_options(const whit_plan *p, wh_buf *out)
         wh_buf_puts(out, out->len ? " nonfinite=" : "nonfinite=");
         wh_buf_puts(out, p->nonfinite == WHIT_NONFINITE_ZERO ? "zero" : "clamp");
     }
+    wh_method_option(p, out);
     wh_act_option(p, out);
     if (p->search == WHIT_SEARCH_REFERENCE)
         wh_buf_puts(out, out->len ? " search=reference" : "search=reference");
@@ -78,8 +80,10 @@ static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
     const int native = !p->fake && !p->checkpoint;
     if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.format", "1", err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
-    if (st == WHIT_OK && p->importance && p->importance->used > 0)
-        st = wh_layout_meta(l, file, "whit.calibration", p->importance->sha256, err);
+    const char *learned = p->method && p->method->source[0]          ? p->method->source
+                          : p->importance && p->importance->used > 0 ? p->importance->sha256
+                                                                     : NULL;
+    if (st == WHIT_OK && learned) st = wh_layout_meta(l, file, "whit.calibration", learned, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, file, "whit.options", options.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);

@@ -114,7 +114,10 @@ void wh_feeds_close(wh_feeds *f)
     whit_tokenizer_close(f->tokenizer);
     free(f->feed);
     free(f->token);
-    *f = (wh_feeds){ 0 };
+    f->tokenizer = NULL;
+    f->feed = NULL;
+    f->token = NULL;
+    f->count = 0; /* what is told of the windows stays */
 }
 
 static whit_status tokenize(const wh_feeds *all, wh_feed *f, wh_lines *warnings, whit_error *err)

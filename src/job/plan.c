@@ -19,6 +19,7 @@
 #include "job/describe.h"
 #include "job/gguf_out.h"
 #include "job/importance.h"
+#include "job/method.h"
 #include "job/shards.h"
 #include "job/span.h"
 #include "job/stored.h"
@@ -36,6 +37,7 @@ void whit_quantize_options_init(whit_quantize_options *options)
 {
     *options = (whit_quantize_options){ .struct_size = sizeof *options };
     whit_job_options_init(&options->job);
+    whit_method_options_init(&options->method);
 }
 
 int wh_plan_spans(const whit_plan *plan, size_t index)
@@ -171,6 +173,10 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     fixed += wh_importance_bytes(p);
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
+    if (p->method) {
+        const whit_status st = wh_method_fits(p, err);
+        if (st != WHIT_OK) return st;
+    }
     return wh_stream_threads(&p->job, fixed + held, wh_plan_worker_bytes(p), &t->threads,
                              &t->memory_bytes, err);
 }
@@ -269,7 +275,9 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     whit_status st = read_rules(p, o, output, err);
     const int carries = p->gguf && !p->gguf->converts; /* blocks as they are */
     if (st == WHIT_OK && !carries) st = wh_stored_check(p->source, o->requantize, err);
+    if (st == WHIT_OK) st = wh_method_open(p, &o->method, err);
     if (st == WHIT_OK) st = wh_plan_choose(p, err);
+    if (st == WHIT_OK && p->method) st = wh_method_choose(p, err);
     if (st == WHIT_OK) st = wh_act_scales(p, err);
     if (st == WHIT_OK && o->calibration && !p->gguf)
         st = wh_importance_open(p, o->calibration, err);
@@ -337,6 +345,7 @@ void whit_plan_free(whit_plan *plan)
     wh_rules_free(plan->rules);
     wh_gguf_close(plan->gguf);
     wh_importance_close(plan->importance);
+    wh_method_close(plan->method);
     wh_checkpoint_close(plan->checkpoint);
     wh_target_free(&plan->target);
     wh_numbering_free(&plan->tiles);

@@ -30,6 +30,7 @@ struct whit_plan {
     size_t *order;                    /* [count]: in which they are placed; NULL: as they are */
     size_t count;
     struct wh_importance *importance; /* NULL: none, or the output is GGUF */
+    struct wh_method *method;         /* NULL: none */
     struct wh_gguf_out *gguf;         /* NULL: the output is no GGUF file */
     struct wh_checkpoint *checkpoint; /* NULL: it is no checkpoint of another program */
     wh_numbering tiles; /* of the main pass: elements, or octets of a tensor that is copied */

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "base/mem.h"
+#include "job/method.h"
 
 static uint64_t peak_rss(void)
 {
@@ -42,6 +43,7 @@ whit_status wh_report_make(whit_report **out, const whit_plan *plan, const whit_
         rows[i].mse = s->weights ? s->sum_err2 / (double)s->weights : 0.0;
         rows[i].sqnr_db = whit_sqnr_db(s->sum_w2, s->sum_err2);
         rows[i].max_abs_error = s->max_abs_err;
+        rows[i].method = wh_method_result(plan, i);
         if (!whit_scheme_is_quantized(&plan->entry[i].scheme)) continue;
         r->sum.weights += s->weights;
         r->sum.sum_w2 += s->sum_w2;

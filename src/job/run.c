@@ -17,9 +17,11 @@
 #include "job/checkpoint.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
+#include "job/method.h"
 #include "job/report.h"
 #include "job/work.h"
 #include "job/work_packed.h"
+#include "job/work_solved.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
@@ -88,7 +90,12 @@ static whit_status fit_spans(run *r, whit_error *err)
         wh_quantizer q;
         float amax;
         const whit_scheme *s = &r->work.plan->entry[i].scheme;
+        if (s->kind == WHIT_NVFP4 && wh_work_solved(r->work.plan, i)) {
+            st = wh_work_fetch_scale2(r->work.plan, i, &r->work.scale2[i], err);
+            continue;
+        }
         if (s->kind != WHIT_NVFP4 && !s->dq && !wh_plan_spans(r->work.plan, i)) continue;
+        if (wh_work_solved(r->work.plan, i)) continue;
         st = wh_plan_quantizer(r->work.plan, i, 1.0f, &q, err);
         if (st != WHIT_OK) return st;
         if (q.scheme.kind == WHIT_NVFP4) {
@@ -152,7 +159,7 @@ static uint64_t total_work(const whit_plan *plan)
         else if (wh_plan_spans(plan, i) && wh_plan_quantizer(plan, i, 1.0f, &q, NULL) == WHIT_OK)
             total += wh_span_passes(&q) * plan->entry[i].bytes_in;
     }
-    return total;
+    return plan->method ? total + wh_method_work(plan) : total;
 }
 
 whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err)
@@ -161,21 +168,24 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     if (!plan || !plan->target.path)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_run: the plan has no output");
     run r = { 0 };
-    whit_status st = wh_work_open(&r.work, plan, err);
+    wh_outset *set = NULL;
+    whit_status st = wh_target_open(&plan->target, plan->source, plan->job.force, &set, err);
+    wh_meter_start(&r.meter, &plan->job, total_work(plan));
+    if (st == WHIT_OK && plan->method) st = wh_method_solve(plan, &r.meter, err);
+    if (st == WHIT_OK) st = wh_work_open(&r.work, plan, err);
+    r.work.set = set;
     r.stats = wh_calloc(plan->count, sizeof *r.stats);
     if (st == WHIT_OK && !r.stats)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the sums of %zu tensors", plan->count);
-    if (st == WHIT_OK)
-        st = wh_target_open(&plan->target, plan->source, plan->job.force, &r.work.set, err);
-    wh_meter_start(&r.meter, &plan->job, total_work(plan));
     if (st == WHIT_OK) st = fit_spans(&r, err);
     if (st == WHIT_OK) st = run_tiles(&r, err);
     if (st == WHIT_OK && plan->gguf) st = wh_gguf_write_rest(plan, r.work.set, err);
     if (st == WHIT_OK) st = check_strict(&r, err);
     if (st == WHIT_OK) st = write_notes(&r, plan, err);
     if (st == WHIT_OK && report) st = wh_report_make(report, plan, r.stats, err);
-    if (st == WHIT_OK) st = wh_target_finish(&plan->target, plan->source, r.work.set, err);
-    wh_outset_close(r.work.set);
+    if (st == WHIT_OK) st = wh_target_finish(&plan->target, plan->source, set, err);
+    if (st == WHIT_OK && plan->method) wh_method_done(plan);
+    wh_outset_close(set);
     if (report && *report) wh_report_stop(*report, wh_seconds() - r.meter.start);
     if (st != WHIT_OK && report) {
         whit_report_free(*report);

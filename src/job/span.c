@@ -11,14 +11,14 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "job/checkpoint.h"
+#include "job/method.h"
 
 unsigned wh_span_passes(const wh_quantizer *q)
 {
     return q->search ? 4 : q->percentile > 0 ? 3 : 1;
 }
 
-whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2, wh_quantizer *q,
-                              whit_error *err)
+whit_quant_spec wh_plan_spec(const whit_plan *plan, size_t index, float scale2)
 {
     whit_quant_spec spec = { .struct_size = sizeof spec,
                              .scheme = plan->entry[index].scheme,
@@ -29,6 +29,13 @@ whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2,
                              .positive_scale = plan->checkpoint != NULL };
     const whit_packing *packing = wh_checkpoint_packing(plan, index);
     spec.positive_zero = packing && packing->layout == WHIT_LAYOUT_GPTQ;
+    return spec;
+}
+
+whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2, wh_quantizer *q,
+                              whit_error *err)
+{
+    const whit_quant_spec spec = wh_plan_spec(plan, index, scale2);
     return wh_quantizer_init(q, &spec, err);
 }
 
@@ -73,6 +80,7 @@ static whit_status read_tile(pass *p, unsigned worker, uint64_t tile, wh_rect *r
     float *w = p->workers[worker].w;
     whit_status st =
         whit_source_read_f32(p->plan->source, p->index, r->r0, r->rows, r->c0, r->cols, w, err);
+    if (st == WHIT_OK) wh_fold_apply(p->plan, p->index, r, w);
     if (st == WHIT_OK && p->q->nonfinite != WHIT_NONFINITE_REFUSE)
         wh_clean(w, n, p->q->nonfinite, p->limit, w);
     return st;

@@ -42,6 +42,7 @@ void wh_nested_free(wh_nested *nested);
 uint64_t wh_nested_bytes(uint64_t groups);
 
 /* What to quantize an entry with; scale2 is that of nvfp4. */
+whit_quant_spec wh_plan_spec(const whit_plan *plan, size_t index, float scale2);
 whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2, wh_quantizer *q,
                               whit_error *err);
 /* Prefix the tensor's name to a message about its values. */

@@ -17,9 +17,11 @@
 #include "job/checkpoint.h"
 #include "job/gguf_out.h"
 #include "job/importance.h"
+#include "job/method.h"
 #include "job/report.h"
 #include "job/work_blocks.h"
 #include "job/work_packed.h"
+#include "job/work_solved.h"
 #include "quant/nested.h"
 
 /* At once: little things, and what is not in the worker's buffers for output. */
@@ -50,14 +52,17 @@ static whit_status read_permuted(const wh_work *r, size_t i, const wh_rect *rect
     const whit_source_tensor *s = r->plan->entry[i].source;
     whit_status st = WHIT_OK;
     if (s->rows == 1) {
-        st = whit_source_read_f32(source, i, 0, 1, 0, s->cols, w->scratch, err);
+        st = wh_fold_read(r->plan, i, 0, 1, 1, w->scratch, err);
         for (uint64_t k = 0; k < s->cols && st == WHIT_OK; k++)
             w->w[k] = w->scratch[wh_hf_row(k, s->cols, heads)];
         return st;
     }
-    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++)
-        st = whit_source_read_f32(source, i, wh_hf_row(rect->r0 + k, s->rows, heads), 1, rect->c0,
-                                  rect->cols, w->w + k * rect->cols, err);
+    for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++) {
+        const wh_rect row = { wh_hf_row(rect->r0 + k, s->rows, heads), 1, rect->c0, rect->cols };
+        float *out = w->w + k * rect->cols;
+        st = whit_source_read_f32(source, i, row.r0, 1, row.c0, row.cols, out, err);
+        if (st == WHIT_OK) wh_fold_apply(r->plan, i, &row, out);
+    }
     return st;
 }
 
@@ -77,12 +82,13 @@ whit_status wh_work_read(const wh_work *r, size_t i, const wh_rect *rect, wh_wor
     whit_status st = WHIT_OK;
     if (heads) return read_permuted(r, i, rect, heads, w, err);
     if (rect->cols == cols) /* whole rows lie together */
-        return whit_source_read_f32(source, i, rect->r0, rect->rows, 0, rect->cols, w->w, err);
+        return wh_fold_read(r->plan, i, rect->r0, rect->rows, 1, w->w, err);
     for (uint64_t k = 0; k < rect->rows && st == WHIT_OK; k++) {
         const uint64_t row = rect->r0 + k;
         st = whit_source_read_f32(source, i, row / many, 1, row % many * (cols / many) + rect->c0,
                                   rect->cols, w->w + k * rect->cols, err);
     }
+    if (st == WHIT_OK && many == 1) wh_fold_apply(r->plan, i, rect, w->w);
     return st;
 }
 
@@ -107,6 +113,7 @@ static whit_status copy_tile(const wh_work *r, size_t i, const wh_rect *rect, wh
     whit_status st = whit_file_read(whit_source_file(r->plan->source), e->source->planes[0],
                                     rect->c0, (size_t)rect->cols, w->out, err);
     if (st != WHIT_OK) return st;
+    wh_fold_octets(r->plan, i, r->cvt, rect->c0, w->out, (size_t)rect->cols, w->scratch);
     return wh_work_write(r, w, r->plan->spot[i][0], rect->c0, w->out, (size_t)rect->cols, err);
 }
 
@@ -176,7 +183,8 @@ static whit_status write_scales(const wh_work *r, size_t i, const wh_rect *rect,
                 ? 0
                 : rect->r0 / high * scols + (s->group ? rect->c0 / s->group : 0);
     if (s->dq) return write_nested(r, i, first, w, count, err);
-    if (r->fixed[i]) { /* one scale, written with the first tile of its region */
+    /* one scale, written with the first tile of its region */
+    if (r->fixed[i] || s->gran == WHIT_GRAN_TENSOR) {
         if (rect->c0 != 0 || (s->gran == WHIT_GRAN_TENSOR && rect->r0 != 0)) return WHIT_OK;
         count = 1;
     }
@@ -206,14 +214,10 @@ static whit_status write_codes(const wh_work *r, size_t i, const wh_rect *rect, 
                       part, err);
 }
 
-/* --fake-quant: the values that the codes stand for, in the type of the source. */
-static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
-                              const wh_quantizer *q, const wh_tile *t, wh_worker *w,
-                              whit_error *err)
+/* The values that the codes of a tile stand for. */
+static void decode_tile(const wh_quantizer *q, const wh_tile *t, float *out)
 {
-    const whit_source_tensor *s = r->plan->entry[i].source;
-    size_t groups = (t->cols + t->group - 1) / t->group, n = (size_t)(rect->rows * rect->cols);
-    size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
+    const size_t groups = (t->cols + t->group - 1) / t->group;
     whit_scheme one = q->scheme;
     one.gran = WHIT_GRAN_CHANNEL;
     for (size_t row = 0; row < t->rows; row++)
@@ -223,11 +227,36 @@ static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
             size_t k = row / (t->block_rows ? t->block_rows : 1) * groups + g;
             float scale = t->scale[k] * q->unit;
             whit_dequantize(t->codes + at, &scale, t->zero ? t->zero + k : NULL, 1, m, &one,
-                            w->w + at, NULL);
+                            out + at, NULL);
         }
+}
+
+/* --fake-quant: the values that the codes stand for, in the type of the source. */
+static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
+                              const wh_quantizer *q, const wh_tile *t, wh_worker *w,
+                              whit_error *err)
+{
+    const whit_source_tensor *s = r->plan->entry[i].source;
+    const size_t n = (size_t)(rect->rows * rect->cols);
+    const size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
+    decode_tile(q, t, w->w);
     wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->w, n, w->out);
     return write_rect(r, w, r->plan->spot[i][0], rect, s->cols * size,
                       (rect->r0 * s->cols + rect->c0) * size, (size_t)rect->cols * size, err);
+}
+
+/* What a method has found, measured against what it was found for. */
+static whit_status fetch_tile(const wh_work *r, size_t i, const wh_rect *rect,
+                              const wh_quantizer *q, const wh_tile *t, wh_worker *w,
+                              whit_error *err)
+{
+    const size_t n = (size_t)(rect->rows * rect->cols);
+    whit_status st = wh_work_fetch(r->plan, i, rect, t, err);
+    if (st != WHIT_OK) return st;
+    if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
+        w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, 0.0f, w->w);
+    decode_tile(q, t, w->scratch);
+    return wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero", &w->stats, err);
 }
 
 /* dq: the scales that a decoder will see. */
@@ -295,7 +324,8 @@ static whit_status encode_tile(const wh_work *r, unsigned worker, size_t i, cons
         t.group = t.cols = t.rows * t.cols;
         t.rows = 1;
     }
-    st = wh_tile_encode(q, &t, err);
+    st = wh_work_solved(r->plan, i) ? fetch_tile(r, i, rect, q, &t, w, err)
+                                    : wh_tile_encode(q, &t, err);
     if (st == WHIT_ERR_NUMERIC && t.rows != rect->rows) {
         t.rows = (size_t)rect->rows;
         t.cols = (size_t)rect->cols;

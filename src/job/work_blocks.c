@@ -11,6 +11,7 @@
 
 #include "job/gguf_out.h"
 #include "job/report.h"
+#include "job/work_solved.h"
 #include "quant/matrix.h"
 
 /* Rows of the tile that have the same importance: those of one expert. */
@@ -101,7 +102,9 @@ whit_status wh_work_blocks(const wh_work *r, size_t i, const wh_rect *rect, wh_w
     if (p->nonfinite != WHIT_NONFINITE_REFUSE)
         w->stats.nonfinite = clean(p->nonfinite, w->w, n, info->weights);
     st = check_finite(w->w, rect, err);
-    if (st == WHIT_OK) st = encode(p, i, rect, w->w, w->out, err);
+    if (st == WHIT_OK)
+        st = wh_work_solved(p, i) ? wh_work_fetch_blocks(p, i, rect, w->out, err)
+                                  : encode(p, i, rect, w->w, w->out, err);
     if (st == WHIT_OK)
         st =
             whit_block_decode(p->entry[i].scheme.block, w->out, n / info->weights, w->scratch, err);

@@ -1,0 +1,77 @@
+/* include/whit/method.h - methods that keep a layer's outputs: GPTQ, AWQ, SmoothQuant, HQQ.
+ *
+ * They change which codes a matrix gets, or fold scales into the layers before it; schemes and
+ * output formats stay what they are. What they learn from is either texts, which are fed to the
+ * model layer by layer, each layer seeing what the quantized ones before it give (dense models of
+ * the Llama family); or the calibration state of the plan, of the float model in one pass (any
+ * model).
+ *
+ * Sources: GPTQ, Frantar et al. 2022 (arXiv:2210.17323); inputs of quantized layers, QEP: Arai and
+ * Ichikawa 2025 (arXiv:2504.09629); AWQ, Lin et al. 2023 (arXiv:2306.00978); SmoothQuant, Xiao et
+ * al. 2022 (arXiv:2211.10438); HQQ, Badri and Shaji 2023.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WHIT_METHOD_H
+#define WHIT_METHOD_H
+
+#include <whit/calib.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values are ABI. They add up to chains: AWQ or SMOOTHQUANT, then GPTQ. HQQ is alone. */
+enum {
+    WHIT_METHOD_GPTQ = 1,        /* codes one column after the other, each making up for the errors
+                                    before it                                                        */
+    WHIT_METHOD_AWQ = 2,         /* columns that matter scaled up, what gives them scaled down; then
+                                    clipping, unless GPTQ follows                                    */
+    WHIT_METHOD_SMOOTHQUANT = 4, /* outliers of activations moved into weights */
+    WHIT_METHOD_HQQ = 8 /* zero points for heavy tails; learns from nothing                */
+};
+
+typedef struct whit_method_options {
+    unsigned methods;      /* WHIT_METHOD_..; 0: none, and nothing below counts      */
+    const whit_feed *feed; /* [feeds] texts or ids, which outlive the plan; none: the state of the
+                              plan's calibration (HQQ: nothing) */
+    size_t feeds;
+    uint64_t context; /* tokens of a window, 2 to 2^28; 0: what the model was made for, at most
+                         2048 */
+    uint64_t tokens; /* of each text only so many ids; 0: all                                     */
+    double damping;  /* GPTQ: share of the mean of H's diagonal that is added to it, above 0 to 1;
+                        0: 0.01. Ten times as much where H has no factor                          */
+    int act_order;   /* GPTQ: largest mean square first over all columns; 0: in each group, and
+                        groups by their largest                                                   */
+    int static_groups; /* GPTQ: scales from the weights before any moves; act_order implies it */
+    int passes;        /* GPTQ: of coordinate descent afterwards, then least-squares scales; -1: 3
+                          where there are twice as many tokens as columns, else 0                   */
+    double qep;        /* with texts: share of what the layers before have changed in the inputs
+                          that the weights make up for, 0 to 1; below 0: 0.5                        */
+    double alpha;      /* SMOOTHQUANT: 0 to 1; below 0: the best of 0, 0.05 .. 1 for each set, by
+                          rounded products on a sample (of a state: 0.5)                            */
+    int resume;        /* 1: go on at the first layer that an interrupted run of the same plan did
+                          not finish, and when this one is interrupted keep OUTPUT.partial          */
+} whit_method_options;
+
+/* All at their defaults, methods 0. */
+WHIT_API void whit_method_options_init(whit_method_options *options);
+
+/* "gptq", "awq", "smoothquant", "hqq", "awq+gptq", "smoothquant+gptq"; NULL: no such chain. */
+WHIT_API const char *whit_method_name(unsigned methods);
+/* The other way round; 0: no such name. */
+WHIT_API unsigned whit_method_parse(const char *name);
+
+/* What a method did to a matrix. */
+typedef struct whit_method_result {
+    const char *name; /* of the methods; NULL: it took no part                                  */
+    const char *fallback; /* why it is only rounded after all; NULL: it is not */
+    double before;  /* mean square error of its outputs, rounded only; NaN: not measured      */
+    double after;   /* as it is                                                               */
+    double damping; /* that was needed; 0: none                                               */
+    double scaling; /* AWQ: exponent, SMOOTHQUANT: alpha of its input's set; NaN: not scaled  */
+} whit_method_result;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

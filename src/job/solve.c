@@ -1,0 +1,513 @@
+/* src/job/solve.c - the codes of one matrix: by GPTQ, HQQ, or rounded after clipping; kept where
+ * they are better than rounding alone.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "job/solve.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "calib/gptq_blocks.h"
+#include "calib/gptq_codes.h"
+#include "calib/hqq.h"
+#include "job/span.h"
+#include "kernels/context.h"
+#include "quant/matrix.h"
+
+#define DAMPING 0.01
+#define PASSES 3
+#define ROWS 32 /* that a thread encodes at once */
+
+/* ---- planes ---------------------------------------------------------------------------------- */
+
+/* Codes of an entry, as they are kept. */
+typedef struct planes {
+    wh_awq_format format;
+    size_t rows, cols, scales, blocks; /* scales, and octets of blocks, of the whole matrix */
+    uint8_t *codes;                    /* or blocks */
+    float *scale;
+    uint8_t *zero;
+} planes;
+
+static int is_blocks(const planes *p)
+{
+    return p->format.block != WHIT_BLOCK_NONE;
+}
+
+static whit_status planes_make(planes *p, const wh_awq_format *format, size_t rows, size_t cols,
+                               whit_error *err)
+{
+    uint64_t r = 0, k = 0;
+    *p = (planes){ .format = *format, .rows = rows, .cols = cols };
+    if (is_blocks(p)) {
+        const whit_block_info *info = whit_block_describe(format->block);
+        p->blocks = rows * (cols / info->weights) * info->bytes;
+        p->codes = wh_calloc(p->blocks, 1);
+    } else {
+        whit_scheme_scales(&format->spec.scheme, rows, cols, &r, &k);
+        p->scales = (size_t)(r * k);
+        p->codes = wh_calloc(rows, cols);
+        p->scale = wh_calloc(p->scales, sizeof *p->scale);
+        if (format->spec.scheme.asym) p->zero = wh_calloc(p->scales, 1);
+    }
+    if (p->codes && (is_blocks(p) || (p->scale && (p->zero || !format->spec.scheme.asym))))
+        return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for codes of %zu rows", rows);
+}
+
+static void planes_free(planes *p)
+{
+    free(p->codes);
+    free(p->scale);
+    free(p->zero);
+}
+
+static whit_status planes_decode(const planes *p, float *out, whit_error *err)
+{
+    const whit_quant_spec *spec = &p->format.spec;
+    if (is_blocks(p)) {
+        const whit_block_info *info = whit_block_describe(p->format.block);
+        return whit_block_decode(p->format.block, p->codes, p->rows * (p->cols / info->weights),
+                                 out, err);
+    }
+    float *scale = p->scale;
+    whit_status st = WHIT_OK;
+    if (spec->scheme.kind == WHIT_NVFP4) {
+        scale = wh_calloc(p->scales, sizeof *scale);
+        if (!scale) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for scales");
+        for (size_t i = 0; i < p->scales; i++) scale[i] = p->scale[i] * spec->scale2;
+    }
+    st = whit_dequantize(p->codes, scale, p->zero, p->rows, p->cols, &spec->scheme, out, err);
+    if (scale != p->scale) free(scale);
+    return st;
+}
+
+static whit_status planes_keep(const planes *p, wh_solutions *s, size_t i, whit_error *err)
+{
+    if (is_blocks(p)) return wh_solutions_put(s, i, WH_PART_BLOCKS, p->codes, p->blocks, err);
+    const uint64_t n = (uint64_t)p->rows * p->cols;
+    whit_status st = wh_solutions_put(s, i, WH_PART_CODES, p->codes, n, err);
+    if (st == WHIT_OK)
+        st = wh_solutions_put(s, i, WH_PART_SCALE, p->scale, p->scales * sizeof *p->scale, err);
+    if (st == WHIT_OK && p->zero)
+        st = wh_solutions_put(s, i, WH_PART_ZERO, p->zero, p->scales, err);
+    if (st == WHIT_OK && p->format.spec.scheme.kind == WHIT_NVFP4)
+        st = wh_solutions_put(s, i, WH_PART_SCALE2, &p->format.spec.scale2, sizeof(float), err);
+    return st;
+}
+
+static whit_status planes_take_up(planes *p, const wh_solutions *s, size_t i, whit_error *err)
+{
+    if (is_blocks(p)) return wh_solutions_get(s, i, WH_PART_BLOCKS, 0, p->codes, p->blocks, err);
+    const uint64_t n = (uint64_t)p->rows * p->cols;
+    whit_status st = wh_solutions_get(s, i, WH_PART_CODES, 0, p->codes, n, err);
+    if (st == WHIT_OK)
+        st = wh_solutions_get(s, i, WH_PART_SCALE, 0, p->scale, p->scales * sizeof *p->scale, err);
+    if (st == WHIT_OK && p->zero)
+        st = wh_solutions_get(s, i, WH_PART_ZERO, 0, p->zero, p->scales, err);
+    if (st == WHIT_OK && p->format.spec.scheme.kind == WHIT_NVFP4)
+        st = wh_solutions_get(s, i, WH_PART_SCALE2, 0, &p->format.spec.scale2, sizeof(float), err);
+    return st;
+}
+
+/* ---- rounding -------------------------------------------------------------------------------- */
+
+typedef struct rounding {
+    planes *p;
+    const float *w, *importance;
+    size_t each;
+    whit_error *failed; /* [threads] */
+} rounding;
+
+static whit_status round_rows(const rounding *r, size_t row, size_t rows, whit_error *err)
+{
+    const planes *p = r->p;
+    const float *w = r->w + row * p->cols;
+    if (is_blocks(p))
+        return whit_block_encode(p->format.block, WHIT_SEARCH_BEST, w, rows, p->cols, r->importance,
+                                 p->codes + p->blocks / p->rows * row, err);
+    const size_t first = r->each == p->rows ? 0 : p->scales / p->rows * row;
+    return whit_quantize(w, rows, p->cols, &p->format.spec, p->codes + row * p->cols,
+                         p->scale + first, p->zero ? p->zero + first : NULL, NULL, err);
+}
+
+static void round_part(void *ctx, unsigned t, unsigned threads)
+{
+    const rounding *r = ctx;
+    for (size_t row = t * r->each; row < r->p->rows; row += threads * r->each) {
+        const size_t left = r->p->rows - row;
+        if (round_rows(r, row, left < r->each ? left : r->each, &r->failed[t]) != WHIT_OK) return;
+    }
+}
+
+static whit_status round_all(const wh_solver *s, planes *p, const float *w, const float *importance,
+                             whit_error *err)
+{
+    const whit_gran gran = p->format.spec.scheme.gran;
+    const unsigned threads = whit_context_threads(s->context);
+    const int whole = !is_blocks(p) && (gran == WHIT_GRAN_TENSOR || gran == WHIT_GRAN_BLOCK);
+    rounding r = { p, w, importance, whole ? p->rows : ROWS, NULL };
+    whit_status st = WHIT_OK;
+    r.failed = wh_calloc(threads, sizeof *r.failed);
+    if (!r.failed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to round");
+    pthread_mutex_lock(&s->context->lock);
+    wh_pool_run(s->context->pool, round_part, &r);
+    pthread_mutex_unlock(&s->context->lock);
+    for (unsigned t = 0; t < threads && st == WHIT_OK; t++)
+        if (r.failed[t].code != WHIT_OK) st = wh_fail(err, r.failed[t].code, "%s", r.failed[t].msg);
+    free(r.failed);
+    return st;
+}
+
+/* ---- what is shared by the matrices of an input ---------------------------------------------- */
+
+void wh_solver_input(wh_solver *s, const wh_facts *facts)
+{
+    wh_gptq_base_free(&s->base);
+    s->base_group = 0;
+    s->base_failed = 0;
+    s->facts = facts;
+}
+
+void wh_solver_close(wh_solver *s)
+{
+    wh_solver_input(s, NULL);
+}
+
+static unsigned passes_of(const wh_solver *s)
+{
+    const whit_method_options *o = &s->plan->method->o;
+    if (!(o->methods & WHIT_METHOD_GPTQ)) return 0;
+    if (o->passes >= 0) return (unsigned)o->passes;
+    return s->facts->tokens >= 2 * (uint64_t)s->facts->cols ? PASSES : 0;
+}
+
+whit_status wh_solver_base(wh_solver *s, size_t group, const wh_gptq_base **base, whit_error *err)
+{
+    const whit_method_options *m = &s->plan->method->o;
+    whit_error why = { WHIT_OK, "" };
+    *base = NULL;
+    if (s->base_failed) return WHIT_OK;
+    if (s->base_group != group) {
+        const wh_gptq_options o = { .order = m->act_order ? WH_GPTQ_COLUMNS : WH_GPTQ_GROUPS,
+                                    .group = group,
+                                    .lambda = m->damping > 0 ? m->damping : DAMPING,
+                                    .polish = passes_of(s) > 0 };
+        wh_gptq_base_free(&s->base);
+        s->base_group = 0;
+        whit_status st =
+            wh_gptq_base_make(&s->base, s->context, s->facts->triangle, s->facts->cols, &o, &why);
+        if (st == WHIT_ERR_NUMERIC) {
+            s->base_failed = 1;
+            return WHIT_OK;
+        }
+        if (st != WHIT_OK) return wh_fail(err, st, "%s", why.msg);
+        s->base_group = group;
+    }
+    *base = &s->base;
+    return WHIT_OK;
+}
+
+whit_status wh_solver_read(const wh_solver *s, size_t i, float *w, whit_error *err)
+{
+    const whit_plan *p = s->plan;
+    const whit_source_tensor *t = p->entry[i].source;
+    const size_t cols = (size_t)t->cols;
+    whit_status st = wh_fold_read(p, i, 0, t->rows, 0, w, err);
+    for (size_t r = 0; r < t->rows && st == WHIT_OK; r++) {
+        float *row = w + r * cols, limit = 0.0f;
+        size_t bad = 0;
+        for (size_t k = 0; k < cols; k++) {
+            if (!isfinite(row[k])) bad++;
+            if (isfinite(row[k]) && fabsf(row[k]) > limit) limit = fabsf(row[k]);
+        }
+        if (!bad) continue;
+        const wh_tile tile = { .w = row, .rows = 1, .cols = cols, .row0 = r };
+        if (p->nonfinite == WHIT_NONFINITE_REFUSE)
+            st = wh_plan_blame(p, i, wh_tile_not_finite(&tile, err), err);
+        else
+            wh_clean(row, cols, p->nonfinite, limit, row);
+    }
+    return st;
+}
+
+wh_awq_format wh_solver_format(const wh_solver *s, size_t i, const float *w)
+{
+    const whit_plan_entry *e = &s->plan->entry[i];
+    const size_t n = (size_t)(e->source->rows * e->source->cols);
+    float most = 0.0f;
+    if (e->scheme.kind == WHIT_GGUF) return (wh_awq_format){ .block = e->scheme.block };
+    for (size_t k = 0; e->scheme.kind == WHIT_NVFP4 && k < n; k++)
+        most = fabsf(w[k]) > most ? fabsf(w[k]) : most;
+    return (wh_awq_format){ .block = WHIT_BLOCK_NONE,
+                            .spec = wh_plan_spec(s->plan, i, whit_nvfp4_scale2(most)) };
+}
+
+/* ---- methods --------------------------------------------------------------------------------- */
+
+/* One matrix on its way. */
+typedef struct problem {
+    wh_solver *s;
+    size_t i;
+    const float *w;
+    float *decoded;
+    planes p;
+    wh_solved told;
+} problem;
+
+/* Columns whose parameters are found together. */
+static size_t group_of(const problem *x)
+{
+    const whit_scheme *s = &x->p.format.spec.scheme;
+    if (is_blocks(&x->p)) return whit_block_describe(x->p.format.block)->weights;
+    const int whole = s->gran == WHIT_GRAN_TENSOR || s->gran == WHIT_GRAN_CHANNEL;
+    return whole || !s->group || s->group > x->p.cols ? x->p.cols : s->group;
+}
+
+/* The mean square error of an output that weights `decoded` instead of `w` make. */
+static whit_status error_of(const problem *x, const wh_gptq_base *base, const float *w,
+                            float *decoded, double *out, whit_error *err)
+{
+    const size_t n = x->p.rows * x->p.cols;
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) decoded[k] = w[k] - decoded[k];
+    whit_status st = wh_gptq_loss(x->s->context, base, decoded, x->p.rows, NULL, &sum, err);
+    *out = sum / ((double)x->s->facts->tokens * (double)x->p.rows);
+    return st;
+}
+
+/* Damped mean squares by column, as blocks that are only rounded have errors weighed. */
+static float *importance_of(const wh_gptq_base *base)
+{
+    float *v = wh_calloc(base->cols, sizeof *v);
+    for (size_t k = 0; v && k < base->cols; k++) v[k] = base->weight[base->place[k]];
+    return v;
+}
+
+static whit_status run_gptq(problem *x, const wh_gptq_base *base, const float *w, double *loss,
+                            whit_error *err)
+{
+    const whit_method_options *o = &x->s->plan->method->o;
+    planes *p = &x->p;
+    wh_gptq_blocks blocks;
+    wh_gptq_codes codes;
+    wh_gptq_result result = { 0, 0 };
+    const unsigned passes = passes_of(x->s);
+    const wh_gptq_job job = { .base = base,
+                              .w = w,
+                              .rows = p->rows,
+                              .before = o->act_order || o->static_groups,
+                              .passes = passes,
+                              .refit = passes > 0 };
+    whit_status st;
+    if (is_blocks(p))
+        st = wh_gptq_blocks_open(&blocks, p->format.block, p->rows, p->cols, p->codes, err);
+    else
+        st = wh_gptq_codes_open(&codes, &p->format.spec, p->rows, p->cols, p->codes, p->scale,
+                                p->zero, err);
+    if (st == WHIT_OK && !is_blocks(p) && codes.target.fixed) {
+        float *weight = importance_of(base);
+        st = weight ? wh_gptq_codes_shared(&codes, w, weight, err)
+                    : wh_fail(err, WHIT_ERR_NOMEM, "no memory for weights of columns");
+        free(weight);
+    }
+    if (st == WHIT_OK)
+        st = wh_gptq_run(x->s->context, &job, is_blocks(p) ? &blocks.target : &codes.target,
+                         &result, err);
+    *loss = result.loss / ((double)x->s->facts->tokens * (double)p->rows);
+    return st;
+}
+
+/* GPTQ for x->w, or *fallback. shifted: scratch. */
+static whit_status gptq(problem *x, const wh_gptq_base *base, float *shifted, whit_error *err)
+{
+    const whit_method_options *o = &x->s->plan->method->o;
+    const double share = o->qep < 0 ? 0.5 : o->qep;
+    const float *w = x->w;
+    whit_status st = WHIT_OK;
+    if (x->s->facts->drift && share > 0) {
+        st = wh_gptq_shift(x->s->context, base, x->s->facts->drift, share, x->w, x->p.rows, shifted,
+                           err);
+        w = shifted;
+    }
+    if (st == WHIT_OK)
+        st = wh_awq_decoded(x->s->context, &x->p.format, x->w, x->p.rows, x->p.cols, NULL,
+                            x->decoded, err);
+    if (st == WHIT_OK) st = error_of(x, base, w, x->decoded, &x->told.before, err);
+    if (st == WHIT_OK) st = run_gptq(x, base, w, &x->told.after, err);
+    if (st == WHIT_OK && !(x->told.after < x->told.before)) x->told.fallback = WH_FALLBACK_WORSE;
+    return st;
+}
+
+/* Clipped, but for queries and keys, and rounded. */
+static whit_status awq(problem *x, const wh_gptq_base *base, float *clipped, whit_error *err)
+{
+    const size_t n = x->p.rows * x->p.cols;
+    uint32_t layer;
+    const wh_role role = wh_method_role(x->s->plan, x->i, &layer);
+    float *importance = is_blocks(&x->p) ? importance_of(base) : NULL;
+    whit_status st = WHIT_OK;
+    memcpy(clipped, x->w, n * sizeof *clipped);
+    if (is_blocks(&x->p) && !importance)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for weights of columns");
+    if (st == WHIT_OK)
+        st = wh_awq_decoded(x->s->context, &x->p.format, x->w, x->p.rows, x->p.cols, NULL,
+                            x->decoded, err);
+    if (st == WHIT_OK) st = error_of(x, base, x->w, x->decoded, &x->told.before, err);
+    if (st == WHIT_OK && role != WH_ROLE_ATTN_Q && role != WH_ROLE_ATTN_K)
+        st = wh_awq_clip(x->s->context, x->s->facts->triangle, clipped, x->p.rows, x->p.cols,
+                         group_of(x), &x->p.format, NULL, err);
+    if (st == WHIT_OK) st = round_all(x->s, &x->p, clipped, importance, err);
+    if (st == WHIT_OK) st = planes_decode(&x->p, x->decoded, err);
+    if (st == WHIT_OK) st = error_of(x, base, x->w, x->decoded, &x->told.after, err);
+    free(importance);
+    if (st == WHIT_OK && !(x->told.after <= x->told.before)) x->told.fallback = WH_FALLBACK_WORSE;
+    return st;
+}
+
+static whit_status hqq(problem *x, whit_error *err)
+{
+    planes *p = &x->p;
+    if (is_blocks(p))
+        return wh_hqq_blocks(x->s->context, p->format.block, x->w, p->rows, p->cols, p->codes, err);
+    return wh_hqq_codes(x->s->context, &p->format.spec, x->w, p->rows, p->cols, p->codes, p->scale,
+                        p->zero, err);
+}
+
+/* Why nothing can be learned from the facts. */
+static wh_fallback lacks(const wh_facts *f)
+{
+    if (!f) return WH_FALLBACK_UNKNOWN;
+    if (!f->finite) return WH_FALLBACK_NAN;
+    return f->tokens < WH_FACTS_FEWEST ? WH_FALLBACK_FEW : WH_FALLBACK_NONE;
+}
+
+static whit_status learn(problem *x, whit_error *err)
+{
+    const unsigned methods = x->s->plan->method->o.methods;
+    const wh_gptq_base *base = NULL;
+    if (methods == WHIT_METHOD_HQQ) return hqq(x, err);
+    x->told.fallback = (uint32_t)lacks(x->s->facts);
+    if (x->told.fallback) return WHIT_OK;
+    whit_status st = wh_solver_base(x->s, group_of(x), &base, err);
+    if (st != WHIT_OK) return st;
+    if (!base) {
+        x->told.fallback = WH_FALLBACK_FACTOR;
+        return WHIT_OK;
+    }
+    x->told.damping = base->damping.lambda;
+    float *scratch = wh_alloc_aligned(x->p.rows, x->p.cols * sizeof *scratch);
+    if (!scratch)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", x->p.rows);
+    else
+        st = methods & WHIT_METHOD_GPTQ ? gptq(x, base, scratch, err) : awq(x, base, scratch, err);
+    wh_free_aligned(scratch);
+    return st;
+}
+
+/* The bias of a matrix, by its name; WHIT_NOT_FOUND. */
+static size_t bias_of(const whit_plan *p, size_t i)
+{
+    static const char end[] = ".weight";
+    const char *name = p->entry[i].source->tensor.name;
+    const size_t len = strlen(name), cut = sizeof end - 1;
+    wh_buf b = { 0 };
+    if (len < cut || strcmp(name + len - cut, end) != 0) return WHIT_NOT_FOUND;
+    wh_buf_put(&b, name, len - cut);
+    wh_buf_puts(&b, ".bias");
+    size_t found = b.failed ? WHIT_NOT_FOUND : whit_source_find(p->source, b.data);
+    wh_buf_free(&b);
+    if (found == WHIT_NOT_FOUND) return found;
+    const whit_source_tensor *t = p->entry[found].source;
+    const int fits = t->tensor.rank == 1 && t->tensor.elements == p->entry[i].source->rows;
+    return fits && whit_dtype_is_float(t->tensor.dtype) ? found : WHIT_NOT_FOUND;
+}
+
+/* bias += (W - decoded) times the mean input. */
+static whit_status correct_bias(const problem *x, whit_error *err)
+{
+    const whit_plan *p = x->s->plan;
+    const wh_facts *f = x->s->facts;
+    const size_t b = f && f->tokens > 0 && f->finite ? bias_of(p, x->i) : WHIT_NOT_FOUND;
+    if (b == WHIT_NOT_FOUND) return WHIT_OK;
+    float *v = wh_calloc(x->p.rows, sizeof *v);
+    if (!v) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a bias");
+    whit_status st = wh_fold_read(p, b, 0, p->entry[b].source->rows, 0, v, err);
+    for (size_t r = 0; r < x->p.rows && st == WHIT_OK; r++) {
+        const size_t at = r * x->p.cols;
+        double sum = 0;
+        for (size_t c = 0; c < x->p.cols; c++)
+            sum += ((double)x->w[at + c] - (double)x->decoded[at + c]) * f->sum[c];
+        v[r] = (float)((double)v[r] + sum / (double)f->tokens);
+    }
+    if (st == WHIT_OK) st = wh_fold_vector(p, b, 1, v, err);
+    free(v);
+    return st;
+}
+
+static whit_status solve(problem *x, whit_error *err)
+{
+    const whit_plan *plan = x->s->plan;
+    whit_status st = WHIT_OK;
+    if (plan->method->takes[x->i]) {
+        x->told.methods = plan->method->o.methods;
+        st = learn(x, err);
+        if (st == WHIT_OK && !x->told.fallback) st = planes_decode(&x->p, x->decoded, err);
+        if (st == WHIT_OK && !x->told.fallback)
+            st = planes_keep(&x->p, &plan->method->solutions, x->i, err);
+        if (st == WHIT_OK && !x->told.fallback) st = correct_bias(x, err);
+    }
+    if (st == WHIT_OK && (x->told.fallback || !plan->method->takes[x->i]))
+        st = wh_awq_decoded(x->s->context, &x->p.format, x->w, x->p.rows, x->p.cols, NULL,
+                            x->decoded, err);
+    return st;
+}
+
+whit_status wh_solve(wh_solver *s, size_t i, const float *w, float *decoded, double scaling,
+                     whit_error *err)
+{
+    const whit_plan_entry *e = &s->plan->entry[i];
+    problem x = { .s = s, .i = i, .w = w, .decoded = decoded };
+    x.told = s->plan->method->solved[i];
+    x.told.scaling = scaling;
+    if (!whit_scheme_is_quantized(&e->scheme)) {
+        memcpy(decoded, w, (size_t)(e->source->rows * e->source->cols) * sizeof *w);
+        return isnan(scaling) ? WHIT_OK : wh_method_tell(s->plan, i, &x.told, err);
+    }
+    const wh_awq_format format = wh_solver_format(s, i, w);
+    whit_status st =
+        planes_make(&x.p, &format, (size_t)e->source->rows, (size_t)e->source->cols, err);
+    if (st == WHIT_OK) st = solve(&x, err);
+    planes_free(&x.p);
+    if (st != WHIT_OK) return wh_plan_blame(s->plan, i, st, err);
+    if (s->plan->method->takes[i] || !isnan(scaling)) st = wh_method_tell(s->plan, i, &x.told, err);
+    if (st != WHIT_OK) return st;
+    return wh_meter_step(s->meter, e->source->tensor.name, wh_method_share(s->plan, i), err);
+}
+
+whit_status wh_solved_decode(const wh_solver *s, size_t i, float *decoded, whit_error *err)
+{
+    const whit_plan_entry *e = &s->plan->entry[i];
+    const wh_method *m = s->plan->method;
+    const int blocks = wh_solutions_has(&m->solutions, i, WH_PART_BLOCKS);
+    const size_t rows = (size_t)e->source->rows, cols = (size_t)e->source->cols;
+    planes p = { 0 };
+    whit_status st = wh_solver_read(s, i, decoded, err);
+    if (st != WHIT_OK || !whit_scheme_is_quantized(&e->scheme)) return st;
+    const wh_awq_format format = wh_solver_format(s, i, decoded);
+    if (!blocks && !wh_solutions_has(&m->solutions, i, WH_PART_CODES)) {
+        float *w = wh_alloc_aligned(rows, cols * sizeof *w);
+        if (!w) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", rows);
+        memcpy(w, decoded, rows * cols * sizeof *w);
+        st = wh_awq_decoded(s->context, &format, w, rows, cols, NULL, decoded, err);
+        wh_free_aligned(w);
+        return st == WHIT_OK ? st : wh_plan_blame(s->plan, i, st, err);
+    }
+    st = planes_make(&p, &format, rows, cols, err);
+    if (st == WHIT_OK) st = planes_take_up(&p, &m->solutions, i, err);
+    if (st == WHIT_OK) st = planes_decode(&p, decoded, err);
+    planes_free(&p);
+    return st;
+}

@@ -1,0 +1,117 @@
+/* src/job/solve_plan.c - a method carried out for a plan: threads, what survives an interruption,
+ * what is said of matrices that are only rounded.
+ *
+ * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "job/describe.h"
+#include "job/feeds.h"
+#include "job/solve.h"
+
+/* What a run does, as a hash: the same plan, the same octets. */
+static whit_status hash_plan(const whit_plan *p, char text[WH_SHA256_TEXT], whit_error *err)
+{
+    wh_sha256 s;
+    wh_buf b = { 0 };
+    uint8_t digest[WH_SHA256_BYTES];
+    char model[WH_SHA256_TEXT], scheme[WHIT_SCHEME_TEXT];
+    whit_status st = wh_model_hash(whit_source_file(p->source), model, err);
+    if (st != WHIT_OK) return st;
+    wh_buf_putf(&b, "%s %s %s %d %d\n", WHIT_VERSION_STRING, model, p->method->source,
+                (int)p->target.format, (int)p->clip);
+    wh_plan_options(p, &b);
+    for (size_t i = 0; i < p->count; i++)
+        wh_buf_putf(&b, "\n%s", whit_scheme_print(&p->entry[i].scheme, scheme));
+    wh_sha256_init(&s);
+    wh_sha256_add(&s, b.data, b.len);
+    wh_sha256_end(&s, digest);
+    wh_sha256_text(digest, text);
+    if (b.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
+    wh_buf_free(&b);
+    return st;
+}
+
+static whit_status open_solutions(whit_plan *p, whit_error *err)
+{
+    wh_method *m = p->method;
+    char plan[WH_SHA256_TEXT];
+    if (!m->o.resume) {
+        wh_journal_remove(p->target.path, WH_SOLUTIONS_NAME);
+        return wh_solutions_open(&m->solutions, p->count, p->target.path, NULL, err);
+    }
+    whit_status st = hash_plan(p, plan, err);
+    if (st == WHIT_OK) st = wh_solutions_open(&m->solutions, p->count, p->target.path, plan, err);
+    return st == WHIT_OK ? wh_fold_take_up(p, err) : st;
+}
+
+/* Which are only rounded: to the report, to the output, and with strict the end. */
+static whit_status judge(whit_plan *p, whit_error *err)
+{
+    wh_buf b = { 0 };
+    char name[WH_SHORT];
+    whit_status st = WHIT_OK;
+    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
+        const uint32_t fallback = p->method->solved[i].fallback;
+        if (!fallback) continue;
+        wh_buf_puts(&b, b.len ? "," : "{");
+        wh_json_put_string(&b, p->entry[i].source->tensor.name);
+        wh_buf_puts(&b, ":");
+        wh_json_put_string(&b, wh_fallback_text(fallback));
+        wh_short(name, p->entry[i].source->tensor.name);
+        if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
+            wh_lines_add(&p->warnings, "%s: rounded only: %s", name, wh_fallback_text(fallback));
+        if (p->job.strict)
+            st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name,
+                         wh_fallback_text(fallback));
+    }
+    wh_buf_puts(&b, b.len ? "}" : "");
+    if (b.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names of matrices");
+    const size_t files = p->gguf ? 1 : p->target.layout.count;
+    for (size_t f = 0; f < files && b.len > 0 && st == WHIT_OK; f++)
+        st = wh_layout_meta(&p->target.layout, f, "whit.fallbacks", b.data, err);
+    if (st == WHIT_OK && b.len > 0) st = wh_layout_finish(&p->target.layout, err);
+    wh_buf_free(&b);
+    return st;
+}
+
+whit_status wh_method_fits(const whit_plan *p, whit_error *err)
+{
+    uint64_t most = 0, widest = 0, bytes = 0;
+    whit_status st = WHIT_OK;
+    if (!p->job.max_memory) return WHIT_OK;
+    for (size_t i = 0; i < p->count; i++) {
+        const whit_source_tensor *t = p->entry[i].source;
+        if (!p->method->takes[i]) continue;
+        if (p->entry[i].weights > most) most = p->entry[i].weights;
+        if (t->cols > widest) widest = t->cols;
+    }
+    bytes = most * 20;
+    if (p->method->o.methods != WHIT_METHOD_HQQ) bytes += widest * widest * 32;
+    if (p->method->o.feeds > 0) st = wh_solve_text_bytes(p, &bytes, err);
+    return st == WHIT_OK ? wh_stream_fits(p->job.max_memory, bytes, err) : st;
+}
+
+whit_status wh_method_solve(whit_plan *p, wh_meter *meter, whit_error *err)
+{
+    wh_method *m = p->method;
+    const whit_context_options o = { sizeof o, p->job.threads < 256 ? p->job.threads : 256, -1 };
+    wh_solver s = { .plan = p, .meter = meter };
+    whit_status st = open_solutions(p, err);
+    if (st == WHIT_OK) st = whit_context_open(&s.context, &o, err);
+    if (st == WHIT_OK) st = m->o.feeds > 0 ? wh_solve_text(&s, err) : wh_solve_state(&s, err);
+    wh_solver_close(&s);
+    whit_context_close(s.context);
+    for (size_t i = 0; i < m->warnings.count; i++)
+        wh_lines_add(&p->warnings, "%s", wh_lines_at(&m->warnings, i));
+    return st == WHIT_OK ? judge(p, err) : st;
+}
+
+void wh_method_done(const whit_plan *p)
+{
+    if (!p->method->o.resume) return;
+    wh_solutions_close(&p->method->solutions);
+    wh_journal_remove(p->target.path, WH_SOLUTIONS_NAME);
+}
