@@ -62,6 +62,7 @@ static void show_bar(cli_progress *progress, const whit_progress *p)
     }
     if (p->seconds > 0 && !progress->no_rate)
         snprintf(rate, sizeof rate, " %5.0f MB/s", (double)p->done / p->seconds / 1e6);
+    if (p->before > 0) snprintf(rate, sizeof rate, " err x%.2f", p->after / p->before);
     snprintf(line, sizeof line, "[%s] %3d%%%s%s  %s", bar, (int)(part * 100), rate, eta,
              ascii_name(name, p->tensor));
     size_t width = strlen(line);
@@ -81,8 +82,14 @@ static void show_plain(const cli_progress *progress, const whit_progress *p)
     if (!progress->no_rate)
         snprintf(amount, sizeof amount, " %.1f of %.1f MB,", (double)p->done / 1e6,
                  (double)p->total / 1e6);
-    fprintf(stderr, "whit: %3d%%%s %.1f s, %s\n", (int)(fraction(p) * 100), amount, p->seconds,
+    fprintf(stderr, "whit: %3d%%%s %.1f s, %s", (int)(fraction(p) * 100), amount, p->seconds,
             ascii_name(name, p->tensor));
+    if (p->before > 0) {
+        const double part = fraction(p);
+        fprintf(stderr, ": error %.3g -> %.3g, eta %.0f s", p->before, p->after,
+                part > 0 ? p->seconds * (1 - part) / part : 0);
+    }
+    fputs("\n", stderr);
 }
 
 static void show_json(const whit_progress *p)
@@ -96,8 +103,10 @@ static void show_json(const whit_progress *p)
         else
             putc(*c, stderr);
     }
-    fprintf(stderr, "\",\"done\":%llu,\"total\":%llu,\"seconds\":%.3f}\n",
-            (unsigned long long)p->done, (unsigned long long)p->total, p->seconds);
+    fprintf(stderr, "\",\"done\":%llu,\"total\":%llu,\"seconds\":%.3f", (unsigned long long)p->done,
+            (unsigned long long)p->total, p->seconds);
+    if (p->before > 0) fprintf(stderr, ",\"before\":%.9g,\"after\":%.9g", p->before, p->after);
+    fputs("}\n", stderr);
 }
 
 /* ---- the job's side -------------------------------------------------------------------------- */
@@ -108,7 +117,8 @@ static int step(void *user, const whit_progress *p)
     cli_progress *progress = user;
     int last = p->done >= p->total && progress->style != CLI_PROGRESS_AUTO;
     if (cli_interrupted()) return 1;
-    if (p->seconds < progress->next && !last) return 0;
+    const int tells = p->before > 0 && progress->style != CLI_PROGRESS_AUTO;
+    if (p->seconds < progress->next && !last && !tells) return 0;
     switch (progress->style) {
     case CLI_PROGRESS_AUTO:
         show_bar(progress, p);

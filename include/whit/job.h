@@ -22,6 +22,8 @@ typedef struct whit_progress {
     const char *tensor;   /* the one that was just worked on                               */
     uint64_t done, total; /* stored bytes of the input, all passes counted                 */
     double seconds;       /* since the job began                                           */
+    double before, after; /* mean square error of the outputs of a matrix that a method is done
+                             with: rounded only, as it is now; else 0                       */
 } whit_progress;
 
 /* Called from one thread at a time, in the order of the work, after every tile (a few hundred

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "calib/state.h"
 #include "job/eval.h"
 #include "job/feeds.h"
 

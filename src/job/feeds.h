@@ -8,7 +8,6 @@
 #include <whit/tokenizer.h>
 #include "base/lines.h"
 #include "base/sha256.h"
-#include "calib/state.h"
 
 #define WH_FEEDS_CONTEXT 2048 /* unless the caller says; and no more than the model's */
 

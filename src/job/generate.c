@@ -149,7 +149,9 @@ static whit_status read_prompt(run *r, whit_error *err)
     if (st == WHIT_OK) r->out.prompt_tokens = count;
     for (size_t done = 0; done < count && st == WHIT_OK;) {
         const size_t n = count - done < PIECE ? count - done : PIECE;
-        const whit_progress p = { "prompt", done, count, wh_seconds() - r->start };
+        const whit_progress p = {
+            .tensor = "prompt", .done = done, .total = count, .seconds = wh_seconds() - r->start
+        };
         if (r->o.progress && r->o.progress(r->o.user, &p)) return WHIT_ERR_CANCELLED;
         const int last = done + n == count;
         st = whit_session_feed(r->session, r->ids.id + done, n,

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "job/gguf_out.h"
+#include "job/method.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -210,6 +211,8 @@ static whit_status describe_ours(whit_plan *p, whit_error *err)
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.notes", notes.data, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, 0, "whit.options", options.data, err);
+    if (st == WHIT_OK && p->method && p->method->source[0])
+        st = wh_layout_meta(l, 0, "whit.calibration", p->method->source, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.recipe", recipe.data, err);
     wh_buf_free(&recipe);
     wh_buf_free(&notes);

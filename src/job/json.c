@@ -13,6 +13,8 @@
 #include "job/check.h"
 #include "job/compare.h"
 #include "job/metadata.h"
+#include "job/method.h"
+#include "job/method_text.h"
 #include "job/report.h"
 #include "job/stats.h"
 
@@ -68,8 +70,9 @@ static void put_acts(wh_buf *b, const whit_plan_entry *e)
 }
 
 /* row: NULL for a plan, whose errors are not known yet. */
-static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row *row)
+static void put_entry(wh_buf *b, const whit_plan *plan, size_t i, const whit_report_row *row)
 {
+    const whit_plan_entry *e = &plan->entry[i];
     int kept = e->scheme.kind == WHIT_KEEP;
     char from[WHIT_SCHEME_TEXT];
     wh_buf_puts(b, "{\"name\":");
@@ -92,6 +95,7 @@ static void put_entry(wh_buf *b, const whit_plan_entry *e, const whit_report_row
     wh_json_add_double(b, "sqnr_db", row && !kept ? row->sqnr_db : NAN);
     wh_json_add_double(b, "max_abs_error", row && !kept ? row->max_abs_error : NAN);
     put_acts(b, e);
+    wh_method_json(b, plan, i);
     wh_buf_puts(b, "}");
 }
 
@@ -114,11 +118,12 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_json_add_text(b, "output", plan->target.path);
     wh_json_add_text(b, "format", plan->fake ? "safetensors" : plan->gguf ? "gguf" : "native");
     put_search(b, plan);
+    if (plan->method) wh_json_add_text(b, "method", whit_method_name(plan->method->o.methods));
     put_key(b, "tensors");
     wh_buf_puts(b, "[");
     for (size_t i = 0; i < plan->count; i++) {
         if (i) wh_buf_puts(b, ",");
-        put_entry(b, &plan->entry[i], report ? &report->row[i] : NULL);
+        put_entry(b, plan, i, report ? &report->row[i] : NULL);
     }
     wh_buf_puts(b, "]");
     put_key(b, "totals");

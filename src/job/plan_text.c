@@ -10,6 +10,7 @@
 #include "job/act_scales.h"
 #include "job/page.h"
 #include "job/gguf_out.h"
+#include "job/method_text.h"
 #include "job/report.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -148,6 +149,7 @@ void whit_plan_write_text(const whit_plan *plan, int flags, FILE *out)
     put_kept(&p, plan);
     put_totals(&p, plan);
     put_acts(&p, plan);
+    wh_method_lines(&p, plan, 0);
     wh_buf_putf(&p.text, "file      %s bytes", wh_spaced(plan->totals.file_bytes, a));
     if (plan->target.layout.count > 1)
         wh_buf_putf(&p.text, " in %zu shards", plan->target.layout.count);
@@ -179,7 +181,9 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
         if (kept)
             wh_buf_putf(&p.text, "  %s\n", r->entry->reason ? r->entry->reason : "");
         else
-            wh_buf_putf(&p.text, " %8s %10.3g\n", wh_db_text(r->sqnr_db, db), r->max_abs_error);
+            wh_buf_putf(&p.text, " %8s %10.3g", wh_db_text(r->sqnr_db, db), r->max_abs_error);
+        if (!kept) wh_method_row(&p, plan, i);
+        if (!kept) wh_buf_puts(&p.text, "\n");
         if (kept) wh_page_style(&p, WH_PLAIN);
     }
     put_kept(&p, plan);
@@ -188,6 +192,7 @@ void whit_report_write_text(const whit_report *report, int flags, FILE *out)
     if (report->sum.weights)
         wh_buf_putf(&p.text, "error     sqnr %s dB over what was quantized, max|e| %.3g\n",
                     wh_db_text(whit_report_sqnr_db(report), db), report->sum.max_abs_err);
+    wh_method_lines(&p, plan, 1);
     put_search(&p, plan);
     if (plan->again)
         wh_buf_putf(&p.text,

@@ -74,6 +74,9 @@ static whit_status put_linear(driver *d, size_t linear, make how, whit_error *er
                            err);
     if (st == WHIT_OK && how != MAKE_SOLVED && d->layers.sides > 1)
         st = wh_layers_put(&d->layers, WH_SIDE_FLOAT, linear, w, err);
+    if (st == WHIT_OK && how == MAKE_AGAIN)
+        st = wh_meter_step(d->s->meter, d->plan->entry[i].source->tensor.name,
+                           wh_method_share(d->plan, i), err);
     wh_free_aligned(w);
     wh_free_aligned(decoded);
     return st;

@@ -147,14 +147,16 @@ double wh_seconds(void)
 
 void wh_meter_start(wh_meter *m, const whit_job_options *job, uint64_t total)
 {
-    *m = (wh_meter){ job, 0, total, wh_seconds() };
+    *m = (wh_meter){ .job = job, .total = total, .start = wh_seconds() };
 }
 
 whit_status wh_meter_step(wh_meter *m, const char *tensor, uint64_t bytes, whit_error *err)
 {
     m->done += bytes;
     if (!m->job->progress) return WHIT_OK;
-    whit_progress p = { tensor, m->done, m->total, wh_seconds() - m->start };
+    const whit_progress p = { tensor,    m->done, m->total, wh_seconds() - m->start,
+                              m->before, m->after };
+    m->before = m->after = 0;
     if (m->job->progress(m->job->progress_user, &p) == 0) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_CANCELLED, "interrupted");
 }

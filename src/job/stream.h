@@ -28,6 +28,7 @@ typedef struct wh_meter {
     const whit_job_options *job;
     uint64_t done, total;
     double start;
+    double before, after; /* what the next step tells of a method; 0: nothing */
 } wh_meter;
 
 /* The ceiling of the options in octets: the default where they name none. */
