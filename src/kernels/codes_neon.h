@@ -8,6 +8,7 @@
 #ifndef WH_KERNELS_CODES_NEON_H
 #define WH_KERNELS_CODES_NEON_H
 
+#include "kernels/forms.h"
 #include "kernels/panel_neon.h"
 
 enum {

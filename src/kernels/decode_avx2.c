@@ -135,45 +135,20 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
     }
 }
 
-void wh_decode_b2_avx2(const wh_decode_args *a)
-{
-    blocks(a, &wh_b2_avx2);
-}
-
-void wh_decode_b3_avx2(const wh_decode_args *a)
-{
-    blocks(a, &wh_b3_avx2);
-}
-
-void wh_decode_b4_avx2(const wh_decode_args *a)
-{
-    if (a->w->sub)
-        blocks(a, &wh_b4k_avx2);
-    else if (a->w->min)
-        blocks(a, &wh_b4m_avx2);
-    else
-        blocks(a, &wh_b4_avx2);
-}
-
-void wh_decode_b5_avx2(const wh_decode_args *a)
-{
-    if (a->w->sub)
-        blocks(a, &wh_b5k_avx2);
-    else if (a->w->min)
-        blocks(a, &wh_b5m_avx2);
-    else
-        blocks(a, &wh_b5_avx2);
-}
-
-void wh_decode_b6_avx2(const wh_decode_args *a)
-{
-    blocks(a, &wh_b6_avx2);
-}
-
-void wh_decode_b8_avx2(const wh_decode_args *a)
-{
-    blocks(a, &wh_b8_avx2);
-}
+#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
+#define PARTS(kind, bits, sub, minima)                                                             \
+    static void decode_##kind(const wh_decode_args *a)                                             \
+    {                                                                                              \
+        blocks(a, &wh_##kind##_avx2);                                                              \
+    }
+#define FORM(form, plain, minima, parts)                                                           \
+    void wh_decode_##form##_avx2(const wh_decode_args *a)                                          \
+    {                                                                                              \
+        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts)(a);                      \
+    }
+WH_PLAIN_BLOCKS(PLAIN)
+WH_PARTED_BLOCKS(PARTS)
+WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */
 

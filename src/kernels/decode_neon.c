@@ -82,41 +82,21 @@ void wh_decode_f8_neon(const wh_decode_args *a)
         decode_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
 }
 
-void wh_decode_b2_neon(const wh_decode_args *a)
-{
-    decode_codes(a, &(const value_kind){ .codes = &code_2, .block = 1, .minima = 1 });
-}
-
-void wh_decode_b3_neon(const wh_decode_args *a)
-{
-    decode_codes(a, &(const value_kind){ .codes = &code_3, .block = 1 });
-}
-
-void wh_decode_b4_neon(const wh_decode_args *a)
-{
-    if (a->w->min)
-        decode_codes(a, &(const value_kind){ .codes = &code_4, .block = 1, .minima = 1 });
-    else
-        decode_codes(a, &(const value_kind){ .codes = &code_4, .block = 1 });
-}
-
-void wh_decode_b5_neon(const wh_decode_args *a)
-{
-    if (a->w->min)
-        decode_codes(a, &(const value_kind){ .codes = &code_5, .block = 1, .minima = 1 });
-    else
-        decode_codes(a, &(const value_kind){ .codes = &code_5, .block = 1 });
-}
-
-void wh_decode_b6_neon(const wh_decode_args *a)
-{
-    decode_codes(a, &(const value_kind){ .codes = &code_6, .block = 1 });
-}
-
-void wh_decode_b8_neon(const wh_decode_args *a)
-{
-    decode_codes(a, &(const value_kind){ .codes = &code_8, .block = 1 });
-}
+#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
+#define PARTS(kind, width, sub, with)                                                              \
+    static void decode_##kind(const wh_decode_args *a)                                             \
+    {                                                                                              \
+        decode_codes(a,                                                                            \
+                     &(const value_kind){ .codes = &code_##width, .block = 1, .minima = with });   \
+    }
+#define FORM(form, plain, minima, parts)                                                           \
+    void wh_decode_##form##_neon(const wh_decode_args *a)                                          \
+    {                                                                                              \
+        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts)(a);                      \
+    }
+WH_PLAIN_BLOCKS(PLAIN)
+WH_PARTED_BLOCKS(PARTS)
+WH_BLOCK_FORMS(FORM)
 
 static WH_INLINE void decode_floats(const wh_decode_args *a, column_fn *column)
 {

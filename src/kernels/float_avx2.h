@@ -14,6 +14,7 @@
 #include <immintrin.h>
 
 #include "kernels/codes_256.h"
+#include "kernels/forms.h"
 #include "kernels/scale_256.h"
 
 #define WH_HALF 8 /* rows of a register */
@@ -225,16 +226,20 @@ static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 
 static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0 };
 static const wh_values_avx2 wh_e4m3_values_avx2 = { codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0 };
 static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0 };
-/* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
-static const wh_values_avx2 wh_b2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 16, 1 };
-static const wh_values_avx2 wh_b3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 16, 0 };
-static const wh_values_avx2 wh_b4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 0, 0, 0 };
-static const wh_values_avx2 wh_b4m_avx2 = { codes_q4_256, wh_unsigned_avx2, 4, 0, 0, 1 };
-static const wh_values_avx2 wh_b4k_avx2 = { codes_q4_256, wh_unsigned_avx2, 4, 0, 32, 1 };
-static const wh_values_avx2 wh_b5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 0, 0, 0 };
-static const wh_values_avx2 wh_b5m_avx2 = { codes_q5_256, wh_unsigned_avx2, 5, 0, 0, 1 };
-static const wh_values_avx2 wh_b5k_avx2 = { codes_q5_256, wh_unsigned_avx2, 5, 0, 32, 1 };
-static const wh_values_avx2 wh_b6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 0, 16, 0 };
-static const wh_values_avx2 wh_b8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 0, 0, 0 };
+/* of blocks, by bits and whether there are minima: then no zero point is taken off */
+#define BLOCKS_2_1 raw_q2_256, wh_entry_8_avx2
+#define BLOCKS_3_0 codes_q3_256, wh_entry_8_avx2
+#define BLOCKS_4_0 codes_q4_256, wh_integer_avx2
+#define BLOCKS_4_1 codes_q4_256, wh_unsigned_avx2
+#define BLOCKS_5_0 codes_q5_256, wh_integer_avx2
+#define BLOCKS_5_1 codes_q5_256, wh_unsigned_avx2
+#define BLOCKS_6_0 codes_q6_256, wh_integer_avx2
+#define BLOCKS_8_0 codes_q8_256, wh_integer_avx2
+#define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
+#define WH_PARTS(kind, bits, sub, minima)                                                          \
+    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_##bits##_##minima, bits, 0, sub,       \
+                                                     minima };
+WH_PLAIN_BLOCKS(WH_PLAIN)
+WH_PARTED_BLOCKS(WH_PARTS)
 
 #endif

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 
 #include "kernels/codes_512.h"
+#include "kernels/forms.h"
 #include "kernels/scale_512.h"
 
 /* ---- codes: input i of four, in a vector of codes_512.h ---- */
@@ -209,16 +210,17 @@ static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 
 static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
 static const wh_values_avx512 wh_e4m3_values_avx512 = { codes_q8_512, wh_e4m3_avx512, 8, 0, 0 };
 static const wh_values_avx512 wh_e5m2_values_avx512 = { codes_q8_512, wh_e5m2_avx512, 8, 0, 0 };
-/* Q2_K, Q3_K, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 */
-static const wh_values_avx512 wh_b2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 16, 1 };
-static const wh_values_avx512 wh_b3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 16, 0 };
-static const wh_values_avx512 wh_b4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0 };
-static const wh_values_avx512 wh_b4m_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 1 };
-static const wh_values_avx512 wh_b4k_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 32, 1 };
-static const wh_values_avx512 wh_b5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0 };
-static const wh_values_avx512 wh_b5m_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 1 };
-static const wh_values_avx512 wh_b5k_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 32, 1 };
-static const wh_values_avx512 wh_b6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 16, 0 };
-static const wh_values_avx512 wh_b8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
+/* of blocks, by bits; the table knows what is taken off */
+#define BLOCKS_2 wh_raw_q2_avx512, wh_entry_avx512
+#define BLOCKS_3 codes_q3_512, wh_entry_avx512
+#define BLOCKS_4 wh_raw_q4_avx512, wh_entry_avx512
+#define BLOCKS_5 codes_q5_512, wh_entry_32_avx512
+#define BLOCKS_6 codes_q6_512, wh_integer_avx512
+#define BLOCKS_8 codes_q8_512, wh_integer_avx512
+#define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
+#define WH_PARTS(kind, bits, sub, minima)                                                          \
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_##bits, bits, sub, minima };
+WH_PLAIN_BLOCKS(WH_PLAIN)
+WH_PARTED_BLOCKS(WH_PARTS)
 
 #endif

@@ -148,41 +148,20 @@ void wh_gemv_f8_neon(const wh_gemv_args *a)
         gemv_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
 }
 
-void wh_gemv_b2_neon(const wh_gemv_args *a)
-{
-    gemv_blocks(a, &(const value_kind){ .codes = &code_2, .block = 1, .minima = 1 });
-}
-
-void wh_gemv_b3_neon(const wh_gemv_args *a)
-{
-    gemv_blocks(a, &(const value_kind){ .codes = &code_3, .block = 1 });
-}
-
-void wh_gemv_b4_neon(const wh_gemv_args *a)
-{
-    if (a->w->min)
-        gemv_blocks(a, &(const value_kind){ .codes = &code_4, .block = 1, .minima = 1 });
-    else
-        gemv_blocks(a, &(const value_kind){ .codes = &code_4, .block = 1 });
-}
-
-void wh_gemv_b5_neon(const wh_gemv_args *a)
-{
-    if (a->w->min)
-        gemv_blocks(a, &(const value_kind){ .codes = &code_5, .block = 1, .minima = 1 });
-    else
-        gemv_blocks(a, &(const value_kind){ .codes = &code_5, .block = 1 });
-}
-
-void wh_gemv_b6_neon(const wh_gemv_args *a)
-{
-    gemv_blocks(a, &(const value_kind){ .codes = &code_6, .block = 1 });
-}
-
-void wh_gemv_b8_neon(const wh_gemv_args *a)
-{
-    gemv_blocks(a, &(const value_kind){ .codes = &code_8, .block = 1 });
-}
+#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
+#define PARTS(kind, width, sub, with)                                                              \
+    static void gemv_##kind(const wh_gemv_args *a)                                                 \
+    {                                                                                              \
+        gemv_blocks(a, &(const value_kind){ .codes = &code_##width, .block = 1, .minima = with }); \
+    }
+#define FORM(form, plain, minima, parts)                                                           \
+    void wh_gemv_##form##_neon(const wh_gemv_args *a)                                              \
+    {                                                                                              \
+        WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts)(a);                            \
+    }
+WH_PLAIN_BLOCKS(PLAIN)
+WH_PARTED_BLOCKS(PARTS)
+WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */
 

@@ -3,32 +3,20 @@
 #ifndef WH_KERNELS_GEMM_H
 #define WH_KERNELS_GEMM_H
 
-#include "kernels/kernels.h"
+#include "kernels/forms.h"
 
 wh_gemm_fn wh_gemm_q8_scalar; /* all forms */
-/* b8: as q8 */
-wh_gemm_fn wh_gemm_q2_q8_avx2, wh_gemm_q3_q8_avx2, wh_gemm_q4_q8_avx2, wh_gemm_q5_q8_avx2,
-    wh_gemm_q6_q8_avx2, wh_gemm_q8_q8_avx2, wh_gemm_b2_q8_avx2, wh_gemm_b3_q8_avx2,
-    wh_gemm_b4_q8_avx2, wh_gemm_b5_q8_avx2, wh_gemm_b6_q8_avx2;
-wh_gemm_fn wh_gemm_q2_q8_avxvnni, wh_gemm_q3_q8_avxvnni, wh_gemm_q4_q8_avxvnni,
-    wh_gemm_q5_q8_avxvnni, wh_gemm_q6_q8_avxvnni, wh_gemm_q8_q8_avxvnni, wh_gemm_b2_q8_avxvnni,
-    wh_gemm_b3_q8_avxvnni, wh_gemm_b4_q8_avxvnni, wh_gemm_b5_q8_avxvnni, wh_gemm_b6_q8_avxvnni;
-wh_gemm_fn wh_gemm_q2_q8_avx512, wh_gemm_q3_q8_avx512, wh_gemm_q4_q8_avx512, wh_gemm_q5_q8_avx512,
-    wh_gemm_q6_q8_avx512, wh_gemm_q8_q8_avx512, wh_gemm_b2_q8_avx512, wh_gemm_b3_q8_avx512,
-    wh_gemm_b4_q8_avx512, wh_gemm_b5_q8_avx512, wh_gemm_b6_q8_avx512;
-wh_gemm_fn wh_gemm_q2_q8_avx512vnni, wh_gemm_q3_q8_avx512vnni, wh_gemm_q4_q8_avx512vnni,
-    wh_gemm_q5_q8_avx512vnni, wh_gemm_q6_q8_avx512vnni, wh_gemm_q8_q8_avx512vnni,
-    wh_gemm_b2_q8_avx512vnni, wh_gemm_b3_q8_avx512vnni, wh_gemm_b4_q8_avx512vnni,
-    wh_gemm_b5_q8_avx512vnni, wh_gemm_b6_q8_avx512vnni;
-/* blocks too: b2 as q2, .. */
-wh_gemm_fn wh_gemm_q2_q8_neon, wh_gemm_q3_q8_neon, wh_gemm_q4_q8_neon, wh_gemm_q5_q8_neon,
-    wh_gemm_q6_q8_neon, wh_gemm_q8_q8_neon;
-wh_gemm_fn wh_gemm_q2_q8_dotprod, wh_gemm_q3_q8_dotprod, wh_gemm_q4_q8_dotprod,
-    wh_gemm_q5_q8_dotprod, wh_gemm_q6_q8_dotprod, wh_gemm_q8_q8_dotprod;
-wh_gemm_fn wh_gemm_q2_q8_i8mm, wh_gemm_q3_q8_i8mm, wh_gemm_q4_q8_i8mm, wh_gemm_q5_q8_i8mm,
-    wh_gemm_q6_q8_i8mm, wh_gemm_q8_q8_i8mm;
 
-wh_gemm_fn wh_gemm_t4_q8_avx2, wh_gemm_t4_q8_avxvnni, wh_gemm_t4_q8_avx512,
-    wh_gemm_t4_q8_avx512vnni, wh_gemm_t4_q8_neon, wh_gemm_t4_q8_dotprod, wh_gemm_t4_q8_i8mm;
+#define WH_GEMM_X86(form)                                                                          \
+    wh_gemm_fn wh_gemm_##form##_q8_avx2, wh_gemm_##form##_q8_avxvnni, wh_gemm_##form##_q8_avx512,  \
+        wh_gemm_##form##_q8_avx512vnni;
+#define WH_GEMM_X86_BLOCKS(form, plain, minima, parts) WH_GEMM_X86(form)
+WH_CODE_FORMS(WH_GEMM_X86)
+WH_BLOCK_FORMS(WH_GEMM_X86_BLOCKS)
+
+/* blocks too: b2 as q2, .. */
+#define WH_GEMM_ARM(form)                                                                          \
+    wh_gemm_fn wh_gemm_##form##_q8_neon, wh_gemm_##form##_q8_dotprod, wh_gemm_##form##_q8_i8mm;
+WH_CODE_FORMS(WH_GEMM_ARM)
 
 #endif

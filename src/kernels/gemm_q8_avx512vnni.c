@@ -81,62 +81,11 @@ static WH_INLINE void products_digits(__m512i sum[2][TILE], const gemm_form *f, 
 
 #include "kernels/gemm_forms_512.h"
 
-void wh_gemm_q2_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q2(a);
-}
-
-void wh_gemm_q3_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q3(a);
-}
-
-void wh_gemm_q4_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q4(a);
-}
-
-void wh_gemm_q5_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q5(a);
-}
-
-void wh_gemm_q6_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q6(a);
-}
-
-void wh_gemm_q8_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_q8(a);
-}
-
-void wh_gemm_b2_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_b2(a);
-}
-
-void wh_gemm_b3_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_b3(a);
-}
-
-void wh_gemm_b4_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_b4(a);
-}
-
-void wh_gemm_b5_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_b5(a);
-}
-
-void wh_gemm_b6_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_b6(a);
-}
-
-void wh_gemm_t4_q8_avx512vnni(const wh_gemm_args *a)
-{
-    gemm_t4(a);
-}
+#define EXPORT(form)                                                                               \
+    void wh_gemm_##form##_q8_avx512vnni(const wh_gemm_args *a)                                     \
+    {                                                                                              \
+        gemm_##form(a);                                                                            \
+    }
+#define BLOCKS(form, plain, minima, parts) EXPORT(form)
+WH_CODE_FORMS(EXPORT)
+WH_BLOCK_FORMS(BLOCKS)

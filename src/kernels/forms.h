@@ -1,0 +1,46 @@
+/* src/kernels/forms.h - the forms of codes as lists, one for all instruction sets.
+ *
+ * A list calls the macro that it is given once for each line; the files that have a function for
+ * every form make it so. Names are those of wh_form, in small letters. A form of blocks serves
+ * types of GGUF that differ in what is beside the codes: a kind each, of which a weight's is chosen
+ * when it is multiplied. A new kind is one line, and one where its form has it.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef WH_KERNELS_FORMS_H
+#define WH_KERNELS_FORMS_H
+
+#include "kernels/kernels.h"
+
+/* CODE(form): integers and tables, with products of int8 activations */
+#define WH_CODE_FORMS(CODE) CODE(q2) CODE(q3) CODE(q4) CODE(q5) CODE(q6) CODE(q8) CODE(t4)
+
+/* PLAIN(kind, bits): blocks with a scale alone, which to int8 activations are groups of q */
+#define WH_PLAIN_BLOCKS(PLAIN)                                                                     \
+    PLAIN(b4, 4) /* Q4_0 */                                                                        \
+    PLAIN(b5, 5) /* Q5_0 */                                                                        \
+    PLAIN(b8, 8) /* Q8_0 */
+
+/* PARTS(kind, bits, sub, minima): those with sub-blocks, or with minima, or both */
+#define WH_PARTED_BLOCKS(PARTS)                                                                    \
+    PARTS(b2k, 2, 16, 1) /* Q2_K */                                                                \
+    PARTS(b3k, 3, 16, 0) /* Q3_K */                                                                \
+    PARTS(b4m, 4, 0, 1)  /* Q4_1 */                                                                \
+    PARTS(b4k, 4, 32, 1) /* Q4_K */                                                                \
+    PARTS(b5m, 5, 0, 1)  /* Q5_1 */                                                                \
+    PARTS(b5k, 5, 32, 1) /* Q5_K */                                                                \
+    PARTS(b6k, 6, 16, 0) /* Q6_K */
+
+/* FORM(form, plain, minima, parts): its kinds with a scale alone, with minima, with sub-blocks;
+ * where it has no such kind, another stands in its place. */
+#define WH_BLOCK_FORMS(FORM)                                                                       \
+    FORM(b2, b2k, b2k, b2k)                                                                        \
+    FORM(b3, b3k, b3k, b3k)                                                                        \
+    FORM(b4, b4, b4m, b4k)                                                                         \
+    FORM(b5, b5, b5m, b5k)                                                                         \
+    FORM(b6, b6k, b6k, b6k)                                                                        \
+    FORM(b8, b8, b8, b8)
+
+/* Of three functions that of the weight's kind. */
+#define WH_OF_KIND(w, plain, minima, parts) ((w)->sub ? (parts) : (w)->min ? (minima) : (plain))
+
+#endif
