@@ -20,6 +20,7 @@ enum {
     NEON = WH_ISA_NEON,
     DOT = WH_ISA_DOTPROD,
     I8MM = WH_ISA_I8MM,
+    SHA = WH_ISA_SHANI,
     ICE = AVX2 | A512 | V512, /* AVX-512 VNNI without AVX-VNNI */
     ADL = AVX2 | VNNI,        /* the reverse */
     SPR = AVX2 | VNNI | A512 | V512 | AMX,
@@ -32,11 +33,11 @@ static const struct {
     uint32_t needs, upto;
 } levels[] = {
     { "scalar", 0, 0 },
-    { "avx2", AVX2, AVX2 },
-    { "avxvnni", AVX2 | VNNI, AVX2 | VNNI },
-    { "avx512", AVX2 | A512, AVX2 | VNNI | A512 },
-    { "avx512vnni", AVX2 | A512 | V512, AVX2 | VNNI | A512 | V512 },
-    { "amx", AVX2 | A512 | V512 | AMX, SPR },
+    { "avx2", AVX2, AVX2 | SHA },
+    { "avxvnni", AVX2 | VNNI, AVX2 | VNNI | SHA },
+    { "avx512", AVX2 | A512, AVX2 | VNNI | A512 | SHA },
+    { "avx512vnni", AVX2 | A512 | V512, AVX2 | VNNI | A512 | V512 | SHA },
+    { "amx", AVX2 | A512 | V512 | AMX, SPR | SHA },
     { "neon", NEON, NEON },
     { "dotprod", NEON | DOT, NEON | DOT },
     { "i8mm", NEON | DOT | I8MM, ARM },
@@ -55,6 +56,8 @@ static void test_rows(void)
         { "scalar lowers", "scalar", SPR, 0, 0 },
         { "a cap never raises", "avx512", AVX2, 0, 1 },
         { "a level in between", "avx512", SPR, ADL | A512, 0 },
+        { "SHA from avx2 on", "avx2", SPR | SHA, AVX2 | SHA, 0 },
+        { "no SHA below", "scalar", SPR | SHA, 0, 0 },
         { "without AVX-VNNI", "avx512vnni", ICE, ICE, 0 },
         { "without AVX-VNNI that level is missing", "avxvnni", ICE, 0, 1 },
         { "without AVX-512", "avxvnni", ADL, ADL, 0 },
@@ -101,8 +104,8 @@ static void test_proposal(void)
 
 static void test_all_masks(void)
 {
-    for (uint32_t m = 0; m < 256; m++) {
-        uint32_t cpu = (m & 31) | (m >> 5) << 8;
+    for (uint32_t m = 0; m < 512; m++) {
+        uint32_t cpu = (m & 63) | (m >> 6) << 8;
         for (size_t i = 0; i < COUNT(levels); i++) {
             uint32_t allowed = 12345;
             int there = (levels[i].needs & ~cpu) == 0;
@@ -154,7 +157,13 @@ static void test_x86(void)
           SPR & ~AMX,
           1 },
         { "nothing", { 0 }, 0, 0, 0 },
-        { "other bits do no harm", { ~0u, ~0u, ~0u, ~0u, ~0u, ~0ull }, SPR, SPR & ~AMX, 1 },
+        { "other bits do no harm",
+          { ~0u, ~0u, ~0u, ~0u, ~0u, ~0ull },
+          SPR | SHA,
+          (SPR & ~AMX) | SHA,
+          1 },
+        { "SHA", { ONE, 0x20000020u, 0, 0, 0, SAVED }, AVX2 | SHA, AVX2 | SHA, 0 },
+        { "SHA without AVX2", { ONE, 0x20000000u, 0, 0, 0, SAVED }, 0, 0, 0 },
         { "no AVX-VNNI", { ONE, SEVEN_B, SEVEN_C, SEVEN_D, BF16, SAVED }, ICE | AMX, ICE, 1 },
         { "no tiles", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 25, BF16, SAVED }, ICE, ICE, 0 },
         { "no int8", { ONE, SEVEN_B, SEVEN_C, 1u << 22 | 1u << 24, BF16, SAVED }, ICE, ICE, 0 },
@@ -190,13 +199,13 @@ static void test_x86(void)
 /* A level is reported with everything below that it relies on, and twice the same. */
 static void test_this_machine(void)
 {
-    uint32_t cpu = wh_cpu_features(), top[] = { VNNI, A512, V512, AMX, DOT, I8MM };
-    uint32_t below[] = { AVX2, AVX2, A512, V512, NEON, DOT };
+    uint32_t cpu = wh_cpu_features(), top[] = { VNNI, A512, V512, AMX, DOT, I8MM, SHA };
+    uint32_t below[] = { AVX2, AVX2, A512, V512, NEON, DOT, AVX2 };
     for (size_t i = 0; i < COUNT(top); i++)
         CHECK(!(cpu & top[i]) || (cpu & below[i]), "%x without %x", (unsigned)top[i],
               (unsigned)below[i]);
     CHECK(!(cpu & SPR) || !(cpu & ARM), "two architectures: %x", (unsigned)cpu);
-    CHECK((cpu & ~(uint32_t)(SPR | ARM)) == 0, "unknown bits: %x", (unsigned)cpu);
+    CHECK((cpu & ~(uint32_t)(SPR | SHA | ARM)) == 0, "unknown bits: %x", (unsigned)cpu);
     CHECK(wh_cpu_features() == cpu, "not the same the second time");
     printf("this machine:");
     for (size_t i = 0; i < COUNT(levels); i++)

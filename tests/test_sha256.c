@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/sha256.h"
 
+#include "base/cpu.h"
 #include "check.h"
 #include "scratch.h"
 
@@ -33,15 +34,21 @@ static void check_digest(wh_sha256 *s, const char *want, const char *what)
     CHECK(wh_sha256_is_text(text), "%s", text);
 }
 
-static void test_vectors(void)
+static void start(wh_sha256 *s, wh_sha256_fn *blocks)
+{
+    wh_sha256_init(s);
+    s->blocks = blocks;
+}
+
+static void test_vectors(wh_sha256_fn *blocks)
 {
     wh_sha256 s;
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) {
-        wh_sha256_init(&s);
+        start(&s, blocks);
         wh_sha256_add(&s, vectors[i].text, strlen(vectors[i].text));
         check_digest(&s, vectors[i].digest, vectors[i].text);
     }
-    wh_sha256_init(&s);
+    start(&s, blocks);
     for (int i = 0; i < 1000; i++) {
         char a[1000];
         memset(a, 'a', sizeof a);
@@ -51,21 +58,44 @@ static void test_vectors(void)
 }
 
 /* Lengths around the block and the padding, cut at every place. */
-static void test_pieces(void)
+static void test_pieces(wh_sha256_fn *blocks)
 {
     uint8_t data[200], want[WH_SHA256_BYTES], got[WH_SHA256_BYTES];
     for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)(i * 37 + 11);
     for (size_t n = 0; n <= sizeof data; n++) {
         wh_sha256 s;
-        wh_sha256_init(&s);
+        start(&s, blocks);
         wh_sha256_add(&s, data, n);
         wh_sha256_end(&s, want);
         for (size_t cut = 0; cut <= n; cut++) {
-            wh_sha256_init(&s);
+            start(&s, blocks);
             wh_sha256_add(&s, data, cut);
             wh_sha256_add(&s, data + cut, n - cut);
             wh_sha256_end(&s, got);
             CHECK(memcmp(want, got, sizeof got) == 0, "%zu octets, cut at %zu", n, cut);
+        }
+    }
+}
+
+/* Every variant against the first, over any number of blocks at any address. */
+static void test_variants(void)
+{
+    static uint8_t data[64 * 40 + 16];
+    const uint32_t cpu = wh_cpu_features();
+    check_rng rng = { 12 };
+    for (size_t i = 0; i < sizeof data; i++) data[i] = (uint8_t)check_u64(&rng);
+    for (size_t v = 0; v < wh_sha256_variant_count; v++) {
+        const wh_sha256_variant *k = &wh_sha256_variants[v];
+        printf("sha256 %s%s\n", k->isa, k->needs & ~cpu ? ": skipped, this CPU lacks it" : "");
+        if (k->needs & ~cpu) continue;
+        test_vectors(k->blocks);
+        test_pieces(k->blocks);
+        for (size_t n = 0; n <= 40; n++) {
+            uint32_t want[8] = { 1, 2, 3, 0x80000000u, 5, 6, 7, 0xffffffffu }, got[8];
+            memcpy(got, want, sizeof got);
+            wh_sha256_blocks_scalar(want, data + n % 16, n);
+            k->blocks(got, data + n % 16, n);
+            CHECK(memcmp(want, got, sizeof got) == 0, "%s: %zu blocks", k->isa, n);
         }
     }
 }
@@ -89,8 +119,7 @@ static void test_file(void)
 
 int main(void)
 {
-    test_vectors();
-    test_pieces();
+    test_variants();
     test_file();
     return check_result();
 }

@@ -44,11 +44,11 @@ static const struct {
     uint32_t needs, upto;
 } levels[] = {
     { "scalar", 0, 0 },
-    { "avx2", NEED_AVX2, NEED_AVX2 },
-    { "avxvnni", NEED_AVXVNNI, NEED_AVXVNNI },
-    { "avx512", NEED_AVX512, NEED_AVX512 | WH_ISA_AVXVNNI },
-    { "avx512vnni", NEED_AVX512VNNI, NEED_AVX512VNNI | WH_ISA_AVXVNNI },
-    { "amx", NEED_AMX, NEED_AMX | WH_ISA_AVXVNNI },
+    { "avx2", NEED_AVX2, NEED_AVX2 | WH_ISA_SHANI },
+    { "avxvnni", NEED_AVXVNNI, NEED_AVXVNNI | WH_ISA_SHANI },
+    { "avx512", NEED_AVX512, NEED_AVX512 | WH_ISA_AVXVNNI | WH_ISA_SHANI },
+    { "avx512vnni", NEED_AVX512VNNI, NEED_AVX512VNNI | WH_ISA_AVXVNNI | WH_ISA_SHANI },
+    { "amx", NEED_AMX, NEED_AMX | WH_ISA_AVXVNNI | WH_ISA_SHANI },
     { "neon", NEED_NEON, NEED_NEON },
     { "dotprod", NEED_DOTPROD, NEED_DOTPROD },
     { "i8mm", NEED_I8MM, NEED_I8MM },
@@ -112,6 +112,7 @@ uint32_t wh_cpu_x86_features(const wh_cpu_x86 *x, int (*permitted)(void))
     if ((x->saved & 6) != 6 || !has(x->ebx_7, BIT(5))) return 0;
     uint32_t mask = WH_ISA_AVX2 | wide_features(x, permitted);
     if (has(x->eax_7_1, BIT(4))) mask |= WH_ISA_AVXVNNI;
+    if (has(x->ebx_7, BIT(29))) mask |= WH_ISA_SHANI; /* SSE4.1 comes with AVX */
     return mask;
 }
 

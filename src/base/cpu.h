@@ -11,6 +11,7 @@ enum {
     WH_ISA_AVX512 = 1 << 2,     /* F BW VL DQ */
     WH_ISA_AVX512VNNI = 1 << 3, /* with VBMI */
     WH_ISA_AMX = 1 << 4,        /* tile, int8, bf16, the system's permission; AVX512-BF16 */
+    WH_ISA_SHANI = 1 << 5,      /* SHA-256; no level of its own: every one from avx2 on allows it */
     WH_ISA_NEON = 1 << 8,
     WH_ISA_DOTPROD = 1 << 9,
     WH_ISA_I8MM = 1 << 10

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/mem.h"
 
 #define PIECE ((size_t)1 << 20) /* octets of a file read at once */
 
 /* clang-format off */
-static const uint32_t constant[64] = {
+const uint32_t wh_sha256_constant[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -45,34 +46,67 @@ static void store(uint8_t *p, uint32_t v)
     for (unsigned i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-/* Takes in one block of 64 octets. */
+/* One round: what is in a, .., h before; d and h change, and stand for e and a then. */
+#define ROUND(a, b, c, d, e, f, g, h, k, w)                                                        \
+    do {                                                                                           \
+        const uint32_t one = (h) + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) +                      \
+                             ((g) ^ ((e) & ((f) ^ (g)))) + (k) + (w);                              \
+        (d) += one;                                                                                \
+        (h) =                                                                                      \
+            one + (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + (((a) & (b)) | ((c) & ((a) | (b))));  \
+    } while (0)
+
+static uint32_t next_word(const uint32_t w[16], unsigned t)
+{
+    const uint32_t a = w[(t + 1) % 16], b = w[(t + 14) % 16];
+    return w[t] + w[(t + 9) % 16] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) +
+           (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
+}
+
 static void take(uint32_t h[8], const uint8_t *block)
 {
-    uint32_t w[64], v[8];
+    uint32_t w[16], v[8];
     for (unsigned t = 0; t < 16; t++) w[t] = load(block + 4 * t);
-    for (unsigned t = 16; t < 64; t++) {
-        const uint32_t a = w[t - 15], b = w[t - 2];
-        w[t] = w[t - 16] + w[t - 7] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) +
-               (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
-    }
     memcpy(v, h, sizeof v);
-    for (unsigned t = 0; t < 64; t++) {
-        const uint32_t a = v[0], e = v[4];
-        const uint32_t one = v[7] + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) +
-                             ((e & v[5]) ^ (~e & v[6])) + constant[t] + w[t];
-        const uint32_t two =
-            (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += one;
-        v[0] = one + two;
+    for (unsigned t = 0; t < 64; t += 8) { /* after eight rounds the letters are where they were */
+        const uint32_t *k = wh_sha256_constant + t, *x = w + t % 16;
+        ROUND(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], k[0], x[0]);
+        ROUND(v[7], v[0], v[1], v[2], v[3], v[4], v[5], v[6], k[1], x[1]);
+        ROUND(v[6], v[7], v[0], v[1], v[2], v[3], v[4], v[5], k[2], x[2]);
+        ROUND(v[5], v[6], v[7], v[0], v[1], v[2], v[3], v[4], k[3], x[3]);
+        ROUND(v[4], v[5], v[6], v[7], v[0], v[1], v[2], v[3], k[4], x[4]);
+        ROUND(v[3], v[4], v[5], v[6], v[7], v[0], v[1], v[2], k[5], x[5]);
+        ROUND(v[2], v[3], v[4], v[5], v[6], v[7], v[0], v[1], k[6], x[6]);
+        ROUND(v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[0], k[7], x[7]);
+        if (t % 16 == 8 && t < 56)
+            for (unsigned i = 0; i < 16; i++) w[i] = next_word(w, i);
     }
     for (unsigned i = 0; i < 8; i++) h[i] += v[i];
+}
+
+void wh_sha256_blocks_scalar(uint32_t h[8], const uint8_t *data, size_t blocks)
+{
+    for (; blocks > 0; blocks--, data += 64) take(h, data);
+}
+
+const wh_sha256_variant wh_sha256_variants[] = {
+    { "scalar", 0, wh_sha256_blocks_scalar },
+#ifdef WH_BUILD_X86
+    { "shani", WH_ISA_SHANI, wh_sha256_blocks_shani },
+#endif
+};
+const size_t wh_sha256_variant_count = sizeof wh_sha256_variants / sizeof wh_sha256_variants[0];
+
+static uint32_t needs(size_t i)
+{
+    return wh_sha256_variants[i].needs;
 }
 
 void wh_sha256_init(wh_sha256 *s)
 {
     memset(s, 0, sizeof *s);
     memcpy(s->h, start, sizeof start);
+    s->blocks = wh_sha256_variants[wh_isa_choose(wh_sha256_variant_count, needs)].blocks;
 }
 
 void wh_sha256_add(wh_sha256 *s, const void *data, size_t len)
@@ -82,9 +116,10 @@ void wh_sha256_add(wh_sha256 *s, const void *data, size_t len)
     s->length += len;
     while (len > 0) {
         if (used == 0 && len >= sizeof s->block) {
-            take(s->h, p);
-            p += sizeof s->block;
-            len -= sizeof s->block;
+            const size_t whole = len / sizeof s->block;
+            s->blocks(s->h, p, whole);
+            p += whole * sizeof s->block;
+            len -= whole * sizeof s->block;
             continue;
         }
         const size_t room = sizeof s->block - used, n = len < room ? len : room;
@@ -93,7 +128,7 @@ void wh_sha256_add(wh_sha256 *s, const void *data, size_t len)
         p += n;
         len -= n;
         if (used < sizeof s->block) return;
-        take(s->h, s->block);
+        s->blocks(s->h, s->block, 1);
         used = 0;
     }
 }
