@@ -1,8 +1,8 @@
 /* src/job/describe.c - what an output says about itself: the metadata of native files, and the
  * texts in it that other formats carry too.
  *
- * Everything is known before the data is read, but for the counts of whit.notes, whose text has
- * always the same length. Not here: the metadata of GGUF (gguf_describe.c).
+ * Everything is known before the data is read, but for the counts of whit.notes and the digests,
+ * whose texts have always the same length. Not here: the metadata of GGUF (gguf_describe.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/describe.h"
@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "job/act_scales.h"
+#include "job/digests.h"
 #include "job/importance.h"
 #include "job/method.h"
 
@@ -69,12 +70,14 @@ void wh_plan_options(const whit_plan *p, wh_buf *out)
 static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
 {
     wh_layout *l = &p->target.layout;
-    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 }, options = { 0 };
+    wh_buf tensors = { 0 }, recipe = { 0 }, notes = { 0 }, options = { 0 }, digests = { 0 };
     describe_tensors(p, file, &tensors);
     wh_rules_recipe(p->rules, &recipe);
     wh_plan_options(p, &options);
     wh_plan_notes(&notes, &(whit_quant_stats){ 0 }, 0);
-    int failed = tensors.failed || recipe.failed || notes.failed || options.failed;
+    wh_digests_text(NULL, l, file, &digests);
+    int failed =
+        tensors.failed || recipe.failed || notes.failed || options.failed || digests.failed;
     whit_status st = failed ? no_memory(err) : WHIT_OK;
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "format", "pt", err);
     const int native = !p->fake && !p->checkpoint;
@@ -87,11 +90,14 @@ static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, file, "whit.options", options.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.recipe", recipe.data, err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, WH_DIGESTS_KEY, digests.data, err);
     if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.tensors", tensors.data, err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.version", WHIT_VERSION_STRING, err);
     wh_buf_free(&tensors);
     wh_buf_free(&recipe);
     wh_buf_free(&notes);
     wh_buf_free(&options);
+    wh_buf_free(&digests);
     return st;
 }
 

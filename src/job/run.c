@@ -3,7 +3,7 @@
  * Each worker takes the next tile of the whole plan and makes and writes it (work.c); only sums and
  * progress are taken in order. So memory is a set of buffers a worker and another of what it has
  * ready, and no tensor is a special case.
- * Headers are written last, since they hold the counts of fallbacks.
+ * Headers are written last, since they hold the counts of fallbacks and the digests.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/job.h>
@@ -36,9 +36,10 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
 {
     run *r = ctx;
     whit_status st = wh_writer_begin(r->work.writer, worker, tile, err);
-    if (st != WHIT_OK) return st;
-    st = wh_work_tile(&r->work, worker, tile, err);
+    if (st == WHIT_OK) st = wh_work_tile(&r->work, worker, tile, err);
+    if (st != WHIT_OK && r->work.digests) wh_digests_stop(r->work.digests);
     if (st != WHIT_OK) return wh_writer_fail(r->work.writer, tile, st, err);
+    if (r->work.digests) wh_digests_turn(r->work.digests, worker, tile);
     return wh_writer_send(r->work.writer, worker, &r->work.workers[worker], err);
 }
 
@@ -182,6 +183,9 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     if (st == WHIT_OK && plan->gguf) st = wh_gguf_write_rest(plan, r.work.set, err);
     if (st == WHIT_OK) st = check_strict(&r, err);
     if (st == WHIT_OK) st = write_notes(&r, plan, err);
+    if (st == WHIT_OK && r.work.digests)
+        st = wh_digests_finish(r.work.digests, &plan->target, r.work.set, r.work.workers,
+                               r.work.threads, wh_numbering_largest(&plan->tiles), err);
     if (st == WHIT_OK && report) st = wh_report_make(report, plan, r.stats, err);
     if (st == WHIT_OK) st = wh_target_finish(&plan->target, plan->source, set, err);
     if (st == WHIT_OK && plan->method) wh_method_done(plan);

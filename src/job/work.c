@@ -38,8 +38,10 @@ whit_status wh_work_write(const wh_work *r, const wh_worker *w, wh_spot spot, ui
                           const void *data, size_t len, whit_error *err)
 {
     const wh_target *t = &r->plan->target;
+    const unsigned worker = (unsigned)(w - r->workers);
     if (!r->writer) return WHIT_OK;
-    return wh_writer_add(r->writer, (unsigned)(w - r->workers), wh_target_fd(t, r->set, spot.file),
+    if (r->digests) wh_digests_note(r->digests, worker, spot, offset, data, len);
+    return wh_writer_add(r->writer, worker, wh_target_fd(t, r->set, spot.file),
                          wh_target_name(t, r->set, spot.file),
                          wh_layout_offset(&t->layout, spot) + offset, data, len, err);
 }
@@ -390,13 +392,15 @@ whit_status wh_work_open(wh_work *w, const whit_plan *plan, whit_error *err)
                     .threads = plan->totals.threads };
     w->workers = wh_workers_make(w->threads, largest);
     w->writer = wh_writer_make(w->threads, largest);
+    if (!plan->gguf) w->digests = wh_digests_make(&plan->target.layout, w->threads);
     w->coder = wh_calloc(w->threads, sizeof *w->coder);
     w->fixed = wh_calloc(plan->count, sizeof *w->fixed);
     w->scale2 = wh_calloc(plan->count, sizeof *w->scale2);
     w->nested = wh_calloc(plan->count, sizeof *w->nested);
     if (plan->checkpoint) w->images = wh_images_make(plan);
-    const int imaged = !plan->checkpoint || w->images;
-    return w->workers && w->writer && w->coder && w->fixed && w->scale2 && w->nested && imaged
+    const int imaged = !plan->checkpoint || w->images, digested = plan->gguf || w->digests;
+    return w->workers && w->writer && w->coder && w->fixed && w->scale2 && w->nested && imaged &&
+                   digested
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          w->threads);
@@ -412,5 +416,6 @@ void wh_work_close(wh_work *w)
     free(w->scale2);
     wh_workers_free(w->workers, w->threads);
     wh_writer_free(w->writer);
+    wh_digests_free(w->digests);
     wh_images_free(w->images);
 }

@@ -3,6 +3,7 @@
 #ifndef WH_JOB_WORK_H
 #define WH_JOB_WORK_H
 
+#include "job/digests.h"
 #include "job/plan.h"
 #include "job/span.h"
 #include "job/stream.h"
@@ -27,7 +28,8 @@ typedef struct wh_work {
     wh_nested *nested;        /* [count]: of dq */
     struct wh_images *images; /* of checkpoints of other programs; else NULL */
     wh_outset *set;
-    wh_writer *writer; /* NULL, as set is: a trial, which writes nothing */
+    wh_writer *writer;   /* NULL, as set is: a trial, which writes nothing */
+    wh_digests *digests; /* NULL: none are taken */
 } wh_work;
 
 /* Buffers for the plan's threads, and its writer. Errors: WHIT_ERR_NOMEM; wh_work_close then, too.
