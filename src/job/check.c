@@ -2,8 +2,9 @@
  * scheme allows, are the fill bits zero, where are NaN and infinity.
  *
  * Every stored part is an item of its own: a plane of codes, of scales, of zero points, the blocks
- * of a GGUF tensor, or a plain float tensor. Other types hold nothing that could be wrong.
- * Not here: the small files beside the weights (side.c).
+ * of a GGUF tensor, or a plain float tensor. Of checkpoints of other programs, whose codes mean
+ * what their layout says and may all be in use, the decoded values are one. Other types hold
+ * nothing that could be wrong. Not here: the small files beside the weights (side.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/check.h"
@@ -24,12 +25,13 @@ typedef enum role {
     ROLE_ZEROS,
     ROLE_SCALE2,
     ROLE_FINITE,
-    ROLE_BLOCKS
+    ROLE_BLOCKS,
+    ROLE_DECODED
 } role;
 
 typedef struct item {
     const whit_source_tensor *of;
-    size_t stored; /* index in the file */
+    size_t stored; /* index in the file; ROLE_DECODED: in the source */
     role role;
 } item;
 
@@ -88,24 +90,39 @@ static void check_codes(const uint8_t *v, const wh_rect *r, const whit_source_te
         f->fill += (uint64_t)(v[(k + 1) * r->cols - 1] >> used != 0);
 }
 
+static whit_status read_item(const check_job *j, const item *it, const wh_rect *r, uint64_t cols,
+                             wh_worker *w, whit_error *err)
+{
+    const size_t n = (size_t)(r->rows * r->cols);
+    const size_t size =
+        it->role == ROLE_SCALES ? whit_dtype_bits(it->of->scheme.scale_type) / 8 : 1;
+    const uint64_t first = r->r0 * cols + r->c0;
+    const whit_file *file = whit_source_file(j->source);
+    switch (it->role) {
+    case ROLE_DECODED:
+        return whit_source_read_f32(j->source, it->stored, r->r0, r->rows, r->c0, r->cols, w->w,
+                                    err);
+    case ROLE_CODES:
+    case ROLE_SCALES:
+    case ROLE_ZEROS:
+        return whit_file_read(file, it->stored, first * size, n * size, w->out, err);
+    default:
+        return whit_file_read_f32(file, it->stored, first, n, w->w, err);
+    }
+}
+
 static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
     check_job *j = ctx;
     wh_rect r;
     size_t i = wh_numbering_find(&j->tiles, tile, &r);
     const item *it = &j->item[i];
-    const whit_file *file = whit_source_file(j->source);
-    const wh_tiling *t = &j->tiles.tiling[i];
     wh_worker *w = &j->stream.workers[worker];
     found *f = wh_stream_slot(&j->stream, worker);
     size_t n = (size_t)(r.rows * r.cols);
-    uint64_t first = r.r0 * t->cols + r.c0;
     const whit_scheme *s = &it->of->scheme;
-    size_t size = it->role == ROLE_SCALES ? whit_dtype_bits(s->scale_type) / 8 : 1;
-    int floats = it->role == ROLE_FLOATS || it->role == ROLE_SCALE2 || it->role >= ROLE_FINITE;
     *f = (found){ 0 };
-    whit_status st = floats ? whit_file_read_f32(file, it->stored, first, n, w->w, err)
-                            : whit_file_read(file, it->stored, first * size, n * size, w->out, err);
+    whit_status st = read_item(j, it, &r, j->tiles.tiling[i].cols, w, err);
     if (st != WHIT_OK) return st;
     switch (it->role) {
     case ROLE_FLOATS:
@@ -120,16 +137,25 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
         break;
     case ROLE_FINITE:
     case ROLE_BLOCKS:
+    case ROLE_DECODED:
         for (size_t k = 0; k < n; k++) f->bad += (uint64_t)!isfinite(w->w[k]);
         break;
     case ROLE_ZEROS:
         check_zeros(w->out, n, s->bits, f);
         break;
     case ROLE_CODES:
-        check_codes(w->out, &r, it->of, t->cols, f);
+        check_codes(w->out, &r, it->of, j->tiles.tiling[i].cols, f);
         break;
     }
     return WHIT_OK;
+}
+
+static uint64_t bytes_of(const check_job *j, size_t i)
+{
+    const item *it = &j->item[i];
+    return it->role == ROLE_DECODED
+               ? it->of->tensor.bytes
+               : whit_file_tensor(whit_source_file(j->source), it->stored)->bytes;
 }
 
 static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
@@ -142,9 +168,8 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
     j->sum[i].nan += f->nan;
     j->sum[i].inf += f->inf;
     j->sum[i].fill += f->fill;
-    uint64_t bytes = whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
     return wh_meter_step(&j->stream.meter, j->item[i].of->tensor.name,
-                         wh_numbering_share(&j->tiles, i, tile, bytes), err);
+                         wh_numbering_share(&j->tiles, i, tile, bytes_of(j, i)), err);
 }
 
 static void add_item(check_job *j, const whit_source_tensor *of, size_t stored, role what)
@@ -153,6 +178,13 @@ static void add_item(check_job *j, const whit_source_tensor *of, size_t stored, 
     j->item[j->count] = (item){ of, stored, what };
     j->tiles.tiling[j->count++] = what == ROLE_CODES ? wh_tiling_make(t->shape[0], t->shape[1], 1)
                                                      : wh_tiling_make(1, t->elements, 1);
+}
+
+static void add_decoded(check_job *j, size_t i)
+{
+    const whit_source_tensor *t = whit_source_at(j->source, i);
+    j->item[j->count] = (item){ t, i, ROLE_DECODED };
+    j->tiles.tiling[j->count++] = wh_tiling_make(t->rows, t->cols, 1);
 }
 
 static whit_status list_items(check_job *j, whit_error *err)
@@ -166,6 +198,8 @@ static whit_status list_items(check_job *j, whit_error *err)
         const whit_source_tensor *t = whit_source_at(j->source, i);
         if (t->scheme.kind == WHIT_GGUF) {
             add_item(j, t, t->planes[0], ROLE_BLOCKS);
+        } else if (whit_scheme_is_quantized(&t->scheme) && t->layout != WHIT_LAYOUT_NATIVE) {
+            add_decoded(j, i);
         } else if (whit_scheme_is_quantized(&t->scheme)) {
             add_item(j, t, t->planes[0], ROLE_CODES);
             if (!t->scheme.dq) add_item(j, t, t->planes[1], ROLE_SCALES); /* any octet is one */
@@ -189,8 +223,7 @@ static whit_status stream(check_job *j, const whit_job_options *options, whit_er
                      .work = tile_work,
                      .commit = tile_commit,
                      .ctx = j };
-    for (size_t i = 0; i < j->count; i++)
-        pass.reads += whit_file_tensor(whit_source_file(j->source), j->item[i].stored)->bytes;
+    for (size_t i = 0; i < j->count; i++) pass.reads += bytes_of(j, i);
     whit_status st =
         wh_stream_open(&j->stream, options, &j->tiles, wh_stream_tables(j->count), err);
     return st == WHIT_OK ? wh_stream_pass(&j->stream, &pass, err) : st;
@@ -204,6 +237,7 @@ static void say(const check_job *j, whit_check *c)
                                         "zero points outside the range of codes",
                                         "tensor scales that are 0, not finite or negative",
                                         "nested scales that are not finite",
+                                        "decoded values that are not finite",
                                         "decoded values that are not finite" };
     for (size_t i = 0; i < j->count; i++) {
         const found *f = &j->sum[i];
