@@ -20,8 +20,8 @@
 #include "job/method.h"
 #include "job/report.h"
 #include "job/work.h"
+#include "job/work_fit.h"
 #include "job/work_packed.h"
-#include "job/work_solved.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
@@ -83,33 +83,11 @@ static whit_status run_tiles(run *r, whit_error *err)
     return lowest == WHIT_OK ? st : lowest;
 }
 
-/* Scales of tensors that span tiles, and of those with a scale of their own on top. */
 static whit_status fit_spans(run *r, whit_error *err)
 {
     whit_status st = WHIT_OK;
-    for (size_t i = 0; i < r->work.plan->count && st == WHIT_OK; i++) {
-        wh_quantizer q;
-        float amax;
-        const whit_scheme *s = &r->work.plan->entry[i].scheme;
-        if (s->kind == WHIT_NVFP4 && wh_work_solved(r->work.plan, i)) {
-            st = wh_work_fetch_scale2(r->work.plan, i, &r->work.scale2[i], err);
-            continue;
-        }
-        if (s->kind != WHIT_NVFP4 && !s->dq && !wh_plan_spans(r->work.plan, i)) continue;
-        if (wh_work_solved(r->work.plan, i)) continue;
-        st = wh_plan_quantizer(r->work.plan, i, 1.0f, &q, err);
-        if (st != WHIT_OK) return st;
-        if (q.scheme.kind == WHIT_NVFP4) {
-            st = wh_span_amax(r->work.plan, i, &q, r->work.workers, r->work.threads, &r->meter,
-                              &amax, err);
-            r->work.scale2[i] = whit_nvfp4_scale2(amax);
-        } else if (q.scheme.dq) {
-            st = wh_span_nested(r->work.plan, i, &q, r->work.workers, r->work.threads, &r->meter,
-                                &r->work.nested[i], err);
-        } else
-            st = wh_span_fit(r->work.plan, i, &q, r->work.workers, r->work.threads, &r->meter,
-                             &r->work.fixed[i], &r->stats[i], err);
-    }
+    for (size_t i = 0; i < r->work.plan->count && st == WHIT_OK; i++)
+        st = wh_work_fit(&r->work, i, &r->meter, &r->stats[i], err);
     return st;
 }
 

@@ -29,6 +29,7 @@ static whit_status write_now(const wh_work *r, wh_spot spot, uint64_t offset, co
                              size_t len, whit_error *err)
 {
     const wh_target *t = &r->plan->target;
+    if (r->match) return wh_match_bytes(r->match, spot, offset, data, len, err);
     if (!r->set) return WHIT_OK;
     return wh_file_pwrite(wh_target_fd(t, r->set, spot.file), wh_target_name(t, r->set, spot.file),
                           wh_layout_offset(&t->layout, spot) + offset, data, len, err);
@@ -39,6 +40,7 @@ whit_status wh_work_write(const wh_work *r, const wh_worker *w, wh_spot spot, ui
 {
     const wh_target *t = &r->plan->target;
     const unsigned worker = (unsigned)(w - r->workers);
+    if (r->match) return wh_match_bytes(r->match, spot, offset, data, len, err);
     if (!r->writer) return WHIT_OK;
     if (r->digests) wh_digests_note(r->digests, worker, spot, offset, data, len);
     return wh_writer_add(r->writer, worker, wh_target_fd(t, r->set, spot.file),
@@ -147,7 +149,7 @@ static whit_status write_nested(const wh_work *r, size_t i, uint64_t first, wh_w
                                 size_t count, whit_error *err)
 {
     const wh_nested *n = &r->nested[i];
-    if (!r->set) return WHIT_OK; /* a trial */
+    if (!r->set && !r->match) return WHIT_OK; /* a trial */
     const whit_source_tensor *s = r->plan->entry[i].source;
     whit_status st = write_now(r, r->plan->spot[i][1], first, n->code + first, count, err);
     if (st != WHIT_OK || first != 0) return st;
@@ -404,6 +406,14 @@ whit_status wh_work_open(wh_work *w, const whit_plan *plan, whit_error *err)
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          w->threads);
+}
+
+whit_status wh_work_open_match(wh_work *w, const whit_plan *plan, const wh_match *match,
+                               whit_error *err)
+{
+    whit_status st = wh_work_open(w, plan, err);
+    w->match = match;
+    return st;
 }
 
 void wh_work_close(wh_work *w)

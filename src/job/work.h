@@ -4,6 +4,7 @@
 #define WH_JOB_WORK_H
 
 #include "job/digests.h"
+#include "job/match.h"
 #include "job/plan.h"
 #include "job/span.h"
 #include "job/stream.h"
@@ -28,13 +29,17 @@ typedef struct wh_work {
     wh_nested *nested;        /* [count]: of dq */
     struct wh_images *images; /* of checkpoints of other programs; else NULL */
     wh_outset *set;
-    wh_writer *writer;   /* NULL, as set is: a trial, which writes nothing */
-    wh_digests *digests; /* NULL: none are taken */
+    wh_writer *writer;     /* NULL, as set is: a trial, which writes nothing */
+    wh_digests *digests;   /* NULL: none are taken */
+    const wh_match *match; /* what is made is compared with this instead of written; else NULL */
 } wh_work;
 
 /* Buffers for the plan's threads, and its writer. Errors: WHIT_ERR_NOMEM; wh_work_close then, too.
  */
 whit_status wh_work_open(wh_work *w, const whit_plan *plan, whit_error *err);
+/* The same for work that is compared. */
+whit_status wh_work_open_match(wh_work *w, const whit_plan *plan, const wh_match *match,
+                               whit_error *err);
 void wh_work_close(wh_work *w);
 
 /* One tile up to what is to be written, which is with the writer then; what was measured is in the

@@ -111,6 +111,10 @@ whit_status wh_work_packed_finish(const wh_work *r, size_t i, whit_error *err)
     whit_status st = WHIT_OK;
     for (unsigned k = 0; k < m->count && st == WHIT_OK; k++) {
         const wh_spot spot = r->plan->spot[i][k];
+        if (r->match) {
+            st = wh_match_bytes(r->match, spot, 0, m->plane[k], (size_t)m->bytes[k], err);
+            continue;
+        }
         if (r->digests) wh_digests_add(r->digests, spot, 0, m->plane[k], (size_t)m->bytes[k]);
         st = wh_file_pwrite(
             wh_target_fd(t, r->set, spot.file), wh_target_name(t, r->set, spot.file),
