@@ -44,12 +44,13 @@ enum { /* bits of cli_option.commands */
        CLI_BENCH = 64,
        CLI_EVAL = 128,
        CLI_CALIBRATE = 1024,
+       CLI_VERIFY = 2048,
        /* every command that takes threads and memory */
-       CLI_WORK = CLI_JOBS | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE,
+       CLI_WORK = CLI_JOBS | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE | CLI_VERIFY,
        CLI_GENERATE = 256,
        CLI_TOKENIZE = 512,
        CLI_RUNNERS = CLI_GENERATE | CLI_TOKENIZE, /* they go on with a text, or take one apart */
-       CLI_ALL = 2047
+       CLI_ALL = 4095
 };
 
 typedef struct cli_options cli_options;
@@ -82,6 +83,7 @@ typedef struct cli_feed {
 
 #define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
 #define CLI_UNSET UINT64_MAX
+#define CLI_SAMPLE_UNSET UINT64_MAX
 #define CLI_NEW_TOKENS 256 /* of generate, unless --tokens says */
 
 typedef struct cli_shape {
@@ -138,6 +140,9 @@ struct cli_options {
     double damping, qep;                 /* NaN: not given                                    */
     uint64_t cd_passes;                  /* CLI_UNSET: not given                              */
     int act_order, static_groups;
+    int provenance;      /* of inspect                                        */
+    const char *against; /* of verify                                         */
+    uint64_t sample;
 };
 
 /* The feeds of the command line (feeds.c). */
@@ -298,5 +303,6 @@ int cli_eval(const cli_options *opt);
 int cli_calibrate(const cli_options *opt);
 int cli_generate(const cli_options *opt);
 int cli_tokenize(const cli_options *opt);
+int cli_verify(const cli_options *opt);
 
 #endif

@@ -70,6 +70,24 @@ static whit_status inspect_side(const cli_options *opt, const whit_side *side, w
     return st;
 }
 
+/* Nothing but who made it how. */
+static whit_status inspect_provenance(const cli_options *opt, whit_error *err)
+{
+    whit_source *source = NULL;
+    cli_results results = { NULL, NULL, NULL, NULL };
+    if (opt->check || opt->stats || opt->tensors || opt->svg)
+        return cli_fail(err, WHIT_ERR_ARG, "inspect: --provenance goes alone; try: whit verify");
+    whit_status st = cli_open(&source, opt, opt->operands[0], err);
+    if (st == WHIT_OK) cli_source_warnings(opt, source);
+    if (st == WHIT_OK) st = cli_results_open(&results, opt, source, NULL, err);
+    if (st == WHIT_OK && results.table) st = whit_provenance_write_text(source, results.table, err);
+    if (st == WHIT_OK && results.json) st = whit_provenance_write_json(source, results.json, err);
+    if (st == WHIT_OK) st = cli_results_commit(&results, err);
+    cli_results_close(&results);
+    whit_source_close(source);
+    return st;
+}
+
 static whit_status inspect_model(const cli_options *opt, whit_error *err)
 {
     whit_job_options job;
@@ -155,9 +173,10 @@ int cli_inspect(const cli_options *opt)
     whit_status st =
         opt->shape.rank || state ? WHIT_OK : whit_side_open(&side, opt->operands[0], &err);
     if (st == WHIT_OK)
-        st = state  ? inspect_state(opt, &err)
-             : side ? inspect_side(opt, side, &err)
-                    : inspect_model(opt, &err);
+        st = opt->provenance ? inspect_provenance(opt, &err)
+             : state         ? inspect_state(opt, &err)
+             : side          ? inspect_side(opt, side, &err)
+                             : inspect_model(opt, &err);
     whit_side_close(side);
     return cli_finish(opt, st, &err);
 }

@@ -13,7 +13,8 @@
 
 #define FIELD(name) offsetof(cli_options, name)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
-#define LISTERS (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE)
+#define LISTERS \
+    (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE | CLI_VERIFY)
 #define SEED_LIMIT (-1) /* as a uint64_t: all of them */
 
 /* clang-format off */
@@ -132,6 +133,15 @@ const cli_option cli_option_table[] = {
       "which one (default: the one with the most weights)" },
     { "scheme", 0, OPTION_TEXT, "SCHEME", FIELD(scheme), 0, CLI_INSPECT,
       "draw the grid of a scheme on it" },
+    { "provenance", 0, OPTION_FLAG, NULL, FIELD(provenance), 1, CLI_INSPECT,
+      "say only who made it how: version, recipe, options, hashes" },
+    { "against", 0, OPTION_TEXT, "SOURCE", FIELD(against), 0, CLI_VERIFY,
+      "the model that it was made from: make tensors again by the\n"
+      "file's own recipe, and compare the bytes" },
+    { "sample", 0, OPTION_COUNT, "N", FIELD(sample), 1000000000, CLI_VERIFY,
+      "how many tensors to make again, 0: all (default: 16)" },
+    { "calibration", 0, OPTION_TEXT, "FILE", FIELD(calibration), 0, CLI_VERIFY,
+      "of --against: what the file was made with" },
     { "top", 0, OPTION_COUNT, "N", FIELD(top), 1000000000, CLI_COMPARE,
       "list the N worst tensors, 0: all (default: 10; JSON: all)" },
     { "min-sqnr", 0, OPTION_NUMBER, "DB", FIELD(min_sqnr), 0, CLI_COMPARE,
@@ -254,7 +264,7 @@ const cli_option cli_option_table[] = {
       "exit 3 on what is a warning otherwise: a tensor that\n"
       "cannot have its scheme, a rule or tensor without match" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 1024,
-      CLI_JOBS | CLI_EVAL | CLI_CALIBRATE,
+      CLI_JOBS | CLI_EVAL | CLI_CALIBRATE | CLI_VERIFY,
       "0: all cores, the default; never changes a result" },
     { "threads", 'T', OPTION_COUNT, "N", FIELD(threads), 256, CLI_BENCH,
       "0: all cores, the default" },
@@ -271,7 +281,8 @@ const cli_option cli_option_table[] = {
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
       PLANNERS | CLI_INSPECT, "every tensor in the table; on stderr what the work uses" },
     { "verbose", 'v', OPTION_FLAG, NULL, FIELD(verbosity), CLI_VERBOSITY_VERBOSE,
-      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE, "on stderr what the work uses" },
+      CLI_DEQUANTIZE | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE | CLI_VERIFY,
+      "on stderr what the work uses" },
     { "progress", 0, OPTION_WORD, "auto|plain|json|none", FIELD(progress), 0, CLI_WORK,
       "on stderr; auto: a bar where that is a terminal" },
     { "color", 0, OPTION_WORD, "auto|always|never", FIELD(color), 0, CLI_WORK,

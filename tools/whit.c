@@ -72,6 +72,17 @@ const cli_command cli_commands[] = {
       "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"
       "largest share of the squared error first.\n",
       "whit compare Llama-3.1-8B/ out/ --top 3 --min-sqnr 15" },
+    { "verify", CLI_VERIFY, cli_verify, 1, 1, "FILE", "prove that a model is what was written",
+      "Reads all data: every stored tensor must have the SHA-256 that quantize wrote into the "
+      "file,\n"
+      "scales must be finite and codes in range. A file without digests (GGUF, other programs') "
+      "has\n"
+      "the second check only, and that is said. --against makes some tensors again from the "
+      "source,\n"
+      "by the recipe and options that the file carries, and compares the bytes; the version must "
+      "be\n"
+      "the one that made the file. What does not fit is named, and the exit code is 4.\n",
+      "whit verify out/ --against Llama-3.1-8B/" },
     { "bench", CLI_BENCH, cli_bench, 0, 2, "[matmul|quantize|memory|model MODEL]",
       "measure what this machine does with packed weights",
       "matmul, the default: products of packed weights with activations, in about a minute. Every\n"

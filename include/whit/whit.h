@@ -16,6 +16,7 @@
 #include <whit/calibrate.h>
 #include <whit/job.h>
 #include <whit/side.h>
+#include <whit/verify.h>
 #include <whit/kernel.h>
 #include <whit/model.h>
 #include <whit/bench.h>

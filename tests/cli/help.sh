@@ -19,11 +19,11 @@ for words in help --help -h 'help help'; do
 done
 
 run 0 help
-for command in quantize plan dequantize inspect compare bench eval calibrate generate tokenize help; do
+for command in quantize plan dequantize inspect compare verify bench eval calibrate generate tokenize help; do
     out_has "  $command "
 done
 
-for command in quantize plan dequantize inspect compare bench eval calibrate generate tokenize; do
+for command in quantize plan dequantize inspect compare verify bench eval calibrate generate tokenize; do
     run 0 help $command
     ends_with_example "$command "
     out_has "usage: whit $command " '[OPTIONS]' '--quiet' '--color' '--help'

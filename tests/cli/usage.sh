@@ -22,7 +22,7 @@ refused 2 'unknown option -z' inspect in -z
 refused 2 'unknown option -Z' inspect in -qZ
 while read -r option commands; do
     case $option in '#'*) continue ;; esac
-    for command in quantize plan dequantize inspect compare bench eval calibrate generate tokenize; do
+    for command in quantize plan dequantize inspect compare verify bench eval calibrate generate tokenize; do
         case " $commands " in
         *" $command "*)
             run 0 "$command" "$option" --help

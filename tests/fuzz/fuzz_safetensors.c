@@ -10,6 +10,7 @@
 #include <whit/file.h>
 
 #include "input.h"
+#include "job/provenance.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,6 +46,24 @@ static void check_tensor(const whit_file *f, size_t i)
                 (whit_dtype_is_float(t->dtype) ? WHIT_OK : WHIT_ERR_ARG));
 }
 
+/* Digests belong to tensors, each has at most one; what is wrong is said in lines. */
+static void check_digests(const whit_file *f)
+{
+    wh_digest_list list;
+    wh_lines problems = { .limit = 100 };
+    size_t count = 0;
+    whit_status st = wh_digest_list_read(&list, f, &problems, NULL);
+    require(st == WHIT_OK || st == WHIT_ERR_NOMEM);
+    for (size_t i = 0; st == WHIT_OK && i < whit_file_count(f); i++) {
+        require(!list.text[i][0] || wh_sha256_is_text(list.text[i]));
+        count += list.text[i][0] != 0;
+    }
+    require(st != WHIT_OK || count == list.count);
+    require(st != WHIT_OK || list.count == 0 || list.shards > 0);
+    wh_lines_free(&problems);
+    wh_digest_list_free(&list);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     whit_error err = { WHIT_OK, "" };
@@ -59,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     require(f && whit_file_shards(f) > 0);
     for (size_t i = 0; i < whit_file_count(f); i++) check_tensor(f, i);
+    check_digests(f);
     for (size_t k = 0; k < whit_file_meta_count(f, 0); k++)
         require(whit_file_meta_find(f, 0, whit_file_meta_key(f, 0, k)) ==
                 whit_file_meta_value(f, 0, k));
