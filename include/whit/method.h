@@ -43,8 +43,9 @@ typedef struct whit_method_options {
     int act_order;   /* GPTQ: largest mean square first over all columns; 0: in each group, and
                         groups by their largest                                                   */
     int static_groups; /* GPTQ: scales from the weights before any moves; act_order implies it */
-    int passes;        /* GPTQ: of coordinate descent afterwards, then least-squares scales; -1: 3
-                          where there are twice as many tokens as columns, else 0                   */
+    int passes;        /* GPTQ: of coordinate descent afterwards, then (but with act_order) scales
+                          by least squares; -1: 3 where there are twice as many tokens as columns,
+                          else 0                                                                    */
     double qep;        /* with texts: share of what the layers before have changed in the inputs
                           that the weights make up for, 0 to 1; below 0: 0.5                        */
     double alpha;      /* SMOOTHQUANT: 0 to 1; below 0: the best of 0, 0.05 .. 1 for each set, by

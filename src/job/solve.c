@@ -300,7 +300,7 @@ static whit_status run_gptq(problem *x, const wh_gptq_base *base, const float *w
                               .rows = p->rows,
                               .before = o->act_order || o->static_groups,
                               .passes = passes,
-                              .refit = passes > 0 };
+                              .refit = passes > 0 && !o->act_order };
     whit_status st;
     if (is_blocks(p))
         st = wh_gptq_blocks_open(&blocks, p->format.block, p->rows, p->cols, p->codes, err);

@@ -51,6 +51,8 @@ def runs(width):
     rows = []
     groups = [g for g in (128, 64, 32) if width % g == 0]
     schemes = ["int4-g%d" % g for g in groups] + ["int3-g64", "int2-g32", "nf4-g64"]
+    if width == 64:
+        schemes.append("int3-g32")
     blocks = ["q4_k", "q3_k", "q2_k"] if width % 256 == 0 else ["q4_0", "q4_1", "q5_0"]
     for s in schemes + blocks:
         for m in ("", "awq", "gptq", "gptq --act-order", "awq+gptq"):
@@ -74,6 +76,7 @@ def main():
     p.add_argument("--only", default="")
     p.add_argument("--tokens", default="20000")
     p.add_argument("--learn", default="32640")
+    p.add_argument("--threads", default="0")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as work:
         model = a.model
@@ -89,14 +92,14 @@ def main():
             learns = ["--text", a.calib, "--context", "256", "--tokens", a.learn]
             learns = learns if options and options[0] == "--method" and "hqq" not in options else []
             q = subprocess.run([a.whit, "quantize", model, "-o", out, "-f", "-q", "--scheme", scheme,
-                                "--json", *options, *learns], capture_output=True, text=True)
+                                "-T", a.threads, "--json", *options, *learns], capture_output=True, text=True)
             row = {"scheme": scheme, "method": method, "planted": a.plant}
             if q.returncode:
                 row["error"] = q.stderr.strip()
             else:
                 e = subprocess.run([a.whit, "eval", out, "--base", model, "--text", a.eval,
                                     "--context", "256", "--protocol", "chunk", "--tokens", a.tokens,
-                                    "--json", "-q"], capture_output=True, text=True)
+                                    "-T", a.threads, "--json", "-q"], capture_output=True, text=True)
                 if e.returncode:
                     row["error"] = e.stderr.strip()
                 else:
