@@ -52,10 +52,10 @@ static void test_tiles(void)
                 for (size_t k = 0; k < n * WH_LANES64; k++) value[k] = (double)check_normal(&rng);
                 for (size_t k = 0; k < n * tokens; k++) x[k] = (double)check_normal(&rng);
                 for (size_t k = 0; k < COUNT(want); k++) want[k] = got[k] = (double)k;
-                wh_tile64_args a = { value, x, tokens, n, want };
+                wh_tile64_args a = { value, x, tokens, n, want, WH_LANES64 };
                 wh_tile64_scalar(&a);
                 const size_t cut = n / 3; /* chains go on in a second call */
-                wh_tile64_args b = { value, x, tokens, cut, got };
+                wh_tile64_args b = { value, x, tokens, cut, got, WH_LANES64 };
                 v[i].run(&b);
                 b.value += cut * WH_LANES64;
                 b.x += cut * tokens;

@@ -24,7 +24,8 @@
 #include "kernels/context.h"
 
 #define LANES WH_LANES64
-#define BLOCK 192 /* columns: a multiple of 16 and of WH_STRIP64 */
+#define BLOCK 384 /* columns: a multiple of 16 and of WH_STRIP64 */
+#define CHUNK 192 /* of them at once: with a strip they fit into the first cache */
 #define SUBS (BLOCK / LANES)
 #define SQUARE 64 /* of H that is put in order at once */
 #define ROWS 96   /* of what is left that a thread takes at once */
@@ -34,7 +35,7 @@ typedef struct work {
     double *a;
     size_t n, j0, j1;
     double *panels, *strips;
-    double (*tri)[LANES][LANES]; /* [sub][k][i] = R[i][k], 0 where i >= k */
+    double (*tri)[LANES][LANES]; /* [sub][k][i] = R[i][k], i < k */
     double *floor;               /* [n]: what a pivot must pass */
     atomic_size_t next;          /* of the parts */
 } work;
@@ -89,49 +90,81 @@ static void store(const work *w, place at, const double *sums)
     }
 }
 
-/* sums -= R[strip][j] R[sub][j] for the columns j of the block that are done. */
-static void subtract(const work *w, place at, size_t n, double *sums)
+/* Elements [rows][stride] -= R[strip][j] R[sub][j] for the block's columns j that jj counts from
+ * `from` to `to`. */
+static void subtract(const work *w, place at, size_t from, size_t to, double *sums, size_t stride)
 {
     const size_t width = w->j1 - w->j0;
-    const wh_tile64_args a = { .value = w->panels + at.col * width,
-                               .x = w->strips + at.row * width,
+    const wh_tile64_args a = { .value = w->panels + at.col * width + from * LANES,
+                               .x = w->strips + at.row * width + from * at.rows,
                                .tokens = at.rows,
-                               .n = n,
-                               .sums = sums };
+                               .n = to - from,
+                               .sums = sums,
+                               .stride = stride };
     w->tile->run(&a);
 }
 
-/* Column k of the strip is final: where the products will read it. */
-static void publish(const work *w, place at, size_t k, const double *value)
+/* The same where they lie, or in a copy where some of the sixteen columns are not theirs. */
+static void reduce(const work *w, place at, size_t from, size_t to)
 {
-    const size_t width = w->j1 - w->j0, jj = w->j1 - 1 - k;
-    memcpy(w->strips + at.row * width + jj * at.rows, value, at.rows * sizeof *value);
-    for (size_t i = 0; i < at.rows; i++) {
-        const size_t row = at.row + i;
-        w->panels[row / LANES * LANES * width + jj * LANES + row % LANES] = value[i];
+    _Alignas(64) double sums[WH_STRIP64 * LANES];
+    if (at.row + at.rows <= at.col && at.cols == LANES) {
+        subtract(w, at, from, to, w->a + at.row * w->n + at.col, w->n);
+        return;
     }
-}
-
-/* sums = sums R[sub][sub]^-T, column by column, last first. */
-static void substitute(const work *w, place at, double *sums)
-{
-    const size_t s = (at.col - w->j0) / LANES;
-    for (size_t k = at.cols; k-- > 0;) {
-        const double *column = w->tri[s][k], pivot = w->a[(at.col + k) * (w->n + 1)];
-        double value[WH_STRIP64];
-        for (size_t i = 0; i < at.rows; i++) {
-            double *sum = sums + i * LANES;
-            const double x = sum[k] / pivot;
-            for (size_t l = 0; l < LANES; l++) sum[l] -= x * column[l];
-            sum[k] = value[i] = x;
-        }
-        publish(w, at, at.col + k, value);
-    }
+    load(w, at, sums);
+    subtract(w, at, from, to, sums, LANES);
+    store(w, at, sums);
 }
 
 static place place_at(const work *w, size_t row, size_t col)
 {
     return (place){ row, smaller(w->tile->tokens, w->j1 - row), col, smaller(LANES, w->j1 - col) };
+}
+
+/* The place's columns of its rows are final: where the products will read them. Strips that are
+ * not whole are filled up. */
+static void publish(const work *w, place at, double x[LANES][WH_SOLVE64])
+{
+    const size_t width = w->j1 - w->j0, step = w->tile->tokens;
+    for (size_t k = 0; k < at.cols; k++) {
+        const size_t jj = w->j1 - 1 - (at.col + k);
+        for (size_t i = 0; i < at.rows; i += step) {
+            const size_t row = at.row + i, rows = smaller(step, w->j1 - row);
+            memcpy(w->strips + row * width + jj * rows, x[k] + i, rows * sizeof *x[k]);
+        }
+        for (size_t i = 0; i < at.rows; i += LANES)
+            memcpy(w->panels + (at.row + i) * width + jj * LANES, x[k] + i, LANES * sizeof *x[k]);
+    }
+}
+
+/* R of the place's rows, at most WH_SOLVE64 above the sub-block: what is there times the inverse of
+ * the sub-block's own, column by column, last first. */
+static void substitute(const work *w, place at)
+{
+    _Alignas(64) double x[LANES][WH_SOLVE64] = { { 0 } }; /* [column][row] */
+    double pivot[LANES] = { 0 }, *a = w->a + at.row * w->n + at.col;
+    for (size_t k = 0; k < at.cols; k++) pivot[k] = w->a[(at.col + k) * (w->n + 1)];
+    for (size_t i = 0; i < at.rows; i++)
+        for (size_t k = 0; k < at.cols; k++) x[k][i] = a[i * w->n + k];
+    w->tile->solve(x, w->tri[(at.col - w->j0) / LANES], pivot, at.cols);
+    for (size_t i = 0; i < at.rows; i++)
+        for (size_t k = 0; k < at.cols; k++) a[i * w->n + k] = x[k][i];
+    publish(w, at, x);
+}
+
+/* Rows [row, end) above the sub-block, whole strips of which have yet to meet the columns right of
+ * it. */
+static void solve_rows(const work *w, size_t row, size_t end, size_t col)
+{
+    for (; row < end; row += WH_SOLVE64) {
+        place at = place_at(w, row, col);
+        const size_t last = smaller(end, row + WH_SOLVE64);
+        for (size_t r = row; r + w->tile->tokens <= last; r += w->tile->tokens)
+            reduce(w, place_at(w, r, col), 0, done(w, col + at.cols));
+        at.rows = last - row;
+        substitute(w, at);
+    }
 }
 
 /* ---- the block's own rows ---- */
@@ -158,27 +191,13 @@ static int factor_sub(const work *w, size_t col, size_t cols, size_t *bad)
 
 static int factor_block(const work *w, size_t *bad)
 {
-    _Alignas(64) double sums[WH_STRIP64 * LANES];
     const size_t width = w->tile->tokens, first = w->j0, columns = w->j1 - w->j0;
     for (size_t s = (columns + LANES - 1) / LANES; s-- > 0;) {
         const size_t col = first + s * LANES, end = smaller(col + LANES, w->j1);
-        for (size_t row = first; row < end; row += width) {
-            if (row + width <= col) continue;
-            const place at = place_at(w, row, col); /* on the diagonal, and perhaps above */
-            load(w, at, sums);
-            subtract(w, at, done(w, end), sums);
-            store(w, at, sums);
-        }
+        for (size_t row = first; row < end; row += width) /* on the diagonal, and perhaps above */
+            if (row + width > col) reduce(w, place_at(w, row, col), 0, done(w, end));
         if (!factor_sub(w, col, end - col, bad)) return 0;
-        for (size_t row = first; row < col; row += width) {
-            const place at = place_at(w, row, col);
-            load(w, at, sums);
-            if (row + width <= col) subtract(w, at, done(w, end), sums);
-            substitute(w, at, sums);
-            place above = at; /* rows of the sub-block itself are not to be divided */
-            above.rows = smaller(at.rows, col - row);
-            store(w, above, sums);
-        }
+        solve_rows(w, first, col, col);
     }
     return 1;
 }
@@ -187,19 +206,13 @@ static int factor_block(const work *w, size_t *bad)
 
 static void solve_part(void *ctx, unsigned t, unsigned threads)
 {
-    _Alignas(64) double sums[WH_STRIP64 * LANES];
     const work *w = ctx;
     const size_t subs = (w->j1 - w->j0 + LANES - 1) / LANES;
     size_t begin, end;
     wh_pool_split(w->j0, 2 * LANES * WH_STRIP64, t, threads, &begin, &end);
-    for (size_t row = begin; row < end; row += w->tile->tokens)
-        for (size_t s = subs; s-- > 0;) {
-            const place at = place_at(w, row, w->j0 + s * LANES);
-            load(w, at, sums);
-            subtract(w, at, done(w, at.col + at.cols), sums);
-            substitute(w, at, sums);
-            store(w, at, sums);
-        }
+    for (size_t row = begin; row < end; row += WH_SOLVE64)
+        for (size_t s = subs; s-- > 0;)
+            solve_rows(w, row, smaller(end, row + WH_SOLVE64), w->j0 + s * LANES);
 }
 
 /* ---- what is left of the triangle ---- */
@@ -212,23 +225,19 @@ static void fetch(const work *w, size_t row, size_t col)
     }
 }
 
-/* Rows [row, end) right of the diagonal. */
+/* Rows [row, end) right of the diagonal: those of a column's panel as long as that is near, by
+ * CHUNK of the block's columns. */
 static void update_rows(const work *w, size_t row0, size_t end)
 {
-    _Alignas(64) double sums[WH_STRIP64 * LANES];
-    const size_t step = w->tile->tokens;
+    const size_t step = w->tile->tokens, width = w->j1 - w->j0;
     for (size_t col = row0 / LANES * LANES; col < w->j0; col += LANES) {
         const size_t last = smaller(end, col + LANES);
-        for (size_t row = row0; row < last; row += step) {
-            const place at = { row, step, col, LANES };
-            if (row + step < last)
-                fetch(w, row + step, col);
-            else if (col + LANES < w->j0)
-                fetch(w, row0, col + LANES);
-            load(w, at, sums);
-            subtract(w, at, w->j1 - w->j0, sums);
-            store(w, at, sums);
-        }
+        for (size_t from = 0; from < width; from += CHUNK)
+            for (size_t row = row0; row < last; row += step) {
+                const place at = { row, step, col, LANES };
+                if (from + CHUNK >= width && col + LANES < w->j0) fetch(w, row, col + LANES);
+                reduce(w, at, from, smaller(width, from + CHUNK));
+            }
     }
 }
 

@@ -22,18 +22,33 @@ typedef struct wh_tile64_args {
     const double *x;     /* [n][tokens] */
     size_t tokens;       /* 1 .. the variant's */
     size_t n;
-    double *sums; /* [tokens][16], 64-byte aligned */
+    double *sums; /* [tokens][stride], sixteen of each; any alignment */
+    size_t stride;
 } wh_tile64_args;
 
 typedef void wh_tile64_fn(const wh_tile64_args *a);
+
+/*
+ * Sixteen columns of a triangular solve, for many rows side by side: from the last of `cols`
+ * columns back
+ *
+ *   x[k] = x[k] / pivot[k];   x[l] = x[l] - x[k] * tri[k][l],   l < k
+ *
+ * with every product and difference rounded.
+ */
+#define WH_SOLVE64 48 /* rows: a multiple of WH_STRIP64 and of 16 */
+typedef void wh_solve64_fn(double x[WH_LANES64][WH_SOLVE64], double tri[WH_LANES64][WH_LANES64],
+                           const double pivot[WH_LANES64], size_t cols);
 
 typedef struct wh_tile64 {
     const char *isa;
     uint32_t needs; /* WH_ISA_* */
     unsigned tokens;
     wh_tile64_fn *run;
+    wh_solve64_fn *solve;
 } wh_tile64;
 
+wh_solve64_fn wh_solve64_scalar, wh_solve64_avx2, wh_solve64_avx512;
 wh_tile64_fn wh_tile64_scalar, wh_tile64_avx2, wh_tile64_avx512, wh_tile64_neon;
 
 /* Every variant of this build, slowest first; the first is the reference. */

@@ -3,7 +3,7 @@
  * Sixteen lanes by three numbers keep 12 sums in the 16 registers: 7 loads for 12 multiply-adds.
  *
  * SPDX-License-Identifier: MIT */
-#include "calib/tile64.h"
+#include "calib/solve64.h"
 
 #if !defined(__AVX2__) || !defined(__FMA__)
 #error "needs -mavx2 -mfma"
@@ -23,7 +23,8 @@ static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
     __m256d sum[TOKENS][PARTS];
     WH_UNROLL
     for (unsigned i = 0; i < tokens * PARTS; i++)
-        sum[i / PARTS][i % PARTS] = _mm256_load_pd(a->sums + i * PART);
+        sum[i / PARTS][i % PARTS] =
+            _mm256_loadu_pd(a->sums + i / PARTS * a->stride + i % PARTS * PART);
     for (size_t k = 0; k < a->n; k++, x += tokens, value += WH_LANES64) {
         __m256d xj[TOKENS];
         WH_UNROLL
@@ -37,7 +38,8 @@ static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
     }
     WH_UNROLL
     for (unsigned i = 0; i < tokens * PARTS; i++)
-        _mm256_store_pd(a->sums + i * PART, sum[i / PARTS][i % PARTS]);
+        _mm256_storeu_pd(a->sums + i / PARTS * a->stride + i % PARTS * PART,
+                         sum[i / PARTS][i % PARTS]);
 }
 
 void wh_tile64_avx2(const wh_tile64_args *a)
@@ -48,4 +50,10 @@ void wh_tile64_avx2(const wh_tile64_args *a)
         chain(a, 2);
     else
         chain(a, 1);
+}
+
+void wh_solve64_avx2(double x[WH_LANES64][WH_SOLVE64], double tri[WH_LANES64][WH_LANES64],
+                     const double pivot[WH_LANES64], size_t cols)
+{
+    solve_rows(x, tri, pivot, cols);
 }

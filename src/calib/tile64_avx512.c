@@ -3,7 +3,7 @@
  * Sixteen lanes by twelve numbers keep 24 sums in registers: 14 loads for 24 multiply-adds.
  *
  * SPDX-License-Identifier: MIT */
-#include "calib/tile64.h"
+#include "calib/solve64.h"
 
 #if !defined(__AVX512F__)
 #error "needs -mavx512f"
@@ -14,15 +14,17 @@
 #include "kernels/inline.h"
 
 #define TOKENS 12
-#define PART 8 /* lanes of a register */
+#define PARTS 2 /* registers for sixteen lanes */
+#define PART 8
 
 static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
 {
     const double *x = a->x, *value = a->value;
-    __m512d sum[TOKENS][2];
+    __m512d sum[TOKENS][PARTS];
     WH_UNROLL
-    for (unsigned i = 0; i < 2 * tokens; i++)
-        sum[i / 2][i % 2] = _mm512_load_pd(a->sums + i * PART);
+    for (unsigned i = 0; i < PARTS * tokens; i++)
+        sum[i / PARTS][i % PARTS] =
+            _mm512_loadu_pd(a->sums + i / PARTS * a->stride + i % PARTS * PART);
     for (size_t k = 0; k < a->n; k++, x += tokens, value += WH_LANES64) {
         const __m512d low = _mm512_load_pd(value), high = _mm512_load_pd(value + PART);
         WH_UNROLL
@@ -33,8 +35,9 @@ static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
         }
     }
     WH_UNROLL
-    for (unsigned i = 0; i < 2 * tokens; i++)
-        _mm512_store_pd(a->sums + i * PART, sum[i / 2][i % 2]);
+    for (unsigned i = 0; i < PARTS * tokens; i++)
+        _mm512_storeu_pd(a->sums + i / PARTS * a->stride + i % PARTS * PART,
+                         sum[i / PARTS][i % PARTS]);
 }
 
 void wh_tile64_avx512(const wh_tile64_args *a)
@@ -76,4 +79,10 @@ void wh_tile64_avx512(const wh_tile64_args *a)
     default:
         chain(a, TOKENS);
     }
+}
+
+void wh_solve64_avx512(double x[WH_LANES64][WH_SOLVE64], double tri[WH_LANES64][WH_LANES64],
+                       const double pivot[WH_LANES64], size_t cols)
+{
+    solve_rows(x, tri, pivot, cols);
 }

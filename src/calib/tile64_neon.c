@@ -19,7 +19,7 @@ static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
     float64x2_t sum[TOKENS][PARTS];
     WH_UNROLL
     for (unsigned i = 0; i < tokens * PARTS; i++)
-        sum[i / PARTS][i % PARTS] = vld1q_f64(a->sums + i * PART);
+        sum[i / PARTS][i % PARTS] = vld1q_f64(a->sums + i / PARTS * a->stride + i % PARTS * PART);
     for (size_t k = 0; k < a->n; k++, x += tokens, value += WH_LANES64) {
         WH_UNROLL
         for (unsigned p = 0; p < PARTS; p++) {
@@ -31,7 +31,7 @@ static WH_INLINE void chain(const wh_tile64_args *a, unsigned tokens)
     }
     WH_UNROLL
     for (unsigned i = 0; i < tokens * PARTS; i++)
-        vst1q_f64(a->sums + i * PART, sum[i / PARTS][i % PARTS]);
+        vst1q_f64(a->sums + i / PARTS * a->stride + i % PARTS * PART, sum[i / PARTS][i % PARTS]);
 }
 
 void wh_tile64_neon(const wh_tile64_args *a)
