@@ -72,25 +72,24 @@ static int find_all(wh_slab *s)
     return 1;
 }
 
-/* Column k as the weights stand now: W + X. -X, solved up to the panel, is where e will be. */
+/* Columns [k0, k1) of one panel as the weights stand now: W + X, of the group that begins at column
+ * `first` of W. -X, solved up to the panel, is where e will be. */
 static void solve_panel(wh_slab *s, size_t k0, size_t k1, size_t first, size_t cols)
 {
+    size_t at[WH_PANEL];
     wh_slab_columns x;
     wh_slab_fetch(s, k0, k1, &x);
     for (size_t k = k0; k < k1; k++) {
         float *xk = x.at[k - k0];
-        for (size_t j = k0; j < k; j++) {
-            const float r = wh_slab_panel_row(wh_slab_r(s), k, j)[k % WH_PANEL];
-            const float *xj = x.at[j - k0];
-            for (size_t i = 0; i < s->lanes; i++) xk[i] += xj[i] * r;
-        }
-        const size_t at = s->base->order[k] - first;
-        const float *w = s->w + k * ROWS;
-        for (size_t i = 0; i < s->rows; i++) s->v[i * cols + at] = w[i] + xk[i];
+        wh_slab_chain(s, wh_slab_r(s), k0, k, x.at, xk);
         for (size_t i = 0; i < s->lanes; i++) xk[i] = -xk[i];
         wh_slab_put(s, s->e, s->base->cols, k, xk);
-        s->weight[at] = s->base->weight[k];
+        at[k - k0] = s->base->order[k] - first;
+        s->weight[at[k - k0]] = s->base->weight[k];
     }
+    for (size_t i = 0; i < s->rows; i++)
+        for (size_t c = 0; c < k1 - k0; c++)
+            s->v[i * cols + at[c]] = s->w[(k0 + c) * ROWS + i] - x.at[c][i];
 }
 
 /* Of the group in columns [g0, g1), from the weights as they stand now. */
@@ -120,19 +119,11 @@ static void round_piece(wh_slab *s, size_t k0, size_t k1)
     wh_slab_fetch(s, k0, k1, &t);
     for (size_t k = k0; k < k1; k++) {
         float *v = t.at[k - k0], *ek = e.at[k - k0];
-        const float *w = s->w + k * ROWS, pivot = s->base->pivot[k];
-        for (size_t j = k0; j < k; j++) {
-            const float r = wh_slab_panel_row(wh_slab_r(s), k, j)[k % WH_PANEL];
-            const float *ej = e.at[j - k0];
-            for (size_t i = 0; i < s->lanes; i++) v[i] += ej[i] * r;
-        }
+        const float *w = s->w + k * ROWS;
+        wh_slab_chain(s, wh_slab_r(s), k0, k, e.at, v);
         for (size_t i = 0; i < s->lanes; i++) v[i] += w[i];
-        wh_gptq_round(s->target, wh_slab_grid(s, k), v, s->lanes, q, s->codes + k * ROWS);
-        for (size_t i = 0; i < s->lanes; i++) ek[i] = w[i] - q[i];
-        for (size_t i = 0; i < s->lanes; i++) {
-            const double d = (double)((v[i] - q[i]) * pivot);
-            s->loss[i] += d * d;
-        }
+        s->ops->round(s->target, wh_slab_grid(s, k), v, s->lanes, q, s->codes + k * ROWS);
+        s->ops->miss(w, q, v, s->base->pivot[k], s->lanes, ek, s->loss);
         wh_slab_put(s, s->e, s->base->cols, k, ek);
     }
 }

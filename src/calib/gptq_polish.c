@@ -32,9 +32,9 @@ static void move_column(wh_slab *s, size_t k, const float *g, float *change)
     const wh_gptq_grid *grid = wh_slab_grid(s, k);
     uint8_t *code = s->codes + k * ROWS, fresh[ROWS];
     float old[ROWS], v[ROWS], q[ROWS], e[ROWS];
-    wh_gptq_values(s->target, grid, code, s->lanes, old, NULL);
+    s->ops->values(s->target, grid, code, s->lanes, old, NULL);
     for (size_t i = 0; i < s->lanes; i++) v[i] = old[i] + g[i] / hkk;
-    wh_gptq_round(s->target, grid, v, s->lanes, q, fresh);
+    s->ops->round(s->target, grid, v, s->lanes, q, fresh);
     for (size_t i = 0; i < s->lanes; i++) {
         const double d = (double)(q[i] - old[i]), gain = d * (d * (double)hkk - 2 * (double)g[i]);
         const int better = gain < 0;
@@ -53,11 +53,7 @@ static void descend_panel(wh_slab *s, size_t k0, size_t k1, size_t from)
     wh_slab_fetch(s, k0, k1, &g);
     for (size_t k = k0; k < k1; k++) {
         float *gk = g.at[k - k0];
-        for (size_t j = k0; j < k; j++) {
-            const float h = wh_slab_panel_row(wh_slab_h(s), k, j)[k % WH_PANEL];
-            const float *cj = change.at[j - k0];
-            for (size_t i = 0; i < s->lanes; i++) gk[i] += cj[i] * h;
-        }
+        wh_slab_chain(s, wh_slab_h(s), k0, k, change.at, gk);
         move_column(s, k, gk, change.at[k - k0]);
         wh_slab_put(s, s->other, WH_GPTQ_SPAN, k - from, change.at[k - k0]);
     }
@@ -103,7 +99,7 @@ static void levels(wh_slab *s, size_t g0, size_t g1)
 {
     float value[ROWS], level[ROWS];
     for (size_t k = g0; k < g1; k++) {
-        wh_gptq_values(s->target, wh_slab_grid(s, k), s->codes + k * ROWS, s->lanes, value, level);
+        s->ops->values(s->target, wh_slab_grid(s, k), s->codes + k * ROWS, s->lanes, value, level);
         wh_slab_put(s, s->other, s->base->cols, k, level);
     }
 }
@@ -147,7 +143,7 @@ static void refit(wh_slab *s)
         rescale_rows(s, g0, gt, tht);
         for (size_t k = g0; k < g1; k++) {
             float q[ROWS], e[ROWS];
-            wh_gptq_values(s->target, wh_slab_grid(s, k), s->codes + k * ROWS, s->lanes, q, NULL);
+            s->ops->values(s->target, wh_slab_grid(s, k), s->codes + k * ROWS, s->lanes, q, NULL);
             for (size_t i = 0; i < s->lanes; i++) e[i] = s->w[k * ROWS + i] - q[i];
             wh_slab_put(s, s->e, cols, k, e);
         }

@@ -10,6 +10,7 @@
 #include "base/pages.h"
 
 #define ROWS WH_GPTQ_ROWS
+#define AHEAD 4   /* rows of W that are asked for before they are read */
 #define CHUNK 192 /* columns of e at once: with two panels they fit into the first cache */
 
 static size_t smaller(size_t a, size_t b)
@@ -34,6 +35,7 @@ whit_status wh_slab_open(wh_slab *s, const wh_gptq_job *job, const wh_gptq_targe
     const size_t bytes = cols * ROWS * sizeof(float);
     const size_t most = most_panels(base, target), sums = most * WH_PANEL * ROWS;
     *s = (wh_slab){ .base = base, .job = job, .target = target, .tile = tile, .most = most };
+    s->ops = wh_gptq_lanes_select();
     s->w = wh_pages_alloc(bytes);
     s->e = wh_pages_alloc(bytes);
     s->codes = wh_alloc_aligned(cols, ROWS);
@@ -72,6 +74,28 @@ void wh_slab_close(wh_slab *s)
 
 /* ---- rows ---- */
 
+/* Columns [k0, k1) of the slab's weights. In W they are near each other, unless columns are sorted
+ * all together. */
+static void gather(wh_slab *s, size_t k0, size_t k1)
+{
+    const size_t cols = s->base->cols;
+    size_t low = cols, high = 0;
+    for (size_t k = k0; k < k1; k++) {
+        const size_t at = s->base->order[k];
+        low = at < low ? at : low;
+        high = at > high ? at : high;
+    }
+    const size_t fetched = high - low < 2 * WH_GPTQ_SPAN ? high + 1 : low;
+    for (size_t r = 0; r < s->rows; r++) {
+        const float *w = s->job->w + (s->row + r) * cols, *ahead = w + AHEAD * cols;
+        for (size_t at = low; r + AHEAD < s->rows && at < fetched; at += WH_PANEL)
+            __builtin_prefetch(ahead + at);
+        for (size_t k = k0; k < k1; k++) s->w[k * ROWS + r] = w[s->base->order[k]];
+    }
+    for (size_t k = k0; k < k1; k++)
+        memset(s->w + k * ROWS + s->rows, 0, (s->lanes - s->rows) * sizeof *s->w);
+}
+
 void wh_slab_take(wh_slab *s, size_t row, size_t rows)
 {
     const size_t cols = s->base->cols, grids = (cols + s->target->sub - 1) / s->target->sub;
@@ -79,12 +103,7 @@ void wh_slab_take(wh_slab *s, size_t row, size_t rows)
     s->rows = rows;
     s->lanes = (rows + WH_PANEL - 1) / WH_PANEL * WH_PANEL;
     s->first = s->panels = 0;
-    for (size_t k0 = 0; k0 < cols; k0 += WH_PANEL) /* few columns of all rows, to stay near */
-        for (size_t r = 0; r < s->lanes; r++) {
-            const float *w = s->job->w + (row + r) * cols;
-            for (size_t k = k0; k < smaller(k0 + WH_PANEL, cols); k++)
-                s->w[k * ROWS + r] = r < rows ? w[s->base->order[k]] : 0.0f;
-        }
+    for (size_t k = 0; k < cols; k += WH_GPTQ_SPAN) gather(s, k, smaller(k + WH_GPTQ_SPAN, cols));
     memset(s->e, 0, cols * ROWS * sizeof *s->e);
     memset(s->codes, 0, cols * ROWS);
     memset(s->loss, 0, sizeof s->loss);
@@ -140,17 +159,31 @@ void wh_slab_save(const wh_slab *s, size_t p0, size_t p1, int back)
     }
 }
 
+/* Part number i of `parts` of what the next tiles read. */
+static void fetch(wh_slab_matrix m, size_t panels, size_t p, size_t k, size_t n, size_t i,
+                  size_t parts)
+{
+    for (size_t q = 0; q < panels; q++) {
+        const float *row = wh_slab_panel_row(m, (p + q) * WH_PANEL, k);
+        for (size_t j = n * i / parts; j < n * (i + 1) / parts; j++)
+            __builtin_prefetch(row + j * WH_PANEL, 0, 2);
+    }
+}
+
 void wh_slab_multiply(const wh_slab *s, wh_slab_matrix m, const float *x, size_t x_cols,
                       size_t x_first, size_t p0, size_t p1, size_t from, size_t to)
 {
-    const size_t width = s->tile->tokens;
+    const size_t width = s->tile->tokens, step = s->tile->panels, count = strips(s);
     for (size_t k = from; k < to; k += CHUNK)
-        for (size_t p = p0; p < p1; p += s->tile->panels) {
-            wh_tile_args a = { .panels = smaller(s->tile->panels, p1 - p),
-                               .n = smaller(CHUNK, to - k) };
+        for (size_t p = p0; p < p1; p += step) {
+            wh_tile_args a = { .panels = smaller(step, p1 - p), .n = smaller(CHUNK, to - k) };
+            const size_t next_p = p + step < p1 ? p + step : p0;
+            const size_t next_k = p + step < p1 ? k : smaller(k + CHUNK, to);
             for (size_t q = 0; q < a.panels; q++)
                 a.value[q] = wh_slab_panel_row(m, (p + q) * WH_PANEL, k);
-            for (size_t i = 0; i < strips(s); i++) {
+            for (size_t i = 0; i < count; i++) {
+                fetch(m, smaller(step, p1 - next_p), next_p, next_k, smaller(CHUNK, to - next_k), i,
+                      count);
                 a.sums = strip_sums(s, i, &a.tokens);
                 a.sums += (p - s->first) * a.tokens * WH_PANEL;
                 a.x = x + i * width * x_cols + (k - x_first) * a.tokens;

@@ -10,7 +10,7 @@
 #ifndef WH_CALIB_GPTQ_SLAB_H
 #define WH_CALIB_GPTQ_SLAB_H
 
-#include "calib/gptq.h"
+#include "calib/gptq_lanes.h"
 #include "kernels/kernels.h"
 
 #define WH_GPTQ_SPAN 128 /* columns whose sums are brought up together, or one longer group */
@@ -20,6 +20,7 @@ typedef struct wh_slab {
     const wh_gptq_job *job;
     const wh_gptq_target *target;
     const wh_variant *tile;
+    const wh_gptq_lanes *ops;
     size_t row, rows;    /* of the job */
     size_t lanes;        /* rows rounded up to 16: what loops over rows do */
     float *w;            /* [cols][ROWS] */
@@ -94,18 +95,18 @@ static inline wh_slab_matrix wh_slab_h(const wh_slab *s)
     return (wh_slab_matrix){ s->base->h, s->base->panels * WH_PANEL };
 }
 
+/* x, column k, += y, the columns [k0, k) of its panel, times the matrix's elements (j, k). */
+static inline void wh_slab_chain(const wh_slab *s, wh_slab_matrix m, size_t k0, size_t k,
+                                 float (*y)[WH_GPTQ_ROWS], float *x)
+{
+    s->ops->chain(x, y, wh_slab_panel_row(m, k, k0) + k % WH_PANEL, k - k0, s->lanes);
+}
+
 /* The grid of column number k. */
 static inline wh_gptq_grid *wh_slab_grid(const wh_slab *s, size_t k)
 {
     return s->grid + s->base->order[k] / s->target->sub;
 }
-
-/* Nearest values and their codes: of `lanes` rows of a column (gptq_round.c). */
-void wh_gptq_round(const wh_gptq_target *t, const wh_gptq_grid *g, const float *v, size_t lanes,
-                   float *value, uint8_t *code);
-/* The values of codes; level, unless NULL: what the step is multiplied with. */
-void wh_gptq_values(const wh_gptq_target *t, const wh_gptq_grid *g, const uint8_t *code,
-                    size_t lanes, float *value, float *level);
 
 /* Passes of descent, then new scales, as the job says (gptq_polish.c). */
 void wh_gptq_polish(wh_slab *s);
