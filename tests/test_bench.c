@@ -446,6 +446,63 @@ static void test_block_rows(void)
     whit_bench_free(b);
 }
 
+static void check_gptq(const whit_bench_row *r)
+{
+    const double times[] = { r->us_median, r->factor_us, r->round_us, r->gflops, r->peak_gops };
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        CHECK(isfinite(times[i]) && times[i] > 0, "%s: number %zu is %g", r->type, i, times[i]);
+    const double parts = r->factor_us + r->round_us + r->pass_us * r->passes + r->refit_us;
+    CHECK(fabs(parts / r->us_min - 1) < 1e-9, "%s: parts of %g make %g", r->type, r->us_min, parts);
+    CHECK(fabs(r->pct_peak / (100 * r->gflops / r->peak_gops) - 1) < 1e-9, "%s", r->type);
+    CHECK(r->pass_us >= 0 && r->refit_us >= 0 && r->us_min <= r->us_median, "%s", r->type);
+    CHECK(r->passes > 0 || (r->pass_us == 0 && r->refit_us == 0), "%s: none", r->type);
+    CHECK(r->passes == 0 || strncmp(r->type, "q4_k", 4) || r->refit_us == 0,
+          "%s: its scales cannot follow", r->type);
+    CHECK(!strcmp(r->op, "gptq") && r->isa && !strncmp(r->peak, "fma_", 4) && r->runs > 0, "%s",
+          r->type);
+    const double n = (double)r->cols, codes = (double)r->rows * n * n;
+    const double new_scales = r->passes && strncmp(r->type, "q4_k", 4) ? 2 : 0;
+    const double ops = n * n * n / 3 + codes * (1 + 2.0 * r->passes + new_scales);
+    CHECK(fabs(r->gflops * r->us_min * 1e3 / ops - 1) < 1e-9, "%s: other operations", r->type);
+}
+
+/* Two rows a type; the same codes for any number of threads and any instruction set. */
+static void test_gptq_rows(void)
+{
+    whit_bench_options o;
+    whit_error err = { WHIT_OK, "" };
+    whit_bench *a = NULL, *b = NULL;
+    small_options(&o);
+    o.what = WHIT_BENCH_GPTQ;
+    o.types = "int4-g32,q4_k,nf4-g48,int8-tensor,fp8_e4m3-block32x32";
+    o.shapes = "33x256,101x96";
+    CHECK(whit_bench_run(&a, &o, &err) == WHIT_OK, "%s", err.msg);
+    o.job.threads = 1;
+    setenv("WHIT_ISA", "scalar", 1);
+    CHECK(whit_bench_run(&b, &o, &err) == WHIT_OK, "%s", err.msg);
+    unsetenv("WHIT_ISA");
+    if (!a || !b) return;
+    CHECK(whit_bench_count(a) == 18 && whit_bench_count(b) == 18, "%zu rows", whit_bench_count(a));
+    for (size_t i = 0; i < whit_bench_count(a) && i < whit_bench_count(b); i++) {
+        const whit_bench_row *p = whit_bench_at(a, i), *q = whit_bench_at(b, i);
+        check_gptq(p);
+        CHECK(p->passes == (i % 2 ? 3 : 0) && p->cols == (i < 10 ? 256 : 96), "%zu: order", i);
+        CHECK(!strcmp(p->type, q->type) && p->checksum == q->checksum, "%s, %d passes: other codes",
+              p->type, (int)p->passes);
+        CHECK(i % 2 == 0 || p->checksum != p[-1].checksum, "%s: nothing moved", p->type);
+        CHECK(!strcmp(q->isa, "scalar"), "%s", q->isa);
+#if defined(__linux__)
+        CHECK(p->peak_bytes > 0 && p->peak_bytes < (uint64_t)64 << 20, "%s: peak of %llu", p->type,
+              (unsigned long long)p->peak_bytes);
+#endif
+    }
+    CHECK(whit_bench_warning(a, 0) && strstr(whit_bench_warning(a, 0), "101x96: left out") &&
+              strstr(whit_bench_warning(a, 0), "q4_k"),
+          "no word about q4_k");
+    whit_bench_free(a);
+    whit_bench_free(b);
+}
+
 static void refuse(const whit_bench_options *o, whit_status want, const char *text)
 {
     whit_error err = { WHIT_OK, "" };
@@ -486,6 +543,15 @@ static void test_refused(void)
     o.types = "q4_k";
     o.clip = WHIT_CLIP_DEFAULT;
     refuse(&o, WHIT_ERR_ARG, "no shape has rows of whole blocks");
+    o.what = WHIT_BENCH_GPTQ;
+    refuse(&o, WHIT_ERR_ARG, "no shape has rows of whole blocks");
+    o.types = "int4-g32,f16";
+    refuse(&o, WHIT_ERR_ARG, "f16 has no codes to find");
+    o.types = "nf4-g64-dq";
+    refuse(&o, WHIT_ERR_ARG, "nested scales are found before");
+    o.types = "int4-g32";
+    o.shapes = "4096x4096";
+    refuse(&o, WHIT_ERR_NOMEM, "--max-memory");
     small_options(&o);
     o.job.progress = stop_later;
     calls_left = 12;
@@ -512,6 +578,7 @@ int main(void)
     whit_context_close(context);
     test_run();
     test_block_rows();
+    test_gptq_rows();
     test_refused();
     return check_result();
 }

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { MATMUL = 1, QUANTIZE = 2, MEMORY = 4, PASS = 8, MODEL = 16, LIST = 32 };
+enum { MATMUL = 1, QUANTIZE = 2, MEMORY = 4, PASS = 8, GPTQ = 16, MODEL = 32, LIST = 64 };
 
 /* The option that was given and has no meaning for this kind; NULL: there is none. */
 static const char *misplaced(const cli_options *opt, int kind)
@@ -16,8 +16,8 @@ static const char *misplaced(const cli_options *opt, int kind)
         const char *name;
         int given, kinds;
     } rows[] = {
-        { "--type", opt->types != NULL, MATMUL | QUANTIZE | PASS },
-        { "--shape", opt->shapes != NULL, MATMUL | QUANTIZE },
+        { "--type", opt->types != NULL, MATMUL | QUANTIZE | PASS | GPTQ },
+        { "--shape", opt->shapes != NULL, MATMUL | QUANTIZE | GPTQ },
         { "--tokens", opt->tokens != NULL, MATMUL | MODEL },
         { "--acts", opt->acts != 0, MATMUL | MODEL | PASS },
         { "--cold", opt->place == WHIT_BENCH_COLD, MATMUL | MODEL },
@@ -25,8 +25,8 @@ static const char *misplaced(const cli_options *opt, int kind)
         { "--model", opt->model != NULL, MODEL },
         { "--synthetic", opt->synthetic != NULL, PASS },
         { "--clip", opt->clip != 0, QUANTIZE },
-        { "--seconds", opt->seconds != 0, MATMUL | MODEL | QUANTIZE | PASS },
-        { "--pin", opt->pin, MATMUL | MODEL | QUANTIZE | MEMORY | PASS },
+        { "--seconds", opt->seconds != 0, MATMUL | MODEL | QUANTIZE | PASS | GPTQ },
+        { "--pin", opt->pin, MATMUL | MODEL | QUANTIZE | MEMORY | PASS | GPTQ },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].given && !(rows[i].kinds & kind)) return rows[i].name;
@@ -37,11 +37,11 @@ static const char *misplaced(const cli_options *opt, int kind)
 static int choose(const cli_options *opt, whit_bench_what *what, whit_error *err)
 {
     const char *word = opt->operands_count ? opt->operands[0] : "matmul";
-    const int number = cli_read_word(word, "matmul|quantize|memory|model");
+    const int number = cli_read_word(word, "matmul|quantize|memory|model|gptq");
     *what = (whit_bench_what)(number - 1);
     if (number == 0) {
         cli_fail(err, WHIT_ERR_ARG,
-                 "bench: '%s' is no bench; try: matmul, quantize, memory or model", word);
+                 "bench: '%s' is no bench; try: matmul, quantize, memory, model or gptq", word);
         return 0;
     }
     const int kind = opt->list ? LIST : number == 1 && opt->model ? MODEL : 1 << (number - 1);

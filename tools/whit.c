@@ -83,7 +83,7 @@ const cli_command cli_commands[] = {
       "be\n"
       "the one that made the file. What does not fit is named, and the exit code is 4.\n",
       "whit verify out/ --against Llama-3.1-8B/" },
-    { "bench", CLI_BENCH, cli_bench, 0, 2, "[matmul|quantize|memory|model MODEL]",
+    { "bench", CLI_BENCH, cli_bench, 0, 2, "[matmul|quantize|memory|model MODEL|gptq]",
       "measure what this machine does with packed weights",
       "matmul, the default: products of packed weights with activations, in about a minute. Every\n"
       "row says what share of the time the nearer bound asks for: reading the weights at the "
@@ -96,6 +96,10 @@ const cli_command cli_commands[] = {
       "model: the forward pass of MODEL with its own types and with others, 512 tokens at once "
       "and\n"
       "token by token; what share of reading the weights and of the products alone it is.\n"
+      "gptq: one layer from the second moment of its inputs to codes, without and with three "
+      "passes\n"
+      "of descent and new scales: seconds of each step, share of the peak of multiply-adds, "
+      "memory.\n"
       "\n"
       "us min is the fastest call, median the middle one; the first two are dropped. A run whose\n"
       "probes differ by more than 10 %, or that shared the processors, is marked noisy. --shape,\n"

@@ -16,7 +16,8 @@ typedef enum whit_bench_what {
     WHIT_BENCH_MATMUL = 0, /* whit_matmul, or the matrices of a model                        */
     WHIT_BENCH_QUANTIZE,   /* the encoders, from float32                                     */
     WHIT_BENCH_MEMORY,     /* reading and latency by size, from the first cache to memory    */
-    WHIT_BENCH_MODEL       /* a model's whole forward pass: a prompt at once, token by token */
+    WHIT_BENCH_MODEL,      /* a model's whole forward pass: a prompt at once, token by token */
+    WHIT_BENCH_GPTQ        /* GPTQ of one layer, from H to codes                           */
 } whit_bench_what;
 
 /* Where the weights are when they are read. */
@@ -41,7 +42,8 @@ typedef struct whit_bench_options {
     const char *types;  /* schemes and f32, f16, bf16, with commas; quantize also block types, each
                            with both searches. NULL: matmul "f32,f16,int8-channel,int4-g128,
                            int4-g32,nf4-g64", model the same without int4-g32, quantize a list of
-                           its own with every block type                                     */
+                           its own with every block type, gptq "int4-g128,int3-g64,nf4-g64,
+                           q4_k"                                                            */
     const char *shapes; /* rows x columns: "4096x4096,11008x4096"; NULL: "4096x4096"          */
     const char *tokens; /* matmul: "1,8,512"; NULL: "1,512", of a model "1"                  */
     const whit_source *model; /* matmul: its matrices instead of types and shapes; or NULL   */
@@ -49,7 +51,7 @@ typedef struct whit_bench_options {
     whit_bench_acts acts;
     whit_clip clip; /* quantize; WHIT_CLIP_DEFAULT with types NULL: minmax and mse in turn     */
     double percentile;
-    double seconds; /* to measure a row for, where it needs no more than that; 0: 0.7        */
+    double seconds; /* to measure a row for, where it needs no more than that; 0: 0.7, gptq 2 */
     int pin;        /* 1: each thread stays on a processor of its own (Linux)                */
     whit_job_options job;  /* threads: at most 256. max_memory also bounds the copies         */
     const char *path;      /* WHIT_BENCH_MODEL: the model, as for whit_model_open, whose weights
@@ -94,6 +96,11 @@ typedef struct whit_bench_row {
     double matmul_us;     /* model: what its products take alone, one behind the other; the best */
     double matmul_gflops; /* of that                                                         */
     double pct_matmul;    /* 100 * matmul_us / us_min                                        */
+    uint32_t passes;      /* gptq: of descent; with them scales are fitted again where they can */
+    double factor_us, round_us; /* gptq, of us_min: H to its factor, that to codes           */
+    double pass_us, refit_us;   /* each pass, the new scales; 0 without                      */
+    uint64_t peak_bytes; /* gptq: the most memory of the process meanwhile, without the probes'
+                            buffer; 0 where the system does not tell                        */
 } whit_bench_row;
 
 /* The machine during the run. */
@@ -140,6 +147,12 @@ typedef struct whit_bench_subject {
  * are of that type, the head too; a model of a file has rows for its own types before, named
  * "own" where there are several. The same products alone are measured beside, in turns. One type is
  * in memory at a time.
+ *
+ * GPTQ (WHIT_BENCH_GPTQ) has two rows for each type: codes by feedback alone, and with three passes
+ * of descent and new scales behind, which are told apart by runs with and without. H is made up, of
+ * columns that resemble their neighbours. gflops counts cols^3 / 3 for the factor, rows * cols^2
+ * for the codes, and twice that for each pass and for new scales; pct_peak is its share of the
+ * fused multiply-adds of float32. Scales are found on the way and count as nothing.
  *
  * Errors: WHIT_ERR_ARG (a text of the options, which is quoted; threads; pinning where the system
  * cannot), WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest that works),

@@ -1,6 +1,7 @@
 /* src/job/bench.c - what every bench does: options, memory, probes before and after, verdicts.
  *
- * Not here: what is measured (bench_matmul.c, bench_quantize.c, bench_memory.c, bench_forward.c).
+ * Not here: what is measured (bench_matmul.c, bench_quantize.c, bench_memory.c,
+ * bench_forward.c, bench_gptq.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/bench.h"
@@ -147,13 +148,15 @@ whit_status whit_bench_run(whit_bench **out, const whit_bench_options *options, 
     whit_bench *b = wh_calloc(1, sizeof *b);
     if (!b) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a bench");
     b->o = *options;
-    if (b->o.seconds == 0) b->o.seconds = WH_BENCH_SECONDS;
+    if (b->o.seconds == 0)
+        b->o.seconds = b->o.what == WHIT_BENCH_GPTQ ? WH_BENCH_GPTQ_SECONDS : WH_BENCH_SECONDS;
 
     st = open_bench(b, &saved, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_MATMUL) st = wh_bench_matmul(b, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_QUANTIZE) st = wh_bench_quantize(b, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_MEMORY) st = wh_bench_memory(b, err);
     if (st == WHIT_OK && b->o.what == WHIT_BENCH_MODEL) st = wh_bench_forward(b, err);
+    if (st == WHIT_OK && b->o.what == WHIT_BENCH_GPTQ) st = wh_bench_gptq(b, err);
     if (st == WHIT_OK) judge_machine(b);
     if (st == WHIT_OK && b->warnings.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");

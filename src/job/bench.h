@@ -14,6 +14,7 @@
 #define WH_BENCH_ROTATION ((uint64_t)1 << 30) /* octets between two uses of a cold weight */
 #define WH_BENCH_NOISE 0.10
 #define WH_BENCH_SECONDS 0.7
+#define WH_BENCH_GPTQ_SECONDS 2.0
 #define WH_BENCH_DROPPED 2 /* first calls of a row */
 
 /* ---- arithmetic (bench_math.c); pure ---- */
@@ -108,6 +109,10 @@ const wh_probe *wh_probes_reader(const wh_probes *p); /* the fastest so far */
 double wh_probes_read_gbps(const wh_probes *p);       /* with all threads, of that one */
 
 void wh_cpu_name(char *out, size_t size);
+/* From now on wh_peak_bytes is the most memory that this process holds at once, in octets. 0: the
+ * system does not tell. */
+int wh_peak_start(void);
+uint64_t wh_peak_bytes(void);
 /* Keep each thread of the context on a processor of its own; *saved is the caller's set before.
  * Errors: WHIT_ERR_ARG where the system cannot. */
 typedef struct wh_affinity {
@@ -145,6 +150,7 @@ whit_status wh_bench_matmul(whit_bench *b, whit_error *err);
 whit_status wh_bench_quantize(whit_bench *b, whit_error *err);
 whit_status wh_bench_memory(whit_bench *b, whit_error *err);
 whit_status wh_bench_forward(whit_bench *b, whit_error *err);
+whit_status wh_bench_gptq(whit_bench *b, whit_error *err);
 
 /* ---- weights (bench_weights.c) ---- */
 

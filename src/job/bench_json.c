@@ -92,6 +92,33 @@ static void put_pass(wh_buf *b, const whit_bench_row *r)
     wh_json_add_u64(b, "checksum", r->checksum);
 }
 
+static void put_layer(wh_buf *b, const whit_bench_row *r)
+{
+    wh_json_add_text(b, "type", r->type);
+    wh_json_add_u64(b, "rows", r->rows);
+    wh_json_add_u64(b, "cols", r->cols);
+    wh_json_add_u64(b, "passes", r->passes);
+    wh_json_add_u64(b, "bytes", r->bytes);
+    wh_json_add_text(b, "isa", r->isa);
+    wh_json_add_u64(b, "runs", r->runs);
+    wh_json_add_double(b, "us_min", r->us_min);
+    wh_json_add_double(b, "us_median", r->us_median);
+    wh_json_add_double(b, "factor_us", r->factor_us);
+    wh_json_add_double(b, "round_us", r->round_us);
+    put_ratio(b, "pass_us", r->pass_us);
+    put_ratio(b, "refit_us", r->refit_us);
+    wh_json_add_double(b, "gflops", r->gflops);
+    wh_json_add_text(b, "peak", r->peak);
+    wh_json_add_double(b, "peak_gops", r->peak_gops);
+    wh_json_add_double(b, "pct_peak", r->pct_peak);
+    if (r->peak_bytes)
+        wh_json_add_u64(b, "peak_bytes", r->peak_bytes);
+    else
+        wh_json_add_text(b, "peak_bytes", NULL);
+    put_flag(b, "noisy", r->noisy);
+    wh_json_add_u64(b, "checksum", r->checksum);
+}
+
 static void put_subject(wh_buf *b, const whit_bench_subject *s)
 {
     wh_buf_putf(b, ",\"model\":{\"architecture\":\"%s\"", s->architecture);
@@ -156,7 +183,7 @@ static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
 
 void whit_bench_write_json(const whit_bench *bench, FILE *out)
 {
-    static const char *const whats[] = { "matmul", "quantize", "memory", "model" };
+    static const char *const whats[] = { "matmul", "quantize", "memory", "model", "gptq" };
     const whit_bench_machine *m = &bench->machine;
     const int what = (int)bench->o.what;
     wh_buf b = { 0 };
@@ -181,6 +208,7 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
         if (what == WHIT_BENCH_QUANTIZE) put_encoding(&b, r);
         if (what == WHIT_BENCH_MEMORY) put_walk(&b, r);
         if (what == WHIT_BENCH_MODEL) put_pass(&b, r);
+        if (what == WHIT_BENCH_GPTQ) put_layer(&b, r);
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "]");

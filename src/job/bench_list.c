@@ -13,6 +13,8 @@
 #include "base/cpu.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "calib/gptq_lanes.h"
+#include "calib/tile64.h"
 #include "job/page.h"
 #include "pack/block_encode.h"
 #include "quant/encode.h"
@@ -35,7 +37,7 @@ static const struct {
     { "amx", WH_ISA_AMX },
 #endif
 };
-enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 3 };
+enum { LEVELS = sizeof levels / sizeof levels[0], OPERATIONS = WH_OPS + 5 };
 
 /* What an operation does, as far as levels differ in it. */
 enum { FLOATS = 1, PRODUCTS = 2, CODES = 4, MANY = 8, BF16 = 16 };
@@ -112,6 +114,22 @@ static void conversions(operation *op)
     for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
 }
 
+static void factors(operation *op)
+{
+    size_t n;
+    const wh_tile64 *v = wh_tile64_variants(&n);
+    *op = (operation){ .name = "gptq_factor", .work = FLOATS };
+    for (size_t i = 0; i < n; i++) add_variant(op, v[i].isa, v[i].needs);
+}
+
+static void lanes(operation *op)
+{
+    size_t n;
+    const wh_gptq_lanes *const *v = wh_gptq_lanes_variants(&n);
+    *op = (operation){ .name = "gptq_round", .work = CODES };
+    for (size_t i = 0; i < n; i++) add_variant(op, v[i]->isa, v[i]->needs);
+}
+
 /* Which variant the level itself has; LEVELS: none. */
 static size_t variant_at(const operation *op, const char *level)
 {
@@ -156,7 +174,7 @@ static void fill(whit_bench_entry *e, const operation *op, uint32_t allowed)
 
 /* The operations that are not in the table of the kernels. */
 static void (*const others[OPERATIONS - WH_OPS])(operation *) = { encoders, block_encoders,
-                                                                  conversions };
+                                                                  conversions, factors, lanes };
 
 whit_status whit_bench_list(whit_bench_entry **entries, size_t *count, whit_error *err)
 {

@@ -2,7 +2,8 @@
  *
  * Probes use the threads of the context that the kernels use, and memory from the same allocator.
  * A probe's value is its best so far: what is compared with it cannot profit from a disturbance.
- * Not here: the loops (src/kernels/probe_*.c). Sources: proc(5) for /proc/stat and /proc/cpuinfo.
+ * Not here: the loops (src/kernels/probe_*.c). Sources: proc(5) for /proc/stat, /proc/cpuinfo,
+ * /proc/self/clear_refs and /proc/self/status.
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* sched_setaffinity */
@@ -45,6 +46,26 @@ void wh_moment_now(wh_moment *m)
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     m->own = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
     m->seconds = wh_seconds();
+}
+
+int wh_peak_start(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (!f) return 0;
+    const int written = fputs("5", f) >= 0; /* the peak becomes what is held now */
+    return fclose(f) == 0 && written;
+}
+
+uint64_t wh_peak_bytes(void)
+{
+    char line[256];
+    unsigned long long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    if (!f) return 0;
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %llu", &kib) == 1) break;
+    fclose(f);
+    return (uint64_t)kib * 1024;
 }
 
 void wh_cpu_name(char *out, size_t size)

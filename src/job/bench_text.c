@@ -175,6 +175,41 @@ static void put_encoders(wh_buf *b, const whit_bench *bench, int color)
     }
 }
 
+static void put_part(wh_buf *b, double us)
+{
+    if (us > 0)
+        wh_buf_putf(b, " %8.3f", us * 1e-6);
+    else
+        wh_buf_puts(b, "        -");
+}
+
+static void put_layers(wh_buf *b, const whit_bench *bench, int color)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        const whit_bench_row *r = &bench->row[i];
+        if (i == 0 || !same_group(r, r - 1))
+            wh_buf_putf(b,
+                        "\n%" PRIu64 "x%" PRIu64
+                        ", from H to codes, seconds\n%s%-16s passes      min"
+                        "   median   factor    codes   a pass   scales  GFLOP/s of peak  peak MiB  "
+                        "level%s\n",
+                        r->rows, r->cols, color ? WH_BOLD : "", "type", color ? WH_PLAIN : "");
+        wh_buf_putf(b, "%-16s %6" PRIu32, r->type, r->passes);
+        put_part(b, r->us_min);
+        put_part(b, r->us_median);
+        put_part(b, r->factor_us);
+        put_part(b, r->round_us);
+        put_part(b, r->pass_us);
+        put_part(b, r->refit_us);
+        wh_buf_putf(b, " %8.1f %5.0f %%", r->gflops, r->pct_peak);
+        if (r->peak_bytes)
+            wh_buf_putf(b, " %9" PRIu64, (r->peak_bytes + (1 << 20) - 1) >> 20);
+        else
+            wh_buf_puts(b, "         -");
+        wh_buf_putf(b, "  %s\n", r->isa);
+    }
+}
+
 /* Rows of huge pages come first, then as many of ordinary ones. */
 static void put_ladder(wh_buf *b, const whit_bench *bench, int color)
 {
@@ -201,6 +236,8 @@ void whit_bench_write_text(const whit_bench *bench, int flags, FILE *out)
         put_encoders(&b, bench, color);
     else if (bench->o.what == WHIT_BENCH_MEMORY)
         put_ladder(&b, bench, color);
+    else if (bench->o.what == WHIT_BENCH_GPTQ)
+        put_layers(&b, bench, color);
     else if (bench->o.what == WHIT_BENCH_MODEL)
         put_passes(&b, bench, color);
     else if (bench->o.model)

@@ -54,6 +54,10 @@ check 'not four rows of q8_0' test "$(grep -c '^q8_0 ' "$out")" -eq 4
 err_has '8x96: left out, since rows are no whole blocks: q4_k'
 run 0 bench memory --json=m.json --max-memory 40MiB -T2
 out_has '2 MiB pages' '16 KiB'
+run 0 bench gptq --shape 40x256,8x96 --json=g.json $quick
+out_has '40x256, from H to codes, seconds' 'int4-g128             0 ' 'q4_k                  3 '
+err_has '8x96: left out, since rows are no whole blocks: q4_k'
+run 0 bench gptq --shape 40x256,8x96 --json=g1.json --seconds 0.001 --max-memory 64MiB -T1 -q
 run 0 bench --model "$model" --tokens 1,17 --json=f.json $quick
 out_has '10 172x64' 'left out' 'model.norm.weight: fewer than two dimensions' '17 tokens:'
 run 0 bench --list --json=l.json
@@ -121,6 +125,18 @@ assert abs(total - f["token_us_min"]) < 1e-6 * total
 assert sum(r["count"] for r in one) == 36 # 7 in each of 5 layers, and the embedding as the head
 assert sum(r["rows"] * r["cols"] * r["count"] for r in one) == 226560 + 512 * 64
 assert len(f["left_out"]) == 11
+g, one = load("g.json"), load("g1.json")
+row = ("op type rows cols passes bytes isa runs us_min us_median factor_us round_us gflops peak "
+       "peak_gops pct_peak noisy checksum").split()
+for r in g["results"]:
+    assert all(r[k] is not None for k in row) and "peak_bytes" in r, r
+    assert r["op"] == "gptq" and r["peak"] in g["probe"]["peak"] and r["checksum"] < 2**53
+    assert r["us_min"] <= r["us_median"] and (r["passes"] or r["pass_us"] is None), r
+assert g["what"] == "gptq" and [r["passes"] for r in g["results"]] == [0, 3] * 7
+assert [r["type"] for r in g["results"]][::2] == [
+    "int4-g128", "int3-g64", "nf4-g64", "q4_k", "int4-g128", "int3-g64", "nf4-g64"]
+key = lambda r: (r["type"], r["rows"], r["cols"], r["passes"], r["checksum"])
+assert [key(r) for r in g["results"]] == [key(r) for r in one["results"]]
 w, one, s = load("w.json"), load("w1.json"), load("s.json")
 row = ("op type acts tokens bytes isa runs us_min us_median tokens_per_second gbps gflops read_gbps "
        "pct_bw matmul_us matmul_gflops pct_matmul noisy checksum").split()
@@ -180,7 +196,7 @@ refused 2 'WHIT_ISA=nonsense' bench --list
 unset WHIT_ISA
 
 # Refused.
-refused 2 "'quantise' is no bench; try: matmul, quantize, memory or model" bench quantise
+refused 2 "'quantise' is no bench; try: matmul, quantize, memory, model or gptq" bench quantise
 refused 2 'unexpected argument' bench matmul memory
 refused 2 'unexpected argument' bench model a b
 refused 2 'one model is measured; try: whit bench model MODEL, or --synthetic 1024x8' bench model
@@ -204,7 +220,8 @@ refused 2 '--threads takes a number from 0 to 256' bench --threads 257
 refused 2 '--seconds takes' bench --seconds=-1
 refused 2 '--seconds takes' bench --seconds inf
 for pair in 'quantize --cold' 'quantize --tokens=1' 'quantize --acts=f32' 'memory --type=f16' \
-    'memory --shape=4x4' 'memory --seconds=1' 'matmul --clip=mse' "quantize --model=x"; do
+    'memory --shape=4x4' 'memory --seconds=1' 'matmul --clip=mse' 'gptq --clip=mse' \
+    'gptq --tokens=1' 'gptq --cold' 'gptq --acts=f32' "quantize --model=x"; do
     # shellcheck disable=SC2086
     refused 2 "has no meaning for ${pair%% *}" bench $pair
 done
@@ -213,9 +230,13 @@ refused 2 '--cold has no meaning with --list' bench --list --cold
 refused 2 'f32 is what the encoders read' bench quantize --type f32
 refused 2 'q4_k: blocks are not clipped' bench quantize --type q4_k --clip mse
 refused 2 'no shape has rows of whole blocks' bench quantize --type q4_k --shape 64x96
+refused 2 'no shape has rows of whole blocks' bench gptq --type q4_k --shape 64x96
+refused 2 'f16 has no codes to find; try: int4-g128' bench gptq --type f16
+refused 2 'nested scales are found before' bench gptq --type nf4-g64-dq
+refused 1 'try: --max-memory' bench gptq --max-memory 100MiB
 refused 1 'try: --max-memory' bench --max-memory 1MiB
 refused 1 'no-such-model' bench --model no-such-model
 refused 2 'b.json: exists; try: --force' bench --list --json=b.json
-only a.json b.json q.json m.json f.json l.json q.safetensors w.json w1.json s.json config.json \
+only a.json b.json g.json g1.json q.json m.json f.json l.json q.safetensors w.json w1.json s.json config.json \
     alone.safetensors
 finish
