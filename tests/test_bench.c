@@ -456,12 +456,12 @@ static void check_gptq(const whit_bench_row *r)
     CHECK(fabs(r->pct_peak / (100 * r->gflops / r->peak_gops) - 1) < 1e-9, "%s", r->type);
     CHECK(r->pass_us >= 0 && r->refit_us >= 0 && r->us_min <= r->us_median, "%s", r->type);
     CHECK(r->passes > 0 || (r->pass_us == 0 && r->refit_us == 0), "%s: none", r->type);
-    CHECK(r->passes == 0 || strncmp(r->type, "q4_k", 4) || r->refit_us == 0,
-          "%s: its scales cannot follow", r->type);
+    const int own = strcmp(r->type, "int4-g32") == 0 || strcmp(r->type, "nf4-g48") == 0;
+    CHECK(own || r->refit_us == 0, "%s: its scales cannot follow", r->type);
     CHECK(!strcmp(r->op, "gptq") && r->isa && !strncmp(r->peak, "fma_", 4) && r->runs > 0, "%s",
           r->type);
     const double n = (double)r->cols, codes = (double)r->rows * n * n;
-    const double new_scales = r->passes && strncmp(r->type, "q4_k", 4) ? 2 : 0;
+    const double new_scales = r->passes && own ? 2 : 0;
     const double ops = n * n * n / 3 + codes * (1 + 2.0 * r->passes + new_scales);
     CHECK(fabs(r->gflops * r->us_min * 1e3 / ops - 1) < 1e-9, "%s: other operations", r->type);
 }
