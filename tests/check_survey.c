@@ -79,6 +79,58 @@ static void exhaust(const wh_quantizer *q, const wh_range *range, const float *y
     out->fits = wh_candidate_fit(q, range, a, b, k, &out->best, &out->fit);
 }
 
+/* The same with weights: every candidate, then steps of least squares as long as they help. */
+static void exhaust_weighted(const wh_quantizer *q, const wh_range *range, const float *y,
+                             const float *weight, size_t n, float k, wh_found *out)
+{
+    static wh_candidate cand[WH_MAX_CANDIDATES];
+    wh_candidate fit;
+    int raised;
+    size_t which = 0, count = wh_candidates(q, range, cand, &raised);
+    double best = INFINITY, a, b;
+    for (size_t i = 0; i < count; i++) {
+        const wh_grid g = wh_candidate_grid(q, &cand[i], k);
+        const double e = wh_encode_scalar.weighted(y, weight, n, &g, INFINITY);
+        if (e < best) {
+            best = e;
+            which = i;
+        }
+    }
+    *out = (wh_found){ .best = cand[which], .plain = which == 0 };
+    wh_grid g = wh_candidate_grid(q, &out->best, k);
+    out->error = wh_encode_scalar.weighted_fit(y, weight, n, &g, &a, &b);
+    for (int i = 0; i < 4 && wh_candidate_fit(q, range, a, b, k, &out->best, &fit); i++) {
+        g = wh_candidate_grid(q, &fit, k);
+        const double e = wh_encode_scalar.weighted_fit(y, weight, n, &g, &a, &b);
+        if (!(e < out->error)) return;
+        out->best = fit;
+        out->error = e;
+        out->plain = 0;
+    }
+}
+
+/* Weights that differ by a factor of up to 2^16, some of them 0; now and then all are so small or
+ * large that there is no survey, or 0. */
+static void check_weighted(const wh_quantizer *q, const char *name, const wh_range *range,
+                           const wh_candidate *first, const float *y, size_t n, float k,
+                           check_rng *r)
+{
+    static float weight[LONGEST];
+    static const float units[] = { 1, 1, 1, 0x1p-30f, 0x1p28f, 0x1p-120f, 0x1p100f, 0 };
+    const float unit = units[check_below(r, sizeof units / sizeof units[0])];
+    wh_found want, got = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const float size = (float)(1u << check_below(r, 17)) * (1 + check_f32(r) * 0.5f);
+        weight[i] = check_below(r, 9) ? unit * size * 0x1p-8f : 0.0f;
+    }
+    exhaust_weighted(q, range, y, weight, n, k, &want);
+    wh_search_weighted(q, range, first, y, weight, n, k, &got);
+    CHECK(wh_f32_bits(want.best.scale) == wh_f32_bits(got.best.scale) && want.plain == got.plain &&
+              want.error == got.error,
+          "%s, %s, weights, %zu elements: scale %a, error %a, not %a, %a", q->ops->isa, name, n,
+          (double)got.best.scale, got.error, (double)want.best.scale, want.error);
+}
+
 /* What the survey says of each place, against the error of that scale. */
 static void check_rough(const wh_quantizer *q, const char *name, const wh_range *range, float first,
                         const float *y, size_t n, float k)
@@ -90,7 +142,7 @@ static void check_rough(const wh_quantizer *q, const char *name, const wh_range 
     for (size_t p = 0; p < l->places; p += WH_LANES) {
         q->ops->scales(l->divisor + p, l->factor + p, WH_LANES, x, q->scheme.scale_type,
                        q->any_sign, first, stored);
-        const wh_rungs rungs = { stored, k, x * k, l->lo, l->hi, q->book ? &l->bins : NULL };
+        const wh_rungs rungs = { stored, k, x * k, l->lo, l->hi, q->book ? &l->bins : NULL, NULL };
         q->ops->survey(y, n, &rungs, INFINITY, rough);
         for (size_t i = 0; i < WH_LANES; i++) {
             const wh_candidate c = { stored[i], stored[i], 0 };
@@ -130,6 +182,7 @@ static void check_region(const wh_quantizer *q, const char *name, int how, size_
               (!want.fits || wh_f32_bits(want.fit.scale) == wh_f32_bits(got.fit.scale)),
           "%s, %s, fill %d, %zu elements: error %a or step %d, not %a, %d", q->ops->isa, name, how,
           n, got.error, got.fits, want.error, want.fits);
+    check_weighted(q, name, &range, &first, y, n, k, r);
     if (fabsf(wh_ladder_end(q, &range)) >= q->ladder.least)
         check_rough(q, name, &range, first.scale, y, n, k);
 }

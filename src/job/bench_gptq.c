@@ -24,7 +24,7 @@
 
 enum { PASSES = 3, NEAR = 64 };
 #define LAMBDA 0.01
-#define PROBE_BYTES ((uint64_t)64 << 20)
+#define PROBE_BYTES ((uint64_t)256 << 20)
 
 /* The layer, and where its codes go. */
 typedef struct layer {

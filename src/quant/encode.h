@@ -50,6 +50,7 @@ typedef struct wh_rungs {
     float x;              /* the element of largest magnitude */
     const float *lo, *hi; /* [WH_LANES]: ends of the grids */
     const wh_bins *bins;  /* NULL: integers */
+    const float *weight;  /* of each element; NULL: 1 */
 } wh_rungs;
 
 typedef struct wh_encode_ops {
@@ -76,9 +77,9 @@ typedef struct wh_encode_ops {
      * infinite. */
     void (*quotients)(const float *x, float divisor, whit_dtype type, float *out);
     /* Roughly the errors of sixteen scales at once; returns the least. Infinite where there is no
-     * scale, or where x alone is further off its grid than limit. Once all have passed limit they
-     * may be partial sums. How rough is said in search.c; the only answer in which the bits of
-     * variants differ. */
+     * scale, or, without weights, where x alone is further off its grid than limit. Once all have
+     * passed limit they may be partial sums. How rough is said in search.c; the only answer in
+     * which the bits of variants differ. */
     float (*survey)(const float *y, size_t n, const wh_rungs *r, float limit, float *rough);
     /* error and fit with a weight for each element: sums of w d^2, w y v and w v^2. */
     double (*weighted)(const float *y, const float *weight, size_t n, const wh_grid *g,

@@ -308,8 +308,9 @@ static void scales_scalar(const float *divisor, const float *factor, size_t n, f
     out[0] = first;
 }
 
-/* One element on sixteen grids, in units of their scales: the square of how far off it is. */
-static inline void survey_steps(float v, const wh_rungs *r, const float inverse[WH_LANES],
+/* One element of weight w on sixteen grids, in units of their scales: the square of how far off it
+ * is. */
+static inline void survey_steps(float v, float w, const wh_rungs *r, const float inverse[WH_LANES],
                                 float acc[WH_LANES])
 {
     EACH_LANE
@@ -318,11 +319,11 @@ static inline void survey_steps(float v, const wh_rungs *r, const float inverse[
         float t = (q + MAGIC) - MAGIC;
         t = t < r->lo[l] ? r->lo[l] : t;
         t = t > r->hi[l] ? r->hi[l] : t;
-        acc[l] += (q - t) * (q - t);
+        acc[l] += (q - t) * (q - t) * w;
     }
 }
 
-static inline void survey_bins(float v, const wh_rungs *r, const float inverse[WH_LANES],
+static inline void survey_bins(float v, float w, const wh_rungs *r, const float inverse[WH_LANES],
                                float acc[WH_LANES])
 {
     for (size_t l = 0; l < WH_LANES; l++) {
@@ -332,7 +333,7 @@ static inline void survey_bins(float v, const wh_rungs *r, const float inverse[W
         bin = bin > 15.0f ? 15.0f : bin;
         const unsigned at = (unsigned)(int)bin % WH_BINS;
         const float a = q + r->bins->minus_low[at], b = q + r->bins->minus_high[at];
-        acc[l] += a * a < b * b ? a * a : b * b;
+        acc[l] += (a * a < b * b ? a * a : b * b) * w;
     }
 }
 
@@ -347,23 +348,24 @@ static inline float beyond(const wh_rungs *r, size_t l)
 
 static float survey_scalar(const float *y, size_t n, const wh_rungs *r, float limit, float *rough)
 {
-    float inverse[WH_LANES], acc[WH_LANES] = { 0 }, weight[WH_LANES], least = INFINITY;
+    float inverse[WH_LANES], acc[WH_LANES] = { 0 }, size[WH_LANES], least = INFINITY;
     for (size_t l = 0; l < WH_LANES; l++) {
         const float s = r->stored[l] * r->k, gap = beyond(r, l);
-        weight[l] = s != 0.0f && gap * gap <= limit ? s : 0.0f;
-        inverse[l] = weight[l] != 0.0f ? 1.0f / s : 0.0f;
+        size[l] = s != 0.0f && (r->weight || gap * gap <= limit) ? s : 0.0f;
+        inverse[l] = size[l] != 0.0f ? 1.0f / s : 0.0f;
     }
     for (size_t i = 0; i < n; i += WH_LANES) {
         const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
         for (size_t j = i; j < end; j++) {
+            const float w = r->weight ? r->weight[j] : 1.0f;
             if (r->bins)
-                survey_bins(y[j], r, inverse, acc);
+                survey_bins(y[j], w, r, inverse, acc);
             else
-                survey_steps(y[j], r, inverse, acc);
+                survey_steps(y[j], w, r, inverse, acc);
         }
         least = INFINITY;
         for (size_t l = 0; l < WH_LANES; l++) {
-            rough[l] = weight[l] != 0.0f ? acc[l] * weight[l] * weight[l] : INFINITY;
+            rough[l] = size[l] != 0.0f ? acc[l] * size[l] * size[l] : INFINITY;
             least = rough[l] < least ? rough[l] : least;
         }
         if (least > limit) break;

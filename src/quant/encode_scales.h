@@ -83,26 +83,26 @@ static ALWAYS_INLINE v16 rungs_off(kind k, const rungs16 *r, float y)
                     v_fma(v, r->inverse, v_bin(&r->high, v_bits(m))));
 }
 
-static ALWAYS_INLINE float survey_of(kind k, const float *y, size_t n, const wh_rungs *rungs,
-                                     float limit, float *rough)
+static ALWAYS_INLINE float survey_of(kind k, const float *y, const float *weight, size_t n,
+                                     const wh_rungs *rungs, float limit, float *rough)
 {
     const v16 zero = v_set(0.0f), most = v_set(limit);
     const v16 scale = v_mul(v_load(rungs->stored), v_set(rungs->k)), gap = beyond(rungs, scale);
     const rungs16 r = rungs_open(k, rungs, scale);
     v16 acc[4] = { zero, zero, zero, zero }, all = zero;
     /* those without a scale start, and stay, at NaN */
-    acc[0] = w_float(w_less(most, v_mul(gap, gap), v_bits(v_set(NAN)), v_bits(zero)));
+    if (!weight) acc[0] = w_float(w_less(most, v_mul(gap, gap), v_bits(v_set(NAN)), v_bits(zero)));
     acc[0] = w_float(w_less(zero, v_abs(scale), v_bits(acc[0]), v_bits(v_set(NAN))));
     for (size_t i = 0; i < n;) {
         const size_t end = n - i < WH_LANES ? n : i + WH_LANES;
         for (; i + 4 <= end; i += 4) /* four chains */
             for (size_t j = 0; j < 4; j++) {
                 const v16 d = rungs_off(k, &r, y[i + j]);
-                acc[j] = v_fma(d, d, acc[j]);
+                acc[j] = v_fma(weight ? v_mul(d, v_set(weight[i + j])) : d, d, acc[j]);
             }
         for (; i < end; i++) {
             const v16 d = rungs_off(k, &r, y[i]);
-            acc[0] = v_fma(d, d, acc[0]);
+            acc[0] = v_fma(weight ? v_mul(d, v_set(weight[i])) : d, d, acc[0]);
         }
         all = v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3]));
         all = v_mul(v_mul(all, scale), scale);
@@ -115,8 +115,11 @@ static ALWAYS_INLINE float survey_of(kind k, const float *y, size_t n, const wh_
 
 static float survey_loop(const float *y, size_t n, const wh_rungs *r, float limit, float *rough)
 {
-    return r->bins ? survey_of(TABLE, y, n, r, limit, rough)
-                   : survey_of(STEPS, y, n, r, limit, rough);
+    if (r->weight)
+        return r->bins ? survey_of(TABLE, y, r->weight, n, r, limit, rough)
+                       : survey_of(STEPS, y, r->weight, n, r, limit, rough);
+    return r->bins ? survey_of(TABLE, y, NULL, n, r, limit, rough)
+                   : survey_of(STEPS, y, NULL, n, r, limit, rough);
 }
 
 #endif

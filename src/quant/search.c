@@ -18,6 +18,8 @@
 #include <math.h>
 
 #define UNIT 0x1p-24
+#define LIGHT 0x1p-40 /* sums of weights within which there are surveys */
+#define HEAVY 0x1p40
 
 enum {
     LONGEST = 1 << 16, /* elements, for the roundings of the sum to stay small */
@@ -49,28 +51,37 @@ static size_t sift(const wh_ladder *l, const float *rough, float most, uint16_t 
     return count;
 }
 
+/* A region: its elements normalised by k, their weights (NULL: 1), and the root of the sum of
+ * those. */
+typedef struct region {
+    const float *y, *weight;
+    size_t n;
+    float k;
+    double norm;
+} region;
+
 /* Looks at all places; returns what a candidate must not pass. A branch that goes wrong costs more
  * than the second half of a short region. */
-static float look(const wh_quantizer *q, const float *y, size_t n, float x, float k,
-                  const float *stored, float *rough)
+static float look(const wh_quantizer *q, const region *r, float x, const float *stored,
+                  float *rough)
 {
     const wh_ladder *l = &q->ladder;
-    const double reach = (double)l->slack * UNIT * sqrt((double)n) * fabs((double)(x * k));
-    const double rounding = (double)(n + 64) * UNIT;
-    wh_rungs rungs = { stored, k, x * k, l->lo, l->hi, q->book ? &l->bins : NULL };
+    const double reach = (double)l->slack * UNIT * r->norm * fabs((double)(x * r->k));
+    const double rounding = (double)(r->n + 64) * UNIT;
+    wh_rungs rungs = { stored, r->k, x * r->k, l->lo, l->hi, q->book ? &l->bins : NULL, r->weight };
     float least = INFINITY, most = INFINITY;
     for (size_t p = 0; p < l->places; p += WH_LANES) {
         rungs.stored = stored + p;
-        const float e = q->ops->survey(y, n, &rungs, most, rough + p);
+        const float e = q->ops->survey(r->y, r->n, &rungs, most, rough + p);
         least = e < least ? e : least;
-        if (n > SHORT || p > 0) most = cut(least, reach, rounding);
+        if (r->n > SHORT || p > 0) most = cut(least, reach, rounding);
     }
-    return n > SHORT || l->places > WH_LANES ? most : cut(least, reach, rounding);
+    return r->n > SHORT || l->places > WH_LANES ? most : cut(least, reach, rounding);
 }
 
 /* The candidates that can be the best, in their order. *plain: the first is minmax. */
 static size_t survey(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
-                     const float *y, size_t n, float k, wh_candidate *out, int *plain)
+                     const region *r, wh_candidate *out, int *plain)
 {
     const wh_ladder *l = &q->ladder;
     const size_t whole = (l->places + WH_LANES - 1) / WH_LANES * WH_LANES;
@@ -79,7 +90,7 @@ static size_t survey(const wh_quantizer *q, const wh_range *range, const wh_cand
     uint16_t left[WH_MAX_RUNGS];
     q->ops->scales(l->divisor, l->factor, whole, x, q->scheme.scale_type, q->any_sign, first->scale,
                    stored);
-    const float most = look(q, y, n, x, k, stored, rough);
+    const float most = look(q, r, x, stored, rough);
     size_t count = 0, places = sift(l, rough, most, left);
     *plain = rough[0] <= most;
     if (*plain) out[count++] = *first;
@@ -100,7 +111,8 @@ void wh_search(const wh_quantizer *q, const wh_range *range, const wh_candidate 
 {
     wh_candidate cand[WH_MAX_CANDIDATES];
     int plain = 1, raised;
-    size_t which = 0, count = surveyed(q, range, n) ? survey(q, range, first, y, n, k, cand, &plain)
+    const region r = { y, NULL, n, k, sqrt((double)n) };
+    size_t which = 0, count = surveyed(q, range, n) ? survey(q, range, first, &r, cand, &plain)
                                                     : wh_candidates(q, range, cand, &raised);
     double best = INFINITY, a, b;
     for (size_t i = 0; count > 1 && i < count; i++) {
@@ -118,15 +130,32 @@ void wh_search(const wh_quantizer *q, const wh_range *range, const wh_candidate 
     out->fits = wh_candidate_fit(q, range, a, b, k, &out->best, &out->fit);
 }
 
+/* The candidates for a region with weights: all, where their sum is so large or small that squares
+ * leave the range of float32. */
+static size_t candidates(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
+                         region *r, wh_candidate *out, int *plain)
+{
+    double sum = 0;
+    int raised;
+    *plain = 1;
+    for (size_t i = 0; i < r->n; i++) sum += (double)r->weight[i];
+    r->norm = sqrt(sum);
+    if (surveyed(q, range, r->n) && sum >= LIGHT && sum <= HEAVY)
+        return survey(q, range, first, r, out, plain);
+    const size_t count = wh_candidates(q, range, out, &raised);
+    if (count <= 1) out[0] = *first;
+    return count;
+}
+
 void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_candidate *first,
                         const float *y, const float *weight, size_t n, float k, wh_found *out)
 {
     wh_candidate cand[WH_MAX_CANDIDATES], fit;
-    int raised;
+    region r = { y, weight, n, k, 0 };
+    int plain;
     double a, b;
-    size_t which = 0, count = wh_candidates(q, range, cand, &raised);
+    size_t which = 0, count = candidates(q, range, first, &r, cand, &plain);
     *out = (wh_found){ .error = INFINITY };
-    if (count <= 1) cand[0] = *first;
     for (size_t i = 0; count > 1 && i < count; i++) {
         const wh_grid g = wh_candidate_grid(q, &cand[i], k);
         const double e = q->ops->weighted(y, weight, n, &g, out->error);
@@ -136,7 +165,7 @@ void wh_search_weighted(const wh_quantizer *q, const wh_range *range, const wh_c
         }
     }
     out->best = cand[which];
-    out->plain = which == 0;
+    out->plain = plain && which == 0;
     wh_grid g = wh_candidate_grid(q, &out->best, k);
     out->error = q->ops->weighted_fit(y, weight, n, &g, &a, &b);
     for (int step = 0; q->search && step < STEPS; step++) {
