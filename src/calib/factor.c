@@ -25,7 +25,6 @@
 
 #define LANES WH_LANES64
 #define BLOCK 384 /* columns: a multiple of 16 and of WH_STRIP64 */
-#define CHUNK 192 /* of them at once: with a strip they fit into the first cache */
 #define SUBS (BLOCK / LANES)
 #define SQUARE 64 /* of H that is put in order at once */
 #define ROWS 96   /* of what is left that a thread takes at once */
@@ -90,30 +89,29 @@ static void store(const work *w, place at, const double *sums)
     }
 }
 
-/* Elements [rows][stride] -= R[strip][j] R[sub][j] for the block's columns j that jj counts from
- * `from` to `to`. */
-static void subtract(const work *w, place at, size_t from, size_t to, double *sums, size_t stride)
+/* Elements [rows][stride] -= R[strip][j] R[sub][j] for the n last columns j of the block. */
+static void subtract(const work *w, place at, size_t n, double *sums, size_t stride)
 {
     const size_t width = w->j1 - w->j0;
-    const wh_tile64_args a = { .value = w->panels + at.col * width + from * LANES,
-                               .x = w->strips + at.row * width + from * at.rows,
+    const wh_tile64_args a = { .value = w->panels + at.col * width,
+                               .x = w->strips + at.row * width,
                                .tokens = at.rows,
-                               .n = to - from,
+                               .n = n,
                                .sums = sums,
                                .stride = stride };
     w->tile->run(&a);
 }
 
 /* The same where they lie, or in a copy where some of the sixteen columns are not theirs. */
-static void reduce(const work *w, place at, size_t from, size_t to)
+static void reduce(const work *w, place at, size_t n)
 {
     _Alignas(64) double sums[WH_STRIP64 * LANES];
     if (at.row + at.rows <= at.col && at.cols == LANES) {
-        subtract(w, at, from, to, w->a + at.row * w->n + at.col, w->n);
+        subtract(w, at, n, w->a + at.row * w->n + at.col, w->n);
         return;
     }
     load(w, at, sums);
-    subtract(w, at, from, to, sums, LANES);
+    subtract(w, at, n, sums, LANES);
     store(w, at, sums);
 }
 
@@ -161,7 +159,7 @@ static void solve_rows(const work *w, size_t row, size_t end, size_t col)
         place at = place_at(w, row, col);
         const size_t last = smaller(end, row + WH_SOLVE64);
         for (size_t r = row; r + w->tile->tokens <= last; r += w->tile->tokens)
-            reduce(w, place_at(w, r, col), 0, done(w, col + at.cols));
+            reduce(w, place_at(w, r, col), done(w, col + at.cols));
         at.rows = last - row;
         substitute(w, at);
     }
@@ -195,7 +193,7 @@ static int factor_block(const work *w, size_t *bad)
     for (size_t s = (columns + LANES - 1) / LANES; s-- > 0;) {
         const size_t col = first + s * LANES, end = smaller(col + LANES, w->j1);
         for (size_t row = first; row < end; row += width) /* on the diagonal, and perhaps above */
-            if (row + width > col) reduce(w, place_at(w, row, col), 0, done(w, end));
+            if (row + width > col) reduce(w, place_at(w, row, col), done(w, end));
         if (!factor_sub(w, col, end - col, bad)) return 0;
         solve_rows(w, first, col, col);
     }
@@ -225,19 +223,16 @@ static void fetch(const work *w, size_t row, size_t col)
     }
 }
 
-/* Rows [row, end) right of the diagonal: those of a column's panel as long as that is near, by
- * CHUNK of the block's columns. */
+/* Rows [row0, end) right of the diagonal. */
 static void update_rows(const work *w, size_t row0, size_t end)
 {
-    const size_t step = w->tile->tokens, width = w->j1 - w->j0;
+    const size_t step = w->tile->tokens;
     for (size_t col = row0 / LANES * LANES; col < w->j0; col += LANES) {
         const size_t last = smaller(end, col + LANES);
-        for (size_t from = 0; from < width; from += CHUNK)
-            for (size_t row = row0; row < last; row += step) {
-                const place at = { row, step, col, LANES };
-                if (from + CHUNK >= width && col + LANES < w->j0) fetch(w, row, col + LANES);
-                reduce(w, at, from, smaller(width, from + CHUNK));
-            }
+        for (size_t row = row0; row < last; row += step) {
+            if (col + LANES < w->j0) fetch(w, row, col + LANES);
+            reduce(w, (place){ row, step, col, LANES }, w->j1 - w->j0);
+        }
     }
 }
 

@@ -86,11 +86,17 @@ static void pack_r(void *ctx, unsigned t, unsigned threads)
     for (size_t p = t; p < k->base->panels; p += threads) {
         float *out = k->base->r + 128 * p * (p + 1);
         const size_t first = p * WH_PANEL, end = n - first < WH_PANEL ? n : first + WH_PANEL;
+        double pivot[WH_PANEL] = { 0 };
+        for (size_t c = first; c < end; c++) {
+            pivot[c - first] = k->r[c * (n + 1)];
+            k->pivot[c] = (float)pivot[c - first];
+        }
         memset(out, 0, (first + WH_PANEL) * WH_PANEL * sizeof *out);
-        for (size_t j = 0; j < end; j++)
-            for (size_t c = j > first ? j : first; c < end; c++)
-                out[j * WH_PANEL + c - first] = (float)(k->r[j * n + c] / k->r[c * (n + 1)]);
-        for (size_t c = first; c < end; c++) k->pivot[c] = (float)k->r[c * (n + 1)];
+        for (size_t j = 0; j < end; j++) {
+            const double *r = k->r + j * n + first;
+            for (size_t c = j > first ? j - first : 0; c < end - first; c++)
+                out[j * WH_PANEL + c] = (float)(r[c] / pivot[c]);
+        }
     }
 }
 

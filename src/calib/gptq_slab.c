@@ -11,7 +11,7 @@
 
 #define ROWS WH_GPTQ_ROWS
 #define AHEAD 4   /* rows of W that are asked for before they are read */
-#define CHUNK 192 /* columns of e at once: with two panels they fit into the first cache */
+#define CHUNK 384 /* columns of e at once: they stay in the second cache from panel to panel */
 
 static size_t smaller(size_t a, size_t b)
 {
