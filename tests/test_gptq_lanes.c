@@ -40,6 +40,7 @@ static wh_gptq_grid make_grid(check_rng *rng, int bases)
         g.hi[i] = 15.0f - zero;
         g.offset[i] = zero;
         if (i % 7 == 0) g.step[i] = -g.step[i];
+        if (i % 11 == 4) g.step[i] = 0.25f;
     }
     return g;
 }
@@ -70,6 +71,11 @@ static void check_nearest(const char *name, const wh_gptq_target *t, const wh_gp
               (double)c->back[i]);
         CHECK(c->e[i] == c->w[i] - c->q[i] && c->level[i] * g->step[i] - g->base[i] == c->q[i],
               "%s: row %zu", name, i);
+        const size_t edge = i % 15; /* two zeros share theirs */
+        if (t->book && g->step[i] == 0.25f && c->v[i] == 0.25f * t->book->threshold[edge] &&
+            (edge == 0 || t->book->threshold[edge] > t->book->threshold[edge - 1]))
+            CHECK(c->q[i] == 0.25f * t->book->value[edge], "%s: a tie to %g", name,
+                  (double)c->q[i]);
         if (g->step[i] == 0.0f) continue;
         for (int k = 0; k < 16; k++) {
             const float level = t->book ? t->book->value[k] : g->lo[i] + (float)k;
@@ -95,6 +101,7 @@ static void compare(const wh_gptq_lanes *ops, const wh_gptq_lanes *reference, ch
         want.x[i] = check_normal(rng);
         want.loss[i] = (double)check_f32(rng);
         if (i % 11 == 3) want.v[i] = g.step[i] * 0.5f - g.base[i]; /* in the middle of two */
+        if (t.book && g.step[i] == 0.25f) want.v[i] = 0.25f * t.book->threshold[i % 15];
     }
     for (size_t j = 0; j < PANEL; j++)
         for (size_t i = 0; i < ROWS; i++) y[j][i] = check_normal(rng);
