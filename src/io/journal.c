@@ -92,7 +92,9 @@ static whit_status find_end(scan *s, uint64_t *end, whit_error *err)
     for (uint64_t at = HEADER; st == WHIT_OK && s->size - at >= RECORD;) {
         st = wh_file_pread(s->j->fd, s->j->path, at, head, RECORD, err);
         const record r = parse(head);
-        if (st != WHIT_OK || r.len > s->size - at - RECORD || (r.kind == 0 && r.len != 4)) break;
+        if (st != WHIT_OK || r.len > s->size - at - RECORD ||
+            (r.kind == 0 && (r.len != 4 || r.key != 0)))
+            break;
         if (r.kind == 0) {
             st = wh_file_pread(s->j->fd, s->j->path, at + RECORD, sum, 4, err);
             if (st != WHIT_OK || wh_load32(sum) != s->j->sum) break;
