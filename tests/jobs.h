@@ -19,7 +19,9 @@ typedef struct job_ask {
     const char *calibration;
     uint64_t shard_size;
     whit_nonfinite nonfinite;
-    whit_job_options job; /* struct_size is filled in */
+    whit_format format;
+    const whit_method_options *method; /* NULL: none */
+    whit_job_options job;              /* struct_size is filled in */
 } job_ask;
 
 typedef struct job {
@@ -48,6 +50,8 @@ static inline whit_status job_plan(job *j, const char *in, const char *out, cons
     o.calibration = ask->calibration;
     o.shard_size = ask->shard_size;
     o.nonfinite = ask->nonfinite;
+    o.format = ask->format;
+    if (ask->method) o.method = *ask->method;
     o.job = ask->job;
     o.job.struct_size = sizeof o.job;
     j->status = whit_source_open(&j->source, in, &j->err);

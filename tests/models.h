@@ -76,9 +76,13 @@ static inline void models_add_st(void *to, const wh_model_config *c, const char 
             (size_t)(rows * cols) * sizeof *data);
 }
 
-static inline void models_add_gguf(void *to, const wh_model_config *c, const char *name,
-                                   wh_role role, uint64_t rows, uint64_t cols, float *data)
+/* type: GGUF's number, 0 (F32) or 1 (F16), of matrices. */
+static inline void models_put_gguf(void *to, const wh_model_config *c, const char *name,
+                                   wh_role role, uint64_t rows, uint64_t cols, float *data,
+                                   uint32_t type)
 {
+    const int vector = wh_role_is_vector(role);
+    const size_t n = (size_t)(rows * cols);
     wh_gguf_fate f;
     const uint64_t ne[2] = { cols, rows };
     if (wh_name_fate(c, name, &f, NULL) != WHIT_OK || f.dropped) scratch_die(name);
@@ -86,8 +90,26 @@ static inline void models_add_gguf(void *to, const wh_model_config *c, const cha
         models_permute(data, cols, 1, f.permuted_heads);
     else if (f.permuted_heads)
         models_permute(data, rows, cols, f.permuted_heads);
-    gg_tensor(to, f.name, 0, wh_role_is_vector(role) ? 1 : 2, ne, data,
-              (size_t)(rows * cols) * sizeof *data);
+    if (vector || type == 0) {
+        gg_tensor(to, f.name, 0, vector ? 1 : 2, ne, data, n * sizeof *data);
+        return;
+    }
+    uint16_t *half = malloc(n * sizeof *half);
+    if (!half || whit_dtype_from_f32(WHIT_F16, data, n, half) != WHIT_OK) scratch_die(name);
+    gg_tensor(to, f.name, type, 2, ne, half, n * sizeof *half);
+    free(half);
+}
+
+static inline void models_add_gguf(void *to, const wh_model_config *c, const char *name,
+                                   wh_role role, uint64_t rows, uint64_t cols, float *data)
+{
+    models_put_gguf(to, c, name, role, rows, cols, data, 0);
+}
+
+static inline void models_add_gguf_half(void *to, const wh_model_config *c, const char *name,
+                                        wh_role role, uint64_t rows, uint64_t cols, float *data)
+{
+    models_put_gguf(to, c, name, role, rows, cols, data, 1);
 }
 
 /* A model folder in the scratch folder, from the text of its config.json. */
@@ -106,8 +128,9 @@ static inline void models_folder(const scratch *s, const char *name, const char 
     scratch_text(s, file, config);
 }
 
-/* The same model as a GGUF file. 0: GGUF cannot hold it. */
-static inline int models_gguf(const scratch *s, const char *name, const char *config)
+/* The same model as a GGUF file, of tensors that add adds. 0: GGUF cannot hold it. */
+static inline int models_gguf_of(const scratch *s, const char *name, const char *config,
+                                 models_add *add)
 {
     gg_build b = { 0 };
     wh_gguf_kvs k = { { 0 }, 0 };
@@ -119,7 +142,7 @@ static inline int models_gguf(const scratch *s, const char *name, const char *co
         st_put(&b.keys, k.bytes.data, k.bytes.len);
         b.key_count = k.count;
         gg_number(&b, "tokenizer.ggml.bos_token_id", GG_U32, 1, 4);
-        models_tensors(&c, models_add_gguf, &b);
+        models_tensors(&c, add, &b);
         if (c.rope.kind == WH_ROPE_LLAMA3) {
             float divisors[64];
             const uint64_t ne = c.head_dim / 2;
@@ -130,6 +153,11 @@ static inline int models_gguf(const scratch *s, const char *name, const char *co
     }
     wh_buf_free(&k.bytes);
     return can;
+}
+
+static inline int models_gguf(const scratch *s, const char *name, const char *config)
+{
+    return models_gguf_of(s, name, config, models_add_gguf);
 }
 
 #endif

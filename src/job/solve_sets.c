@@ -4,8 +4,8 @@
  * A set is the matrices that share an input. Their columns are multiplied by t; the input is
  * divided by it where it is made: in the weights of the norm before, in the rows of v before the
  * output projection (where heads share keys and values, t is the same for all of them), in the rows
- * of up before down. A norm is stored in its own type: t is then what its rounded weights make it,
- * so that the float model stays what it was.
+ * of up before down. A norm or bias is stored in its own type: t is then what its rounded values
+ * make it, so that the float model stays what it was.
  *
  * SPDX-License-Identifier: MIT */
 #include <math.h>
@@ -166,23 +166,23 @@ static whit_dtype stored_type(const whit_plan_entry *e)
     }
 }
 
-/* t becomes what the rounded weights of the norm make it. */
-static whit_status fold_norm(const set *x, wh_role role, whit_error *err)
+/* Divide the n values of a vector by t; t becomes what their rounding makes it: 1 where they would
+ * vanish or pass the type's range. */
+static whit_status divide_vector(const whit_plan *p, size_t i, float *t, size_t n, whit_error *err)
 {
-    const whit_plan *p = x->s->plan;
-    const size_t i = *wh_place_of(x->places, role, x->layer);
     const whit_dtype type = stored_type(&p->entry[i]);
-    float *was = wh_calloc(x->cols, sizeof *was), *is = wh_calloc(x->cols, sizeof *is);
-    uint8_t *octets = wh_calloc(x->cols, sizeof(double));
+    float *was = wh_calloc(n, sizeof *was), *is = wh_calloc(n, sizeof *is);
+    uint8_t *octets = wh_calloc(n, sizeof(double));
     whit_status st = was && is && octets ? WHIT_OK : no_memory(err);
     if (st == WHIT_OK) st = wh_fold_read(p, i, 0, p->entry[i].source->rows, 0, was, err);
-    for (size_t c = 0; c < x->cols && st == WHIT_OK; c++) is[c] = was[c] / x->t[c];
-    if (st == WHIT_OK) st = whit_dtype_from_f32(type, is, x->cols, octets);
-    if (st == WHIT_OK) st = whit_dtype_to_f32(type, octets, x->cols, is);
-    for (size_t c = 0; c < x->cols && st == WHIT_OK; c++) {
-        x->t[c] = was[c] / is[c];
-        if (isnormal(x->t[c]) && isfinite(is[c])) continue;
-        x->t[c] = 1.0f;
+    for (size_t c = 0; c < n && st == WHIT_OK; c++) is[c] = was[c] / t[c];
+    if (st == WHIT_OK) st = whit_dtype_from_f32(type, is, n, octets);
+    if (st == WHIT_OK) st = whit_dtype_to_f32(type, octets, n, is);
+    for (size_t c = 0; c < n && st == WHIT_OK; c++) {
+        if (was[c] == 0) continue; /* and stays so, whatever t is */
+        t[c] = was[c] / is[c];
+        if (isnormal(t[c]) && isfinite(is[c])) continue;
+        t[c] = 1.0f;
         is[c] = was[c];
     }
     if (st == WHIT_OK) st = wh_fold_vector(p, i, 0, is, err);
@@ -192,7 +192,12 @@ static whit_status fold_norm(const set *x, wh_role role, whit_error *err)
     return st;
 }
 
-/* Rows of the matrix before are divided by t, and its bias. */
+static whit_status fold_norm(const set *x, wh_role role, whit_error *err)
+{
+    return divide_vector(x->s->plan, *wh_place_of(x->places, role, x->layer), x->t, x->cols, err);
+}
+
+/* Rows of the matrix before are divided by t, and its bias; heads that share a row share t. */
 static whit_status fold_rows(const set *x, size_t linear, whit_error *err)
 {
     const whit_plan *p = x->s->plan;
@@ -200,19 +205,17 @@ static whit_status fold_rows(const set *x, size_t linear, whit_error *err)
     const size_t rows = (size_t)p->entry[i].source->rows, dim = x->config->head_dim;
     const size_t rep = heads_together(x);
     const wh_role bias = wh_linear_bias(linear);
-    float *factor = wh_calloc(rows, sizeof *factor), *v = wh_calloc(rows, sizeof *v);
-    whit_status st = factor && v ? WHIT_OK : no_memory(err);
+    float *factor = wh_calloc(rows, sizeof *factor);
+    whit_status st = factor ? WHIT_OK : no_memory(err);
     for (size_t r = 0; r < rows && st == WHIT_OK; r++)
-        factor[r] = 1.0f / x->t[rep == 1 ? r : r / dim * rep * dim + r % dim];
+        factor[r] = x->t[r / dim * rep * dim + r % dim];
+    if (st == WHIT_OK && wh_role_expected(x->config, bias))
+        st = divide_vector(p, *wh_place_of(x->places, bias, x->layer), factor, rows, err);
+    for (size_t c = 0; c < x->cols && st == WHIT_OK; c++)
+        x->t[c] = factor[c / dim / rep * dim + c % dim];
+    for (size_t r = 0; r < rows && st == WHIT_OK; r++) factor[r] = 1.0f / factor[r];
     if (st == WHIT_OK) st = wh_fold_matrix(p, i, factor, NULL, err);
-    if (st == WHIT_OK && wh_role_expected(x->config, bias)) {
-        const size_t b = *wh_place_of(x->places, bias, x->layer);
-        st = wh_fold_read(p, b, 0, p->entry[b].source->rows, 0, v, err);
-        for (size_t r = 0; r < rows; r++) v[r] *= factor[r];
-        if (st == WHIT_OK) st = wh_fold_vector(p, b, 0, v, err);
-    }
     free(factor);
-    free(v);
     return st;
 }
 

@@ -46,7 +46,7 @@ void wh_rope_frequencies(const wh_model_config *c, const float *divisors, double
         out[i] = wh_pow(c->rope.theta, -2.0 * i / c->head_dim);
         if (c->rope.kind == WH_ROPE_LINEAR) out[i] /= c->rope.factor;
         if (c->rope.kind == WH_ROPE_LLAMA3) out[i] /= (double)wh_rope_divisor(c, i);
-        if (c->rope.kind == WH_ROPE_TENSOR) out[i] /= (double)divisors[i];
+        if (c->rope.kind == WH_ROPE_TENSOR && divisors) out[i] /= (double)divisors[i];
     }
     if (c->rope.kind == WH_ROPE_YARN) ramp_yarn(c, out);
 }

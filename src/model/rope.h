@@ -6,7 +6,7 @@
 #include "model/config.h"
 
 /* Turns of each pair of a head by one position, in radians: [head_dim / 2]. divisors: what
- * rope_freqs.weight holds, for WH_ROPE_TENSOR; else NULL. */
+ * rope_freqs.weight holds, for WH_ROPE_TENSOR, where NULL is all 1; else NULL. */
 void wh_rope_frequencies(const wh_model_config *c, const float *divisors, double *out);
 
 /* cosine and sine [tokens][head_dim / 2] of positions first, first + 1, .. */
