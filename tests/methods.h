@@ -97,16 +97,18 @@ static inline void methods_folder(const scratch *s, const char *name, const char
     scratch_text(s, file, config);
 }
 
-/* One layer of that many columns everywhere, 4 heads, 2 of keys and values; biases of q, k, v. */
-static inline const char *methods_config(char text[1024], unsigned cols, unsigned vocab)
+/* One layer, 4 heads, 2 of keys and values, so many columns; Qwen2 has biases of q, k, v. */
+static inline const char *methods_config(char text[1024], const char *family, unsigned dim,
+                                         unsigned ffn, unsigned head_dim, unsigned vocab)
 {
+    const int qwen = strcmp(family, "qwen2") == 0;
     snprintf(text, 1024,
-             "{\"architectures\":[\"Qwen2ForCausalLM\"],\"model_type\":\"qwen2\","
+             "{\"architectures\":[\"%sForCausalLM\"],\"model_type\":\"%s\",\"head_dim\":%u,"
              "\"hidden_size\":%u,\"intermediate_size\":%u,\"max_position_embeddings\":128,"
              "\"num_attention_heads\":4,\"num_hidden_layers\":1,\"num_key_value_heads\":2,"
              "\"rms_norm_eps\":1e-6,\"rope_theta\":10000.0,\"vocab_size\":%u,"
              "\"hidden_act\":\"silu\",\"bos_token_id\":1,\"eos_token_id\":2}",
-             cols, cols, vocab);
+             qwen ? "Qwen2" : "Llama", family, head_dim, dim, ffn, vocab);
     return text;
 }
 

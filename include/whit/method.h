@@ -66,7 +66,8 @@ WHIT_API unsigned whit_method_parse(const char *name);
 typedef struct whit_method_result {
     const char *name; /* of the methods; NULL: it took no part                                  */
     const char *fallback; /* why it is only rounded after all; NULL: it is not */
-    double before;  /* mean square error of its outputs, rounded only; NaN: not measured      */
+    double before;        /* mean square error of its outputs, rounded only, by the damped Hessian;
+                             NaN: not measured */
     double after;   /* as it is                                                               */
     double damping; /* that was needed; 0: none                                               */
     double scaling; /* AWQ: exponent, SMOOTHQUANT: alpha of its input's set; NaN: not scaled  */

@@ -173,8 +173,8 @@ static whit_status add_up(whit_plan *p, whit_error *err)
     fixed += wh_importance_bytes(p);
     for (size_t f = 0; f < p->target.layout.count; f++)
         fixed += 4 * p->target.layout.file[f].header_bytes;
-    if (p->method) {
-        const whit_status st = wh_method_fits(p, err);
+    if (p->method) { /* it is done before the stream begins */
+        const whit_status st = wh_method_fits(p, fixed + held + wh_plan_worker_bytes(p), err);
         if (st != WHIT_OK) return st;
     }
     return wh_stream_threads(&p->job, fixed + held, wh_plan_worker_bytes(p), &t->threads,

@@ -77,7 +77,7 @@ static whit_status judge(whit_plan *p, whit_error *err)
     return st;
 }
 
-whit_status wh_method_fits(const whit_plan *p, whit_error *err)
+whit_status wh_method_fits(const whit_plan *p, uint64_t stream, whit_error *err)
 {
     uint64_t most = 0, widest = 0, bytes = 0;
     whit_status st = WHIT_OK;
@@ -91,6 +91,7 @@ whit_status wh_method_fits(const whit_plan *p, whit_error *err)
     bytes = most * 20;
     if (p->method->o.methods != WHIT_METHOD_HQQ) bytes += widest * widest * 32;
     if (p->method->o.feeds > 0) st = wh_solve_text_bytes(p, &bytes, err);
+    if (bytes < stream) bytes = stream;
     return st == WHIT_OK ? wh_stream_fits(p->job.max_memory, bytes, err) : st;
 }
 
