@@ -62,6 +62,7 @@ const char *wh_fallback_text(uint32_t fallback)
         [WH_FALLBACK_NAN] = "what comes into it is not finite",
         [WH_FALLBACK_FACTOR] = "its Hessian is not positive definite, whatever the damping",
         [WH_FALLBACK_WORSE] = "rounding alone is no worse",
+        [WH_FALLBACK_DEAD] = "nothing but zeros came into it",
     };
     return fallback < WH_FALLBACKS ? texts[fallback] : NULL;
 }

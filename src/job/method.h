@@ -45,6 +45,7 @@ typedef enum wh_fallback {
     WH_FALLBACK_NAN,     /* its inputs are not finite */
     WH_FALLBACK_FACTOR,  /* H has no factor */
     WH_FALLBACK_WORSE,   /* rounding alone is better */
+    WH_FALLBACK_DEAD,    /* its inputs are all 0 */
     WH_FALLBACKS
 } wh_fallback;
 

@@ -337,7 +337,9 @@ static whit_status gptq(problem *x, const wh_gptq_base *base, float *shifted, wh
                             x->decoded, err);
     if (st == WHIT_OK) st = error_of(x, base, w, x->decoded, &x->told.before, err);
     if (st == WHIT_OK) st = run_gptq(x, base, w, &x->told.after, err);
-    if (st == WHIT_OK && !(x->told.after < x->told.before)) x->told.fallback = WH_FALLBACK_WORSE;
+    const int lossless = x->told.before == 0 && x->told.after == 0;
+    if (st == WHIT_OK && !(x->told.after < x->told.before) && !lossless)
+        x->told.fallback = WH_FALLBACK_WORSE;
     return st;
 }
 
@@ -379,9 +381,12 @@ static whit_status hqq(problem *x, whit_error *err)
 /* Why nothing can be learned from the facts. */
 static wh_fallback lacks(const wh_facts *f)
 {
+    size_t c = 0;
     if (!f) return WH_FALLBACK_UNKNOWN;
     if (!f->finite) return WH_FALLBACK_NAN;
-    return f->tokens < WH_FACTS_FEWEST ? WH_FALLBACK_FEW : WH_FALLBACK_NONE;
+    if (f->tokens < WH_FACTS_FEWEST) return WH_FALLBACK_FEW;
+    while (c < f->cols && f->most[c] == 0) c++;
+    return c == f->cols ? WH_FALLBACK_DEAD : WH_FALLBACK_NONE;
 }
 
 static whit_status learn(problem *x, whit_error *err)
