@@ -178,4 +178,53 @@ static inline const whit_report_row *methods_row(const whit_report *r, const cha
     return NULL;
 }
 
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* Damp it as GPTQ does: dead columns become as the mean of the others, which is added in part. */
+static inline void methods_damp(double *h, size_t n, double lambda)
+{
+    double sum = 0;
+    size_t live = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += h[i * n + i];
+        live += h[i * n + i] > 0;
+    }
+    const double mean = live ? sum / (double)live : 1;
+    for (size_t i = 0; i < n && lambda > 0; i++)
+        h[i * n + i] = (h[i * n + i] > 0 ? h[i * n + i] : mean) + lambda * mean;
+}
+
+/* tr(D H D^T) / (tokens * rows) of D = a - b, by the state's H, damped by lambda. */
+static inline double methods_loss(const whit_calib *state, const whit_source *a,
+                                  const whit_source *b, const char *name, double lambda)
+{
+    const size_t in = whit_calib_find(state, name);
+    const whit_source_tensor *t = whit_source_at(a, whit_source_find(a, name));
+    whit_error err = { WHIT_OK, "" };
+    if (in == WHIT_CALIB_NONE) return NAN;
+    const size_t rows = (size_t)t->rows, cols = (size_t)t->cols;
+    float *x = job_values(a, name), *y = job_values(b, name);
+    double *h = calloc(cols * cols, sizeof *h), sum = 0;
+    if (!h) scratch_die(name);
+    CHECK(whit_calib_hessian(state, in, h, &err) == WHIT_OK, "%s", err.msg);
+    methods_damp(h, cols, lambda);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < cols; i++) {
+            const double d = (double)x[r * cols + i] - (double)y[r * cols + i];
+            double row = 0;
+            for (size_t k = 0; k < cols; k++)
+                row += h[i * cols + k] * ((double)x[r * cols + k] - (double)y[r * cols + k]);
+            sum += d * row;
+        }
+    free(x);
+    free(y);
+    free(h);
+    return sum / ((double)whit_calib_at(state, in)->tokens * (double)rows);
+}
+
+static inline int methods_near(double a, double b)
+{
+    return fabs(a - b) <= 1e-4 * fabs(b);
+}
+
 #endif

@@ -155,53 +155,6 @@ static void make_sources(sources *s)
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-/* Damp it as GPTQ does: dead columns become as the mean of the others, which is added in part. */
-static void damp(double *h, size_t n, double lambda)
-{
-    double sum = 0;
-    size_t live = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += h[i * n + i];
-        live += h[i * n + i] > 0;
-    }
-    const double mean = live ? sum / (double)live : 1;
-    for (size_t i = 0; i < n && lambda > 0; i++)
-        h[i * n + i] = (h[i * n + i] > 0 ? h[i * n + i] : mean) + lambda * mean;
-}
-
-/* tr(D H D^T) / (tokens * rows) of D = a - b, by the state's H, damped by lambda. */
-static double loss_of(const whit_calib *state, const whit_source *a, const whit_source *b,
-                      const char *name, double lambda)
-{
-    const size_t in = whit_calib_find(state, name);
-    const whit_source_tensor *t = whit_source_at(a, whit_source_find(a, name));
-    whit_error err = { WHIT_OK, "" };
-    if (in == WHIT_CALIB_NONE) return NAN;
-    const size_t rows = (size_t)t->rows, cols = (size_t)t->cols;
-    float *x = job_values(a, name), *y = job_values(b, name);
-    double *h = calloc(cols * cols, sizeof *h), sum = 0;
-    if (!h) scratch_die(name);
-    CHECK(whit_calib_hessian(state, in, h, &err) == WHIT_OK, "%s", err.msg);
-    damp(h, cols, lambda);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t i = 0; i < cols; i++) {
-            const double d = (double)x[r * cols + i] - (double)y[r * cols + i];
-            double row = 0;
-            for (size_t k = 0; k < cols; k++)
-                row += h[i * cols + k] * ((double)x[r * cols + k] - (double)y[r * cols + k]);
-            sum += d * row;
-        }
-    free(x);
-    free(y);
-    free(h);
-    return sum / ((double)whit_calib_at(state, in)->tokens * (double)rows);
-}
-
-static int near(double a, double b)
-{
-    return fabs(a - b) <= 1e-4 * fabs(b);
-}
-
 /* From a state, what the report says of each matrix is what its H gives; rounding's share too. */
 static void check_loss(const char *state_path, const char *method, const char *scheme)
 {
@@ -230,11 +183,11 @@ static void check_loss(const char *state_path, const char *method, const char *s
               r->fallback ? r->fallback : "damping, scaling");
         CHECK(r->after < r->before, "%s %s, %s: %g, rounded %g", method, scheme, name, r->after,
               r->before);
-        const double before = loss_of(state, a, c, name, r->damping);
-        const double after = loss_of(state, a, b, name, r->damping);
-        CHECK(near(r->before, before), "%s: rounded %g, not %g", name, r->before, before);
-        CHECK(near(r->after, after), "%s: %g, not %g", name, r->after, after);
-        CHECK(loss_of(state, a, b, name, 0) < loss_of(state, a, c, name, 0),
+        const double before = methods_loss(state, a, c, name, r->damping);
+        const double after = methods_loss(state, a, b, name, r->damping);
+        CHECK(methods_near(r->before, before), "%s: rounded %g, not %g", name, r->before, before);
+        CHECK(methods_near(r->after, after), "%s: %g, not %g", name, r->after, after);
+        CHECK(methods_loss(state, a, b, name, 0) < methods_loss(state, a, c, name, 0),
               "%s %s, %s: worse undamped", method, scheme, name);
         sum_before += r->before;
         sum_after += r->after;
