@@ -191,7 +191,7 @@ int main(void)
     open_from(&narrow, "narrow", "narrow.state", &text);
     open_from(&wide, "wide.gguf", "wide.state", &text);
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        /* blocks of 64 run on into the next row of 96 in the flat form of bitsandbytes */
+        /* rows of 96 do not fit into blocks of 64, which know no rows: that one is kept */
         const size_t want =
             ways[i].format == WHIT_FORMAT_BNB && strstr(ways[i].scheme, "g64") ? 6 : 7;
         const size_t n =
