@@ -42,7 +42,7 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
 /* Options that need --method, and are there without. */
 static whit_status without_method(const cli_options *opt, whit_error *err)
 {
-    const char *what = opt->feeds_count              ? "--text and --ids"
+    const char *what = opt->feeds_count              ? "--text or --ids"
                        : opt->context                ? "--context"
                        : opt->token_limit            ? "--tokens"
                        : opt->resume                 ? "--resume"
