@@ -114,6 +114,8 @@ static void test_arguments(void)
     CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_UNSUPPORTED, "2^65 bytes");
     p.layout = WHIT_LAYOUT_NATIVE;
     CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "native");
+    p.layout = WHIT_LAYOUT_LLAMA2C;
+    CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "only read");
     p.layout = WHIT_LAYOUT_COUNT;
     CHECK(whit_packing_planes(&p, planes, &count, NULL) == WHIT_ERR_ARG, "no layout");
     CHECK(!strcmp(whit_layout_name(WHIT_LAYOUT_COUNT), "?"), "no layout has no name");

@@ -4,7 +4,7 @@
  * model.safetensors.index.json); such an index file itself; a GGUF file (version 2 or 3), a folder
  * with one, or any part of a split one; a NumPy array (NPY 1 to 3) or archive of them (NPZ); a
  * PyTorch checkpoint (zip, or from before 1.6), a folder with pytorch_model.bin or shards and
- * pytorch_model.bin.index.json; a llama2.c checkpoint (versions 0 and 1). What it is goes by
+ * pytorch_model.bin.index.json; a llama2.c checkpoint (versions 0 to 2). What it is goes by
  * content. A raw array is what the caller says. Nothing is mapped and no tensor is loaded whole;
  * the header is parsed once, at most 100 MB of it.
  *

@@ -60,6 +60,8 @@ typedef enum whit_layout {
     WHIT_LAYOUT_AWQ,        /* its "gemm": int4                                               */
     WHIT_LAYOUT_BNB4,       /* bitsandbytes 4-bit: nf4, fp4bnb; groups, -dq                   */
     WHIT_LAYOUT_BNB8,       /* bitsandbytes LLM.int8: int8-channel                            */
+    WHIT_LAYOUT_LLAMA2C,    /* llama2.c, version 2: int8 groups of the whole matrix; only read, by
+                               sources: not for the functions below                          */
     WHIT_LAYOUT_COUNT
 } whit_layout;
 

@@ -1,5 +1,5 @@
-/* src/io/llama2c.c - checkpoints of llama2.c: models of the Llama family, float32, tensors without
- * names one behind the other.
+/* src/io/llama2c.c - checkpoints of llama2.c: models of the Llama family, float32 or int8, tensors
+ * without names one behind the other.
  *
  *   version 0   7 x i32 (below), then tok_embeddings; for all layers each: attention_norm, wq, wk,
  *               wv, wo, ffn_norm, w1, w2, w3; norm; two tables of cosines and sines, [max_seq_len,
@@ -7,13 +7,18 @@
  *   version 1   u32 0x616b3432, i32 1, the 7 x i32, u8 1: no output of its own; zeros up to octet
  *               256; then attention_norm, ffn_norm for all layers, norm, tok_embeddings, and for
  *               all layers each wq, wk, wv, wo, w1, w2, w3; output
- *   version 2   an int8 export: not read
+ *   version 2   the same header with version 2, behind the u8 an i32 (not aligned): the group; then
+ *               as float32 attention_norm, ffn_norm, norm; and tok_embeddings, .., output in the
+ *               order of version 1, each matrix (of each layer) as int8 q[elements], then float32
+ *               scale[elements / group]: weight i is scale[i / group] * q[i], counted through the
+ *               whole matrix
  *   numbers     dim, hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, max_seq_len
  *
  * Tensors get the names that they have in the checkpoints it is made from (layers.0.attention.
- * wq.weight), the numbers become metadata (llama2c.dim, ..), from which the model can be run. The
- * tables are no tensors: they are computed. The size of the file must be exactly what the numbers
- * make, which is checked before anything is listed.
+ * wq.weight; of version 2 with .q and .scale behind it), the numbers become metadata (llama2c.dim,
+ * ..), from which the model can be run. The tables are no tensors: they are computed. The size of
+ * the file must be exactly what the numbers make, which is checked before anything is listed.
+ * Not here: what the codes mean (src/source/llama2c.c).
  *
  * Source: karpathy/llama2.c, export.py, run.c. SPDX-License-Identifier: MIT */
 #include "io/llama2c.h"
@@ -29,7 +34,9 @@
 #define MAGIC 0x616b3432u
 #define HEAD_V0 28u
 #define HEAD_V1 256u
-#define SHARED_AT 36u /* of version 1 */
+#define SHARED_AT 36u /* of versions 1 and 2 */
+#define GROUP_AT 37u  /* of version 2 */
+#define MOST_GROUP 65536u
 
 typedef enum number { DIM, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCAB, CONTEXT } number;
 
@@ -38,9 +45,10 @@ static const uint32_t most[WH_LLAMA2C_NUMBERS] = { 1u << 20, 1u << 22, 4096,    
                                                    1u << 14, 1u << 26, 1u << 30 };
 
 typedef struct header {
-    unsigned version; /* 2: no further members count */
+    unsigned version;
     uint32_t n[WH_LLAMA2C_NUMBERS];
-    int shared; /* the output matrix is that of the embeddings */
+    int shared;     /* the output matrix is that of the embeddings */
+    uint32_t group; /* weights that share a scale; 0: float32 */
     uint64_t data;
 } header;
 
@@ -51,7 +59,8 @@ static int read_header(header *h, const unsigned char head[WH_IO_HEAD])
     const unsigned char *p = head + (magic ? 8 : 0);
     memset(h, 0, sizeof *h);
     h->version = magic ? wh_load32(head + 4) : 0;
-    if (magic && h->version != 1) return h->version == 2;
+    if (magic && h->version != 1 && h->version != 2) return 0;
+    if (h->version == 2) h->group = wh_load32(head + GROUP_AT);
     for (unsigned i = 0; i < WH_LLAMA2C_NUMBERS; i++) {
         const uint32_t v = wh_load32(p + 4 * i);
         const int negative = i == VOCAB && !magic && v >> 31;
@@ -145,44 +154,65 @@ static const part *parts_of(const header *h, size_t *count)
     return h->version == 0 ? parts_v0 : parts_v1;
 }
 
-/* Octets of the whole file; below 2^64 by the bounds: each of ten parts has at most 2^48 * 2^12
- * * 4. */
+static int is_codes(const header *h, const part *p)
+{
+    return h->group > 0 && p->rows != ONE;
+}
+
+/* Octets of the whole file; below 2^64 by the bounds: each of ten parts has at most 2^42 weights in
+ * each of 2^12 layers. */
 static uint64_t size_of(const header *h)
 {
     size_t count;
     const part *p = parts_of(h, &count);
-    uint64_t elements = 0;
-    for (size_t i = 0; i < count; i++)
-        elements +=
-            length_of(h, p[i].rows) * length_of(h, p[i].cols) * (p[i].layers ? h->n[LAYERS] : 1);
-    return h->data + 4 * elements;
+    uint64_t bytes = h->data;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t n = length_of(h, p[i].rows) * length_of(h, p[i].cols);
+        const uint64_t each = is_codes(h, &p[i]) ? n + 4 * (n / h->group) : 4 * n;
+        bytes += each * (p[i].layers ? h->n[LAYERS] : 1);
+    }
+    return bytes;
 }
 
 int wh_llama2c_is(const unsigned char head[WH_IO_HEAD], uint64_t bytes)
 {
     header h;
     if (!read_header(&h, head)) return 0;
-    return h.version == 2 ? bytes > HEAD_V1 : size_of(&h) == bytes;
+    return size_of(&h) == bytes;
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */
+
+/* A tensor of this type, whose shape is known, at *at, which moves behind it. */
+static whit_status add_tensor(whit_file *file, whit_tensor *t, whit_dtype dtype, const char *name,
+                              const char *suffix, uint64_t *at, whit_error *err)
+{
+    char full[80];
+    t->dtype = dtype;
+    t->elements = t->shape[0] * (t->rank == 1 ? 1 : t->shape[1]);
+    t->bytes = whit_dtype_bits(dtype) / 8 * t->elements;
+    t->offset = *at;
+    *at += t->bytes;
+    t->name = wh_io_text(file, full, (size_t)snprintf(full, sizeof full, "%s%s", name, suffix));
+    return t->name ? wh_io_add_tensor(file, t, err) : wh_io_no_memory(file, err);
+}
 
 static whit_status add_part(whit_file *file, size_t shard, const header *h, const part *p,
                             uint32_t layer, uint64_t *at, whit_error *err)
 {
     char name[64];
     const int vector = p->rows == ONE;
-    whit_tensor t = { .dtype = WHIT_F32, .rank = vector ? 1 : 2, .shard = (uint32_t)shard };
+    whit_tensor t = { .rank = vector ? 1 : 2, .shard = (uint32_t)shard };
     t.shape[0] = length_of(h, vector ? p->cols : p->rows);
     if (!vector) t.shape[1] = length_of(h, p->cols);
-    t.elements = t.shape[0] * (vector ? 1 : t.shape[1]);
-    t.bytes = 4 * t.elements;
-    t.offset = *at;
-    *at += t.bytes;
-    int n = p->layers ? snprintf(name, sizeof name, "layers.%" PRIu32 ".%s", layer, p->name)
-                      : snprintf(name, sizeof name, "%s", p->name);
-    t.name = wh_io_text(file, name, (size_t)n);
-    return t.name ? wh_io_add_tensor(file, &t, err) : wh_io_no_memory(file, err);
+    if (p->layers)
+        snprintf(name, sizeof name, "layers.%" PRIu32 ".%s", layer, p->name);
+    else
+        snprintf(name, sizeof name, "%s", p->name);
+    if (!is_codes(h, p)) return add_tensor(file, &t, WHIT_F32, name, "", at, err);
+    whit_status st = add_tensor(file, &t, WHIT_I8, name, WH_LLAMA2C_CODES, at, err);
+    t = (whit_tensor){ .rank = 1, .shape = { t.elements / h->group }, .shard = (uint32_t)shard };
+    return st == WHIT_OK ? add_tensor(file, &t, WHIT_F32, name, WH_LLAMA2C_SCALES, at, err) : st;
 }
 
 static whit_status add_numbers(whit_file *file, size_t shard, const header *h, whit_error *err)
@@ -198,29 +228,45 @@ static whit_status add_numbers(whit_file *file, size_t shard, const header *h, w
     return st;
 }
 
-/* Of version 1: its header ends with zeros, so another format that begins alike shows. */
-static whit_status check_zeros(const wh_shard *s, const char *label, whit_error *err)
+/* Of versions 1 and 2: the header ends with zeros, so another format that begins alike shows. */
+static whit_status check_zeros(const wh_shard *s, const header *h, const char *label,
+                               whit_error *err)
 {
     unsigned char rest[HEAD_V1];
+    const size_t first = h->version == 2 ? GROUP_AT + 4 : SHARED_AT + 1;
     if (s->bytes < sizeof rest) return WHIT_OK; /* its size says so */
     whit_status st = wh_file_pread(s->fd, s->path, 0, rest, sizeof rest, err);
-    for (size_t i = SHARED_AT + 1; i < sizeof rest && st == WHIT_OK; i++)
+    for (size_t i = first; i < sizeof rest && st == WHIT_OK; i++)
         if (rest[i] != 0 || rest[SHARED_AT] > 1)
             st = wh_fail(err, WHIT_ERR_FORMAT, "%s: llama2.c: its header does not end with zeros",
                          label);
     return st;
 }
 
+/* Groups of weights: as many as schemes have, and whole ones in every matrix. */
+static whit_status check_group(const header *h, const char *label, whit_error *err)
+{
+    size_t count;
+    const part *p = parts_of(h, &count);
+    if (h->version != 2) return WHIT_OK;
+    if (h->group < 2 || h->group > MOST_GROUP)
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: llama2.c: groups of %" PRId32 " weights", label,
+                       (int32_t)h->group);
+    for (size_t i = 0; i < count; i++)
+        if (is_codes(h, &p[i]) && length_of(h, p[i].rows) * length_of(h, p[i].cols) % h->group != 0)
+            return wh_fail(err, WHIT_ERR_FORMAT,
+                           "%s: llama2.c: groups of %" PRIu32 " weights do not divide %s", label,
+                           h->group, p[i].name);
+    return WHIT_OK;
+}
+
 static whit_status check_header(const wh_shard *s, const header *h, whit_error *err)
 {
     char label[WH_SHORT];
-    const uint64_t want = h->version < 2 ? size_of(h) : 0;
+    const uint64_t want = size_of(h);
     wh_io_label(label, s->path);
-    if (h->version == 2)
-        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
-                       "%s: llama2.c: an int8 export (version 2), which is not read; try: the "
-                       "float32 export",
-                       label);
+    whit_status st = check_group(h, label, err);
+    if (st != WHIT_OK) return st;
     if (h->n[DIM] % h->n[HEADS] != 0 || h->n[DIM] / h->n[HEADS] % 2 != 0)
         return wh_fail(err, WHIT_ERR_FORMAT,
                        "%s: llama2.c: %" PRIu32 " heads do not divide a width of %" PRIu32
@@ -235,7 +281,7 @@ static whit_status check_header(const wh_shard *s, const header *h, whit_error *
                        "%s: llama2.c: by its header it has %" PRIu64 " bytes, the file has %" PRIu64
                        "; try: download it again",
                        label, want, s->bytes);
-    return h->version == 1 ? check_zeros(s, label, err) : WHIT_OK;
+    return h->version > 0 ? check_zeros(s, h, label, err) : WHIT_OK;
 }
 
 whit_status wh_llama2c_list(whit_file *file, size_t shard, whit_error *err)

@@ -17,4 +17,9 @@ int wh_llama2c_is(const unsigned char head[WH_IO_HEAD], uint64_t bytes);
     }
 #define WH_LLAMA2C_NUMBERS 7
 
+/* A matrix T of version 2 is stored as T.q, int8 of its shape, and right behind it T.scale, float32
+ * [elements / group]. Nothing else in such a file is I8. */
+#define WH_LLAMA2C_CODES ".q"
+#define WH_LLAMA2C_SCALES ".scale"
+
 #endif

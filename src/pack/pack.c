@@ -22,6 +22,7 @@ static const struct {
     [WHIT_LAYOUT_AWQ] = { "awq", &wh_awq },
     [WHIT_LAYOUT_BNB4] = { "bitsandbytes", &wh_bnb4 },
     [WHIT_LAYOUT_BNB8] = { "bitsandbytes int8", &wh_bnb8 },
+    [WHIT_LAYOUT_LLAMA2C] = { "llama2.c", NULL }, /* only read (src/source/llama2c.c) */
 };
 
 const char *whit_layout_name(whit_layout layout)
@@ -75,8 +76,8 @@ static const char *nearest(const wh_layout *l, const whit_scheme *from, char tex
 static whit_status check(const whit_packing *p, const wh_layout **out, whit_error *err)
 {
     char text[WHIT_SCHEME_TEXT], other[WHIT_SCHEME_TEXT];
-    if (!p || p->struct_size != sizeof *p || p->layout == WHIT_LAYOUT_NATIVE ||
-        (unsigned)p->layout >= WHIT_LAYOUT_COUNT)
+    if (!p || p->struct_size != sizeof *p || (unsigned)p->layout >= WHIT_LAYOUT_COUNT ||
+        !layouts[p->layout].layout)
         return wh_fail(err, WHIT_ERR_ARG, "no packing, of another version, or of no layout");
     const wh_layout *l = *out = layouts[p->layout].layout;
     const char *name = layouts[p->layout].name;

@@ -16,6 +16,7 @@ const wh_layout_ops *wh_layout_ops_of(const whit_source_tensor *t)
         [WHIT_LAYOUT_AWQ]       = &wh_layout_awq,
         [WHIT_LAYOUT_BNB4]      = &wh_layout_bnb4,
         [WHIT_LAYOUT_BNB8]      = &wh_layout_bnb8,
+        [WHIT_LAYOUT_LLAMA2C]   = &wh_layout_llama2c,
         /* clang-format on */
     };
     return ops[t->layout];

@@ -85,6 +85,7 @@ whit_status wh_fetch_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
 whit_status wh_fetch_signed_rows(const wh_reader *r, const wh_span *s, uint8_t *codes);
 
 extern const wh_layout_ops wh_layout_native, wh_layout_ct_packed, wh_layout_ct_int,
-    wh_layout_ct_float, wh_layout_gptq, wh_layout_awq, wh_layout_bnb4, wh_layout_bnb8;
+    wh_layout_ct_float, wh_layout_gptq, wh_layout_awq, wh_layout_bnb4, wh_layout_bnb8,
+    wh_layout_llama2c;
 
 #endif

@@ -1,7 +1,7 @@
 /* src/source/source.c - a model as logical tensors: plain ones, and quantized ones that decode.
  *
- * Finding the quantized ones is native.c's and hf.c's; here they are listed with the others, in the
- * order of their data, and their rows are read. Decoding codes is codes.c's.
+ * Finding the quantized ones is native.c's, hf.c's and llama2c.c's; here they are listed with the
+ * others, in the order of their data, and their rows are read. Decoding codes is codes.c's.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/source.h>
@@ -14,6 +14,7 @@
 #include "base/names.h"
 #include "source/codes.h"
 #include "source/hf.h"
+#include "source/llama2c.h"
 #include "source/native.h"
 
 struct whit_source {
@@ -56,7 +57,8 @@ static whit_status no_memory(const whit_source *s, whit_error *err)
                    wh_short(path, whit_file_path(s->file)), whit_file_count(s->file));
 }
 
-/* The quantized tensors: those of a native file, else those of another program's checkpoint. */
+/* The quantized tensors: those of a native file, else those of another program's checkpoint, or of
+ * llama2.c. */
 static whit_status find_described(whit_source *s, unsigned char *claimed, whit_error *err)
 {
     wh_hf_list other;
@@ -64,7 +66,9 @@ static whit_status find_described(whit_source *s, unsigned char *claimed, whit_e
     s->format = "whit native";
     if (st != WHIT_OK || s->described > 0) return st;
     free(s->tensor);
-    st = wh_hf_read(s->file, &other, claimed, err);
+    st = strcmp(whit_file_format(s->file), "llama2.c") == 0
+             ? wh_llama2c_read(s->file, &other, claimed, err)
+             : wh_hf_read(s->file, &other, claimed, err);
     s->tensor = other.item;
     s->described = other.count;
     s->format = other.format;

@@ -1,8 +1,8 @@
 /* tests/fuzz/fuzz_llama2c.c - any octets as a checkpoint of llama2.c, made as long as its header
  * says where that is not much.
  *
- * The first octet picks where reads are cut, and the version. What opens must fill its file, and
- * its numbers make a configuration, or words about why not.
+ * The first octet picks where reads are cut, and the version (0 to 2). What opens must fill its
+ * file, and its numbers make a configuration, or words about why not.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -24,10 +24,14 @@ static size_t length(const uint8_t *head, int version)
     }
     const uint64_t dim = n[0], size = dim / n[3], kv = size * n[4];
     const int own = version ? head[36] == 0 : (int)(wh_load32(head + 20) >> 31);
-    p = n[2] * (dim + dim * dim + kv * dim + kv * dim + dim * dim + dim + 3 * n[1] * dim);
-    p += dim + n[5] * dim * (own ? 2 : 1);
+    p = n[2] * (dim * dim + kv * dim + kv * dim + dim * dim + 3 * n[1] * dim);
+    p += n[5] * dim * (own ? 2 : 1);
+    const uint64_t norms = 4 * (dim + 2 * n[2] * dim);
     if (!version) p += 2 * (n[6] * (size / 2));
-    return p > 40000 ? 0 : (size_t)(4 * p + (version ? 256 : 28));
+    if (p > 40000) return 0;
+    if (version < 2) return (size_t)(4 * p + norms + (version ? 256 : 28));
+    const uint64_t group = wh_load32(head + 37); /* whole groups in every matrix, or no model */
+    return group ? (size_t)(p + 4 * (p / group) + norms + 256) : 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -36,15 +40,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_error err = { WHIT_OK, "" };
     whit_file *f = NULL;
     if (size < 40) return 0;
-    const int version = data[0] & 1;
+    const int version = data[0] & 1 ? data[0] & 4 ? 2 : 1 : 0;
     size--;
     if (size > sizeof file) size = sizeof file;
     memset(file, 0, sizeof file);
     memcpy(file, data + 1, size);
     if (version) {
         wh_store32(file, 0x616b3432);
-        wh_store32(file + 4, 1 + (data[0] == 0xff));
-        memset(file + 37, 0, 256 - 37);
+        wh_store32(file + 4, data[0] == 0xff ? 3 : (uint32_t)version);
+        memset(file + (version == 2 ? 41 : 37), 0, version == 2 ? 256 - 41 : 256 - 37);
         file[36] &= 1;
     }
     const size_t exact = length(file, version);
@@ -60,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_status st = wh_config_of_file(&c, f, &err);
     if (st == WHIT_OK)
         require(c.pairs && c.llama2c && c.dim == c.heads * c.head_dim &&
-                whit_file_count(f) == 3 + 9 * (size_t)c.layers - (size_t)c.tied);
+                whit_file_count(f) == (version == 2 ? 5 + 16 * (size_t)c.layers - 2 * (size_t)c.tied
+                                                    : 3 + 9 * (size_t)c.layers - (size_t)c.tied));
     else
         input_refused(st, &err, "m.bin");
     whit_file_close(f);
