@@ -56,3 +56,12 @@ void wh_buf_free(wh_buf *b)
     free(b->data);
     memset(b, 0, sizeof *b);
 }
+
+void wh_buf_print(wh_buf *b, FILE *out)
+{
+    if (b->failed)
+        (void)fgetc(out); /* not to be had from this stream: the only way to its error indicator */
+    else
+        fwrite(b->data ? b->data : "", 1, b->len, out);
+    wh_buf_free(b);
+}

@@ -3,6 +3,8 @@
 #ifndef WH_BASE_BUF_H
 #define WH_BASE_BUF_H
 
+#include <stdio.h>
+
 #include "base/error.h"
 
 typedef struct wh_buf {
@@ -15,5 +17,8 @@ void wh_buf_put(wh_buf *b, const void *data, size_t len);
 void wh_buf_puts(wh_buf *b, const char *text);
 void wh_buf_putf(wh_buf *b, const char *fmt, ...) WH_PRINTF(2, 3);
 void wh_buf_free(wh_buf *b); /* also resets it for another use */
+/* Write all of it to a stream that is open for writing only, and free it. Where an append had found
+ * no memory nothing is written, and ferror(out) is true. */
+void wh_buf_print(wh_buf *b, FILE *out);
 
 #endif

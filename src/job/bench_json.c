@@ -215,6 +215,5 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
     put_lines(&b, "left_out", &bench->left_out);
     put_lines(&b, "warnings", &bench->warnings);
     wh_buf_puts(&b, "}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

@@ -265,6 +265,5 @@ void whit_bench_list_json(const whit_bench_entry *entries, size_t count, FILE *o
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "]}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

@@ -142,6 +142,5 @@ void whit_calib_write_json(const whit_calib *calib, FILE *out)
         json_input(&b, calib, i);
     }
     wh_buf_puts(&b, "]}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

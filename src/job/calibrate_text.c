@@ -34,8 +34,7 @@ void whit_calibration_write_text(const whit_calibration *calibration, int flags,
 
 static void print(wh_buf *b, FILE *out)
 {
-    if (!b->failed) fwrite(b->data, 1, b->len, out);
-    wh_buf_free(b);
+    wh_buf_print(b, out);
 }
 
 void whit_calibration_write_json(const whit_calibration *calibration, FILE *out)

@@ -128,6 +128,5 @@ void whit_eval_write_json(const whit_eval *eval, FILE *out)
         put_places(&b, eval);
     put_run(&b, eval);
     wh_buf_puts(&b, "}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

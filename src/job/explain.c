@@ -54,11 +54,9 @@ static const char *voter_name(wh_voter by)
 /* Print and forget. Names and globs hold no control characters once wh_fail has had them. */
 static void finish(wh_buf *b, int failed, FILE *out)
 {
-    if (failed || b->failed)
-        fputs("no memory for the explanation\n", out);
-    else
-        fwrite(b->data, 1, b->len, out);
-    wh_buf_free(b);
+    b->failed |= failed;
+    if (b->failed) fputs("no memory for the explanation\n", out);
+    wh_buf_print(b, out);
 }
 
 static void put_clean(wh_buf *b, const char *text)

@@ -21,8 +21,7 @@
 static void finish(wh_buf *b, FILE *out)
 {
     wh_buf_puts(b, "\n");
-    if (!b->failed) fwrite(b->data, 1, b->len, out);
-    wh_buf_free(b);
+    wh_buf_print(b, out);
 }
 
 static void put_key(wh_buf *b, const char *key)

@@ -22,11 +22,8 @@ void wh_page_style(wh_page *p, const char *code)
 
 void wh_page_print(wh_page *p, FILE *out)
 {
-    if (p->text.failed)
-        fputs("no memory for the table\n", out);
-    else
-        fwrite(p->text.data ? p->text.data : "", 1, p->text.len, out);
-    wh_buf_free(&p->text);
+    if (p->text.failed) fputs("no memory for the table\n", out);
+    wh_buf_print(&p->text, out);
 }
 
 void wh_page_name(wh_page *p, const char *name)

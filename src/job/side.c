@@ -173,8 +173,8 @@ void whit_side_write_text(const whit_side *side, int checked, FILE *out)
         put_text_tokenizer(&b, whit_tokenizer_describe(side->tokenizer));
     for (size_t i = 0; note(side, i); i++) wh_buf_putf(&b, "note      %s\n", note(side, i));
     if (checked) wh_buf_puts(&b, "check     ok\n");
-    fputs(b.failed ? "no memory for the text\n" : b.data, out);
-    wh_buf_free(&b);
+    if (b.failed) fputs("no memory for the text\n", out);
+    wh_buf_print(&b, out);
 }
 
 void whit_side_write_json(const whit_side *side, int checked, FILE *out)
@@ -204,8 +204,7 @@ void whit_side_write_json(const whit_side *side, int checked, FILE *out)
         wh_buf_puts(&b, "]}");
     }
     wh_buf_puts(&b, "}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }
 
 /* ---- in a folder ----------------------------------------------------------------------------- */

@@ -103,6 +103,5 @@ void whit_sweep_write_json(const whit_sweep *sweep, FILE *out)
                     isinf(r->sqnr_db) ? "true" : "false", r->pareto ? "true" : "false");
     }
     wh_buf_puts(&b, "]}}\n");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

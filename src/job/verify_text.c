@@ -102,6 +102,5 @@ void whit_verification_write_json(const whit_verification *v, FILE *out)
         wh_buf_puts(&b, ",\"against\":null");
     put_list(&b, "problems", v->problems.count, whit_verification_problem, v);
     wh_buf_putf(&b, ",\"ok\":%s}\n", v->problems.count ? "false" : "true");
-    if (!b.failed) fwrite(b.data, 1, b.len, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }
