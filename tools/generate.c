@@ -140,7 +140,7 @@ int cli_generate(const cli_options *opt)
     if (st == WHIT_OK) {
         tell_model(opt, model);
         st = generate(opt, model, tokenizer, &p, &done, &err);
-        tell_speed(opt, &done);
+        if (st == WHIT_OK || st == WHIT_ERR_CANCELLED) tell_speed(opt, &done);
     }
     cli_progress_end(&progress);
     whit_model_close(model);

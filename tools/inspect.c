@@ -104,6 +104,9 @@ static whit_status inspect_model(const cli_options *opt, whit_error *err)
 
     whit_status st = opt->scheme ? whit_scheme_parse(&scheme, opt->scheme, err) : WHIT_OK;
     if (st == WHIT_OK) st = cli_open(&source, opt, opt->operands[0], err);
+    if (st == WHIT_OK && whit_file_meta_find(whit_source_file(source), 0, "whit.state"))
+        st = cli_fail(err, WHIT_ERR_IO, "%s: a calibration state, which could not be read at once",
+                      opt->operands[0]); /* or it would have been taken for one */
     if (st == WHIT_OK) {
         cli_source_warnings(opt, source);
         st = cli_results_open(&results, opt, source, NULL, err);

@@ -202,8 +202,10 @@ static whit_status json_open(cli_results *results, const cli_options *opt, const
         results->temp = temp_name(path);
         if (!results->temp) return cli_fail(err, WHIT_ERR_NOMEM, "%s: out of memory", name);
     }
-    int fd = open(in_place ? path : results->temp,
-                  O_WRONLY | O_TRUNC | (in_place ? 0 : O_CREAT | O_NOFOLLOW), 0666);
+    const int flags = O_WRONLY | O_TRUNC | (in_place ? 0 : O_CREAT | O_NOFOLLOW);
+    int fd;
+    do fd = open(in_place ? path : results->temp, flags, 0666);
+    while (fd < 0 && errno == EINTR && !cli_interrupted());
     if (fd >= 0) results->json = fdopen(fd, "w");
     if (results->json) return WHIT_OK;
     status = cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
@@ -239,7 +241,7 @@ whit_status cli_results_commit(cli_results *results, whit_error *err)
     char name[CLI_SHORT];
     if (!results->path) return WHIT_OK; /* main checks stdout */
     int bad = fflush(results->json) != 0 || ferror(results->json);
-    if (results->temp && fsync(fileno(results->json)) != 0) bad = 1;
+    while (results->temp && !bad && fsync(fileno(results->json)) != 0) bad = errno != EINTR;
     if (fclose(results->json) != 0) bad = 1;
     results->json = NULL;
     if (bad)

@@ -152,11 +152,12 @@ static whit_status retell(retold *r, const whit_verification *v, const whit_veri
     if (!p->recipe)
         return wh_fail(err, WHIT_ERR_ARG,
                        "says nothing of how it was made (whit.recipe); try: whit compare");
+    whit_status st = retell_recipe(r, p->recipe, err);
+    if (st == WHIT_OK && p->options) st = retell_options(r, p->options, err);
+    if (st != WHIT_OK) return st;
     if ((p->calibration || p->weighed) && !o->calibration)
         return wh_fail(err, WHIT_ERR_ARG, "made with a calibration%s%.64s; try: --calibration FILE",
                        p->calibration ? " of SHA-256 " : "", p->calibration ? p->calibration : "");
-    whit_status st = retell_recipe(r, p->recipe, err);
-    if (st == WHIT_OK && p->options) st = retell_options(r, p->options, err);
     retell_format(&r->options, v->source);
     r->options.rules = r->rules;
     r->options.calibration = o->calibration;
