@@ -1,7 +1,8 @@
 /* tests/faults.h - calls of the library that fail when a test says so, by the linker's --wrap.
  *
  * Link with -Wl,--wrap= for each of malloc calloc realloc posix_memalign pthread_create open open64
- * pread pread64 pwrite pwrite64 fsync link rename mkdir. For one program file: it defines them. The
+ * pread pread64 pwrite pwrite64 fsync link rename mkdir (and, with WHIT_FAULTS_MORE, fopen
+ * fopen64). For one program file: it defines them. The
  * 64 is what some C libraries call the same with large files. Calls that the C library makes itself
  * are not wrapped.
  *
@@ -11,9 +12,11 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <whit/base.h>
 
@@ -35,6 +38,9 @@ typedef enum kind {
     LINK_EIO,
     RENAME_EIO,
     MKDIR_ENOSPC,
+#ifdef WHIT_FAULTS_MORE
+    FOPEN_EIO,
+#endif
     KINDS
 } kind;
 
@@ -60,18 +66,27 @@ static const struct {
     [LINK_EIO] = { "EIO", "link", EIO, WHIT_ERR_IO },
     [RENAME_EIO] = { "EIO", "rename", EIO, WHIT_ERR_IO },
     [MKDIR_ENOSPC] = { "ENOSPC", "mkdir", ENOSPC, WHIT_ERR_IO },
+#ifdef WHIT_FAULTS_MORE
+    [FOPEN_EIO] = { "EIO", "fopen", EIO, WHIT_ERR_IO },
+#endif
 };
 
 static struct {
-    int armed;
+    int armed; /* KILLS: the nth call to the system is the last that the process makes */
     kind kind;
     int nth;
     atomic_int seen;
 } fault;
+enum { KILLS = 2 };
 
 /* 1: this call is to fail; errno is set. first..last are the kinds of fault of the call. */
 static int strikes(kind first, kind last)
 {
+    if (fault.armed == KILLS) {
+        if (first > THREAD && atomic_fetch_add(&fault.seen, 1) + 1 == fault.nth)
+            kill(getpid(), SIGKILL);
+        return 0;
+    }
     if (!fault.armed || fault.kind < first || fault.kind > last) return 0;
     if (atomic_fetch_add(&fault.seen, 1) + 1 != fault.nth) return 0;
     errno = kinds[fault.kind].error;
@@ -198,5 +213,24 @@ int __wrap_mkdir(const char *path, mode_t mode)
 {
     return strikes(MKDIR_ENOSPC, MKDIR_ENOSPC) ? -1 : __real_mkdir(path, mode);
 }
+
+#ifdef WHIT_FAULTS_MORE
+#include <stdio.h>
+
+FILE *__real_fopen(const char *path, const char *mode) __attribute__((weak));
+FILE *__real_fopen64(const char *path, const char *mode) __attribute__((weak));
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode);
+
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    return strikes(FOPEN_EIO, FOPEN_EIO) ? NULL : __real_fopen(path, mode);
+}
+
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+    return strikes(FOPEN_EIO, FOPEN_EIO) ? NULL : __real_fopen64(path, mode);
+}
+#endif
 
 #endif

@@ -1,0 +1,141 @@
+/* tests/torture_commands.c - every command of the tool, with a fault in each of its allocations and
+ * calls to the system.
+ *
+ * The tool is linked into this program, its calls replaced by the linker (faults.h). Each attempt
+ * is a child process that runs one command with its n-th call of a kind failing: the first twenty
+ * one by one, then at growing steps, until it makes fewer. The command either does what it always
+ * does, or ends with the exit code that the fault deserves and one line that says so; then no
+ * output is there. It never crashes, leaves debris, or changes what it reads. At the end a table:
+ * which fault was injected where, and how often it did no harm.
+ *
+ * Not here: leaks (torture.c and its kin, under AddressSanitizer); a kill (torture_kill.c).
+ *
+ * SPDX-License-Identifier: MIT */
+#define _FILE_OFFSET_BITS 64
+#define _XOPEN_SOURCE 700
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define WHIT_FAULTS_MORE
+#include "faults.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "tool_runs.h"
+
+typedef struct attempt {
+    int code, struck, wrong;
+    uint64_t said, made[2]; /* stdout; the outputs, 0: not there */
+} attempt;
+
+static tool_shared *shared;
+
+static attempt try(const tool_command *c, kind k, int nth)
+{
+    attempt a = { 0 };
+    fault.kind = k;
+    fault.nth = nth;
+    tool_prepare(c);
+    const pid_t child = fork();
+    if (child == 0) tool_child(c, shared, 1);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) scratch_die("fork");
+    a.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    a.struck = shared->seen >= nth;
+    a.said = tool_state("log/out");
+    for (int i = 0; i < 2 && c->out[i]; i++) a.made[i] = tool_output(c, i);
+    a.wrong = a.code != 0 && !tool_one_error();
+    return a;
+}
+
+/* May the fault come to nothing? A file system may lack hard links; inspect and verify try what a
+ * file could be, and leave small files of a folder that cannot be read to who runs the model. */
+static int excused(const tool_command *c, kind k)
+{
+    return k == LINK_EIO || strncmp(c->name, "inspect", 7) == 0 ||
+           strncmp(c->name, "verify", 6) == 0;
+}
+
+/* May the command end so, when this fault struck? */
+static int deserved(const tool_command *c, kind k, int code)
+{
+    if (kinds[k].status == WHIT_ERR_FORMAT)
+        return code == 4 || code == 2 /* of a recipe */ || (code == 1 && excused(c, k));
+    return kinds[k].status != WHIT_OK && code == 1;
+}
+
+/* Each output is complete, or as it was before; of an old folder the message may say what is. */
+static int complete_or_absent(const tool_command *c, kind k, const attempt *whole, const attempt *a)
+{
+    int ok = 1;
+    if (k == READ_END && excused(c, k)) return 1; /* a report of what is wrong is one */
+    for (int i = 0; i < 2; i++)
+        ok &= a->made[i] == whole->made[i] ||
+              a->made[i] == (c->old && i == 0 ? tool_state("old") : 0);
+    return ok || (c->old && tool_says_what_is_there());
+}
+
+/* 1: the fault struck, and nothing came of it. */
+static int check(const tool_command *c, kind k, int nth, const attempt *whole, const attempt *a)
+{
+    char where[160];
+    snprintf(where, sizeof where, "%s, call %d of %s, %s", c->name, nth, kinds[k].calls,
+             kinds[k].name);
+    CHECK(a->code == 0 || (a->struck && deserved(c, k, a->code)), "%s: exit %d", where, a->code);
+    CHECK(!a->wrong, "%s: not one line of error", where);
+    if (a->wrong) tool_show_errors();
+    if (a->code == 0)
+        CHECK((c->timed || a->said == whole->said) && a->made[0] == whole->made[0] &&
+                  a->made[1] == whole->made[1],
+              "%s: other results", where);
+    else
+        CHECK(complete_or_absent(c, k, whole, a), "%s: a part of an output", where);
+    CHECK(tool_only(c, a->code == 0 || a->made[0] || a->made[1]), "%s: debris", where);
+    CHECK(a->code != 0 || !a->struck || kinds[k].status == WHIT_OK || excused(c, k), "%s: ignored",
+          where);
+    return a->struck && a->code == 0;
+}
+
+static void torture(const tool_command *c, int totals[KINDS])
+{
+    const attempt whole = try(c, KINDS, 1);
+    const uint64_t inputs = tool_state("in");
+    CHECK(whole.code == 0 && (!c->out[0] || whole.made[0]), "%s: exit %d", c->name, whole.code);
+    if (whole.code != 0) tool_show_errors();
+    for (kind k = 0; k < KINDS; k++) {
+        int tried = 0, harmless = 0;
+        for (int nth = 1, step = 1;; nth += step) {
+            const attempt a = try(c, k, nth);
+            harmless += check(c, k, nth, &whole, &a);
+            if (!a.struck) break;
+            tried++;
+            step = nth < 20 ? 1 : 1 + nth / 10;
+        }
+        totals[k] += tried;
+        if (tried > 0)
+            printf("%-26s %-12s %-36s %4d faults, %4d harmless\n", c->name, kinds[k].name,
+                   kinds[k].calls, tried, harmless);
+    }
+    CHECK(tool_state("in") == inputs, "%s: the input has changed", c->name);
+    for (size_t i = 0; i < 2 && c->out[i]; i++) tool_remove(c->out[i]);
+}
+
+int main(void)
+{
+    int totals[KINDS] = { 0 };
+    scratch s;
+    scratch_make(&s);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) scratch_die("mmap");
+    tool_inputs(&s);
+    for (const tool_command *c = tool_commands; c->name; c++) torture(c, totals);
+    for (kind k = 0; k < KINDS; k++) {
+        printf("%-12s of %-36s %5d\n", kinds[k].name, kinds[k].calls, totals[k]);
+        CHECK(totals[k] > 0, "no fault %s of %s was injected: is it wrapped by the linker?",
+              kinds[k].name, kinds[k].calls);
+    }
+    if (chdir("/") != 0) scratch_die("/");
+    scratch_remove(&s);
+    return check_result();
+}
