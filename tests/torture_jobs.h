@@ -384,6 +384,31 @@ static whit_status stats(const place *p, const operation *op, whit_error *err)
     return on_native(p, op, err, 's');
 }
 
+/* Digests, scales and codes; then tensors made again: those that are not from another source fit.
+ */
+static whit_status verify(const place *p, const operation *op, whit_error *err)
+{
+    whit_source *src = NULL, *plain = NULL;
+    whit_verification *v = NULL;
+    whit_verify_options o;
+    whit_verify_options_init(&o);
+    o.job = options_of(op);
+    o.sample = 0;
+    whit_status st = whit_source_open(&src, p->native, err);
+    if (st == WHIT_OK) st = whit_source_open(&plain, p->in, err);
+    o.against = plain;
+    if (st == WHIT_OK) st = whit_verify(&v, src, &o, err);
+    /* "only here" is missing, "only there" is not from the source, and the weights are others */
+    if (st == WHIT_OK && whit_verification_problems(v) != 5) {
+        st = err->code = WHIT_ERR_BAR;
+        snprintf(err->msg, sizeof err->msg, "%zu problems", whit_verification_problems(v));
+    }
+    whit_verification_free(v);
+    whit_source_close(plain);
+    whit_source_close(src);
+    return st;
+}
+
 /* Blocks of GGUF: decoded, or with 2 threads quantized again. */
 static whit_status from_blocks(const place *p, const operation *op, whit_error *err)
 {
@@ -507,6 +532,8 @@ static const operation operations[] = {
     { "the same, 2 threads",     "d.safetensors",   2, 0, dequantize },
     { "compare",                 NULL,              1, 0, compare },
     { "check, 2 threads",        NULL,              2, 0, check },
+    { "verify",                  NULL,              1, 0, verify },
+    { "verify, 2 threads",       NULL,              2, 0, verify },
     { "statistics",              NULL,              1, 0, stats },
     { "blocks, dequantize",      "d.safetensors",   1, 0, from_blocks },
     { "blocks again, 2 threads", "d.safetensors",   2, 0, from_blocks },
