@@ -220,7 +220,7 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
     opt->damping = NAN;
     opt->qep = NAN;
     opt->cd_passes = CLI_UNSET;
-    opt->sample = CLI_SAMPLE_UNSET;
+    opt->sample = CLI_UNSET;
     opt->new_tokens = CLI_NEW_TOKENS;
     opt->top_p = 1;
     opt->operands = calloc((size_t)argc + 1, sizeof *opt->operands);

@@ -83,7 +83,6 @@ typedef struct cli_feed {
 
 #define CLI_TOP_UNSET UINT64_MAX /* --top was not given */
 #define CLI_UNSET UINT64_MAX
-#define CLI_SAMPLE_UNSET UINT64_MAX
 #define CLI_NEW_TOKENS 256 /* of generate, unless --tokens says */
 
 typedef struct cli_shape {

@@ -42,8 +42,8 @@ int cli_verify(const cli_options *opt)
     whit_verify_options_init(&options);
     cli_job_options(&options.job, opt, &progress);
     options.calibration = opt->calibration;
-    if (opt->sample != CLI_SAMPLE_UNSET) options.sample = opt->sample;
-    if (!opt->against && (opt->calibration || opt->sample != CLI_SAMPLE_UNSET))
+    if (opt->sample != CLI_UNSET) options.sample = opt->sample;
+    if (!opt->against && (opt->calibration || opt->sample != CLI_UNSET))
         st = cli_fail(&err, WHIT_ERR_ARG, "verify: %s is about --against",
                       opt->calibration ? "--calibration" : "--sample");
 
