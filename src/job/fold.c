@@ -1,6 +1,7 @@
 /* src/job/fold.c - factors that a method folded into weights: applied wherever they are read.
  *
  * SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,8 +131,12 @@ static whit_status take_result(const whit_plan *p, size_t i, whit_error *err)
     if (!wh_solutions_has(&p->method->solutions, i, WH_PART_RESULT)) return WHIT_OK;
     whit_status st =
         wh_solutions_get(&p->method->solutions, i, WH_PART_RESULT, 0, r, sizeof *r, err);
-    if (st == WHIT_OK && r->range > 0) wh_method_range(e, (float)r->range);
-    return st;
+    if (st != WHIT_OK) return st;
+    if (r->fallback >= WH_FALLBACKS || !isfinite(r->range))
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: a record of no run of this plan",
+                       p->method->solutions.journal.path);
+    if (r->range > 0) wh_method_range(e, (float)r->range);
+    return WHIT_OK;
 }
 
 whit_status wh_fold_take_up(const whit_plan *p, whit_error *err)
