@@ -8,6 +8,8 @@
 #include "job/describe.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "job/act_scales.h"
@@ -48,8 +50,35 @@ void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_ke
                 tensors_kept, sum->scales_raised, sum->groups_zeroed, sum->nonfinite);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Words with single spaces between them, from `start` on, in the order of their octets. */
+static void sort_words(wh_buf *b, size_t start)
+{
+    enum { MOST = 32 };
+    const char *word[MOST];
+    wh_buf sorted = { 0 };
+    size_t count = 0;
+    if (b->len <= start) return;
+    for (char *at = b->data + start; *at && count < MOST; count++) {
+        word[count] = at;
+        at += strcspn(at, " ");
+        if (*at) *at++ = '\0';
+    }
+    qsort(word, count, sizeof word[0], by_text);
+    for (size_t i = 0; i < count; i++) wh_buf_putf(&sorted, "%s%s", i ? " " : "", word[i]);
+    b->len = start;
+    wh_buf_puts(b, sorted.failed ? "" : sorted.data);
+    b->failed |= sorted.failed;
+    wh_buf_free(&sorted);
+}
+
 void wh_plan_options(const whit_plan *p, wh_buf *out)
 {
+    const size_t start = out->len;
     if (p->clip == WHIT_CLIP_PERCENTILE) {
         wh_buf_puts(out, "clip=percentile:");
         wh_json_put_double(out, p->percentile);
@@ -65,6 +94,7 @@ void wh_plan_options(const whit_plan *p, wh_buf *out)
     wh_act_option(p, out);
     if (p->search == WHIT_SEARCH_REFERENCE)
         wh_buf_puts(out, out->len ? " search=reference" : "search=reference");
+    if (!out->failed) sort_words(out, start);
 }
 
 static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
