@@ -100,10 +100,15 @@ static size_t check_rows(const whit_report *report, const from *m, const char *o
     return solved;
 }
 
-static size_t check_written(const from *m, const way *w, const char *out)
+typedef enum twist { AS_IS, ACT_ORDER, STATIC, NO_PASSES, MANY_PASSES, TWISTS } twist;
+
+static size_t check_written(const from *m, const way *w, const char *out, twist how)
 {
     char what[96], path[SCRATCH_PATH];
-    const whit_method_options o = methods_of("gptq", NULL);
+    whit_method_options o = methods_of("gptq", NULL);
+    o.act_order = how == ACT_ORDER;
+    o.static_groups = how == STATIC;
+    o.passes = how == NO_PASSES ? 0 : how == MANY_PASSES ? 7 : -1;
     job_ask ask = { .scheme = w->scheme,
                     .format = w->format,
                     .calibration = m->state,
@@ -114,7 +119,8 @@ static size_t check_written(const from *m, const way *w, const char *out)
     size_t solved = 0;
     snprintf(rule, sizeof rule, "*_proj.weight=%s", w->scheme); /* small matrices, too */
     if (m == &narrow) ask.rules[0] = rule;
-    snprintf(what, sizeof what, "gptq %s %s", w->scheme, format_name(w->format));
+    snprintf(what, sizeof what, "gptq %s %s, options %d", w->scheme, format_name(w->format),
+             (int)how);
     CHECK(job_run(&j, m->model, at(out, path), &ask) == WHIT_OK, "%s: %s", what, j.err.msg);
     if (j.report) solved = check_rows(j.report, m, path, what);
     job_close(&j);
@@ -159,9 +165,30 @@ static void check_blocks(void)
         if (!whit_block_describe((whit_block)b)->encodes || b == WHIT_BLOCK_NVFP4) continue;
         const way w = { whit_scheme_print(&s, text), WHIT_FORMAT_GGUF };
         types++;
-        CHECK(check_written(&wide, &w, "out.gguf") >= 5, "%s: too few matrices", text);
+        CHECK(check_written(&wide, &w, "out.gguf", AS_IS) >= 5, "%s: too few matrices", text);
     }
     CHECK(types >= 10, "%zu types of blocks", types);
+}
+
+/* The options of GPTQ that change the order of things. */
+static void check_twists(void)
+{
+    static const way codes[] = { { "int4-g32", WHIT_FORMAT_AUTO },
+                                 { "int3-g32-asym", WHIT_FORMAT_AUTO },
+                                 { "int8-channel", WHIT_FORMAT_AUTO },
+                                 { "nvfp4", WHIT_FORMAT_AUTO },
+                                 { "fp8_e4m3-block32x32", WHIT_FORMAT_AUTO } };
+    static const way blocks[] = { { "q4_0", WHIT_FORMAT_GGUF },
+                                  { "q2_k", WHIT_FORMAT_GGUF },
+                                  { "q6_k", WHIT_FORMAT_GGUF } };
+    for (twist t = ACT_ORDER; t < TWISTS; t++) {
+        for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+            CHECK(check_written(&narrow, &codes[i], "out.safetensors", t) >= 5, "%s, options %d",
+                  codes[i].scheme, (int)t);
+        for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+            CHECK(check_written(&wide, &blocks[i], "out.gguf", t) >= 5, "%s, options %d",
+                  blocks[i].scheme, (int)t);
+    }
 }
 
 static void open_from(from *f, const char *model, const char *state, const methods_text *text)
@@ -195,10 +222,11 @@ int main(void)
         const size_t want =
             ways[i].format == WHIT_FORMAT_BNB && strstr(ways[i].scheme, "g64") ? 6 : 7;
         const size_t n =
-            check_written(&narrow, &ways[i], ways[i].format ? "out" : "out.safetensors");
+            check_written(&narrow, &ways[i], ways[i].format ? "out" : "out.safetensors", AS_IS);
         CHECK(n == want, "%s %s: %zu matrices", ways[i].scheme, format_name(ways[i].format), n);
     }
     check_blocks();
+    check_twists();
     check_fake("gptq", "int4-g32");
     check_fake("gptq", "nvfp4");
     check_fake("awq", "int4-g32-asym");

@@ -63,11 +63,11 @@ static whit_status judge(whit_plan *p, whit_error *err)
         wh_buf_puts(&b, ":");
         wh_json_put_string(&b, wh_fallback_text(fallback));
         wh_short(name, p->entry[i].source->tensor.name);
-        if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
-            wh_lines_add(&p->warnings, "%s: rounded only: %s", name, wh_fallback_text(fallback));
         if (p->job.strict)
             st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name,
                          wh_fallback_text(fallback));
+        else if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
+            wh_lines_add(&p->warnings, "%s: rounded only: %s", name, wh_fallback_text(fallback));
     }
     wh_buf_puts(&b, b.len ? "}" : "");
     if (b.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names of matrices");

@@ -129,6 +129,22 @@ zeros() {
     dd if=/dev/null of="$1" bs=1 seek=$((8 + ${#header} + bytes)) 2>/dev/null
 }
 
+# find_unignored - commands that a shell starts with & ignore SIGINT, and whit respects that;
+# $unignored before a command undoes it, and is empty where nothing does.
+find_unignored() {
+    unignored=
+    if env --default-signal=INT true 2>/dev/null; then
+        unignored='env --default-signal=INT'
+    elif command -v python3 >/dev/null; then
+        cat >"$scratch/log/unignored.py" <<'P'
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+P
+        unignored="python3 $scratch/log/unignored.py"
+    fi
+}
+
 finish() {
     echo "$checks checks, $failures failed"
     [ "$failures" -eq 0 ] && [ "$checks" -gt 0 ]

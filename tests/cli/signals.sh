@@ -5,18 +5,7 @@
 
 zeros big.safetensors 131072
 
-# Commands that a shell starts with & ignore SIGINT, and whit respects that.
-unignored=
-if env --default-signal=INT true 2>/dev/null; then
-    unignored='env --default-signal=INT'
-elif command -v python3 >/dev/null; then
-    cat >"$scratch/log/unignored.py" <<'P'
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])
-P
-    unignored="python3 $scratch/log/unignored.py"
-fi
+find_unignored
 
 # interrupt SIGNAL ARGUMENT.. - start whit and send the signal once its temporary files exist, again
 # if the run was over before. $got is the exit code.
