@@ -114,4 +114,7 @@ void wh_calib_file_close(wh_calib_file *f); /* NULL is fine */
 whit_status wh_calib_read_hessian(const whit_calib *c, const wh_calib_input *in, uint64_t at,
                                   size_t n, double *out, whit_error *err);
 
+/* whit_calib_probe, with the errors of a file that cannot be read: WHIT_ERR_IO, WHIT_ERR_NOMEM. */
+whit_status wh_calib_probe(const char *path, int *is, whit_error *err);
+
 #endif

@@ -451,14 +451,24 @@ whit_status whit_calib_open(whit_calib **out, const char *path, whit_error *err)
     return WHIT_OK;
 }
 
-int whit_calib_probe(const char *path)
+whit_status wh_calib_probe(const char *path, int *is, whit_error *err)
 {
     whit_file *file = NULL;
-    if (!path || !*path || whit_file_open(&file, path, NULL) != WHIT_OK) return 0;
-    const int is = strcmp(whit_file_format(file), "safetensors") == 0 &&
-                   whit_file_meta_find(file, 0, "whit.state") != NULL;
+    whit_error why = { WHIT_OK, "" };
+    *is = 0;
+    const whit_status st = whit_file_open(&file, path, &why);
+    if (st == WHIT_ERR_IO || st == WHIT_ERR_NOMEM) return wh_fail(err, st, "%s", why.msg);
+    if (st != WHIT_OK) return WHIT_OK; /* something else, whatever it is */
+    *is = strcmp(whit_file_format(file), "safetensors") == 0 &&
+          whit_file_meta_find(file, 0, "whit.state") != NULL;
     whit_file_close(file);
-    return is;
+    return WHIT_OK;
+}
+
+int whit_calib_probe(const char *path)
+{
+    int is = 0;
+    return path && *path && wh_calib_probe(path, &is, NULL) == WHIT_OK && is;
 }
 
 /* ---- Hessians -------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "calib/state.h"
 
 static int is_static(const whit_plan *p, size_t i)
 {
@@ -62,19 +63,22 @@ whit_status wh_act_scales(whit_plan *p, whit_error *err)
 {
     const size_t first = first_static(p);
     char name[WH_SHORT];
+    int is = 0;
     if (first == p->count) {
         if (p->observer != WHIT_OBSERVER_MINMAX)
             wh_lines_add(&p->warnings, "--observer changes nothing: no scheme has a8s");
         return WHIT_OK;
     }
     wh_short(name, p->entry[first].source->tensor.name);
-    if (!p->calibration || !whit_calib_probe(p->calibration))
+    whit_status st = p->calibration ? wh_calib_probe(p->calibration, &is, err) : WHIT_OK;
+    if (st != WHIT_OK) return st;
+    if (!is)
         return wh_fail(err, WHIT_ERR_ARG,
                        "%s: a8s wants statistics of its activations; try: --calibration STATE, of "
                        "whit calibrate, or a8, a scale a token",
                        name);
     whit_calib *state;
-    whit_status st = whit_calib_open(&state, p->calibration, err);
+    st = whit_calib_open(&state, p->calibration, err);
     if (st != WHIT_OK) return st;
     found *known = wh_calloc(whit_calib_describe(state)->inputs, sizeof *known);
     if (!known) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for ranges of activations");

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "calib/observe.h"
+#include "calib/state.h"
 #include "job/checkpoint.h"
 #include "job/gguf_out.h"
 #include "job/solve.h"
@@ -101,11 +102,14 @@ static whit_status check_used(const whit_method_options *o, whit_error *err)
 static whit_status check_sources(const whit_plan *p, const whit_method_options *o, whit_error *err)
 {
     const char *name = whit_method_name(o->methods);
+    int is = 0;
     for (size_t i = 0; i < o->feeds; i++)
         if (!o->feed || !o->feed[i].path || (unsigned)o->feed[i].kind > WHIT_FEED_IDS)
             return wh_fail(err, WHIT_ERR_ARG, "--method %s learns from texts and ids", name);
     if (o->methods == WHIT_METHOD_HQQ || o->feeds > 0) return WHIT_OK;
-    if (!p->calibration || !whit_calib_probe(p->calibration))
+    whit_status st = p->calibration ? wh_calib_probe(p->calibration, &is, err) : WHIT_OK;
+    if (st != WHIT_OK) return st;
+    if (!is)
         return wh_fail(err, WHIT_ERR_ARG,
                        "--method %s needs something to learn from; try: --text FILE, or "
                        "--calibration STATE, of whit calibrate --hessian",

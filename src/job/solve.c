@@ -413,21 +413,25 @@ static whit_status learn(problem *x, whit_error *err)
 }
 
 /* The bias of a matrix, by its name; WHIT_NOT_FOUND. */
-static size_t bias_of(const whit_plan *p, size_t i)
+static whit_status bias_of(const whit_plan *p, size_t i, size_t *found, whit_error *err)
 {
     static const char end[] = ".weight";
     const char *name = p->entry[i].source->tensor.name;
     const size_t len = strlen(name), cut = sizeof end - 1;
     wh_buf b = { 0 };
-    if (len < cut || strcmp(name + len - cut, end) != 0) return WHIT_NOT_FOUND;
+    *found = WHIT_NOT_FOUND;
+    if (len < cut || strcmp(name + len - cut, end) != 0) return WHIT_OK;
     wh_buf_put(&b, name, len - cut);
     wh_buf_puts(&b, ".bias");
-    size_t found = b.failed ? WHIT_NOT_FOUND : whit_source_find(p->source, b.data);
+    if (!b.failed) *found = whit_source_find(p->source, b.data);
+    const whit_status st =
+        b.failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name") : WHIT_OK;
     wh_buf_free(&b);
-    if (found == WHIT_NOT_FOUND) return found;
-    const whit_source_tensor *t = p->entry[found].source;
+    if (*found == WHIT_NOT_FOUND) return st;
+    const whit_source_tensor *t = p->entry[*found].source;
     const int fits = t->tensor.rank == 1 && t->tensor.elements == p->entry[i].source->rows;
-    return fits && whit_dtype_is_float(t->tensor.dtype) ? found : WHIT_NOT_FOUND;
+    if (!fits || !whit_dtype_is_float(t->tensor.dtype)) *found = WHIT_NOT_FOUND;
+    return st;
 }
 
 /* bias += (W - decoded) times the mean input. */
@@ -435,11 +439,12 @@ static whit_status correct_bias(const problem *x, whit_error *err)
 {
     const whit_plan *p = x->s->plan;
     const wh_facts *f = x->s->facts;
-    const size_t b = f && f->tokens > 0 && f->finite ? bias_of(p, x->i) : WHIT_NOT_FOUND;
-    if (b == WHIT_NOT_FOUND) return WHIT_OK;
+    size_t b = WHIT_NOT_FOUND;
+    whit_status st = f && f->tokens > 0 && f->finite ? bias_of(p, x->i, &b, err) : WHIT_OK;
+    if (b == WHIT_NOT_FOUND) return st;
     float *v = wh_calloc(x->p.rows, sizeof *v);
     if (!v) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a bias");
-    whit_status st = wh_fold_read(p, b, 0, p->entry[b].source->rows, 0, v, err);
+    st = wh_fold_read(p, b, 0, p->entry[b].source->rows, 0, v, err);
     for (size_t r = 0; r < x->p.rows && st == WHIT_OK; r++) {
         const size_t at = r * x->p.cols;
         double sum = 0;

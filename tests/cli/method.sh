@@ -153,6 +153,7 @@ refused 2 'knows no scales by percentile' quantize "$model" -o no --method gptq 
     --clip percentile:99
 refused 2 'know no --method' quantize "$model" -o no.gguf --method gptq --text a.txt --search reference
 refused 2 '--resume has no meaning here' plan "$model" --method gptq --text a.txt --resume
+refused 1 'none.state: No such file' quantize "$model" -o no --method gptq --calibration none.state
 refused 1 'No such file' quantize "$model" -o no --method gptq --text none.txt
 refused 4 'has no tokens' quantize "$model" -o no --method gptq --text empty.txt
 refused 1 'try: --max-memory' quantize "$model" -o no --method gptq --text a.txt --max-memory 1MiB
