@@ -29,6 +29,8 @@
 #define PANELS 32                        /* whose sums are kept while the inputs pass by */
 #define NEAR_BYTES ((size_t)512 << 10)   /* of packed tokens that stay near without that */
 
+#define FEW 8192    /* activations that are sooner quantized than handed out: 2 us */
+#define CHUNK 64    /* of them that lie together, of a token */
 #define ALONE 32768 /* products of numbers that are not worth a thread */
 
 typedef struct product {
@@ -105,6 +107,39 @@ static void quantize_part(void *ctx, unsigned t, unsigned threads)
                                  .sum = b.sum };
         call->kernels->op[op]->qact(&a);
     }
+}
+
+/* The only block, whose steps have their own scales: by inputs, whole chunks and steps. */
+static void quantize_inputs(void *ctx, unsigned t, unsigned threads)
+{
+    const product *call = ctx;
+    const whit_weight *w = call->w;
+    const acts_block b = block_at(call, 0);
+    size_t begin, end, whole = w->int_step;
+    while (whole % CHUNK) whole *= 2;
+    wh_pool_split(w->cols, whole, t, threads, &begin, &end);
+    if (begin >= end) return;
+    const wh_qact_args a = { .x = call->x + begin,
+                             .stride = w->cols,
+                             .cols = end - begin,
+                             .step = w->int_step,
+                             .sum_step = w->sum_step,
+                             .tokens = b.tokens,
+                             .codes = b.codes + begin * b.tokens,
+                             .scale = b.scale + begin / w->int_step * b.tokens,
+                             .sum = b.sum + begin / w->sum_step * b.tokens };
+    call->kernels->op[WH_QACT_Q8]->qact(&a);
+}
+
+static void quantize(wh_pool *pool, product *call)
+{
+    const whit_weight *w = call->w;
+    if (call->tokens > WH_TOKENS)
+        wh_pool_run(pool, quantize_part, call);
+    else if (call->bf16 || w->whole_token || call->tokens * w->cols < FEW)
+        quantize_part(call, 0, 1); /* sooner done than handed out */
+    else
+        wh_pool_run(pool, quantize_inputs, call);
 }
 
 static void gemm_part(void *ctx, unsigned t, unsigned threads)
@@ -381,10 +416,7 @@ static void run(wh_pool *pool, wh_pool_fn *part, product *call)
 static void multiply(wh_pool *pool, product *call)
 {
     if (call->serves->gemm || call->serves->many) {
-        if (call->tokens > WH_TOKENS)
-            wh_pool_run(pool, quantize_part, call);
-        else
-            quantize_part(call, 0, 1); /* sooner done than handed out */
+        quantize(pool, call);
         run(pool, call->serves->many ? many_part : gemm_part, call);
     } else if (call->serves->gemv) {
         run(pool, gemv_part, call);

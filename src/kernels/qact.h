@@ -47,22 +47,23 @@ static inline uint32_t wh_qact_larger(uint32_t most, float x)
     return u > most ? u : most;
 }
 
-/* Sums of each 16 of n codes of one token from input k on, `stride` apart. Written for any
- * compiler's vectors: it is a small part of a step. */
-static inline void wh_qact_sums_16(const int8_t *codes, size_t n, size_t k, size_t chunk,
-                                   int32_t *sum, size_t stride)
+/* Sums of each 16 codes of a token's row: sum[n * tokens] of inputs 16n on. `codes` as above; what
+ * is beyond the row is 0. May read the whole of the last chunk. */
+typedef void wh_qact_sums_fn(const int8_t *codes, size_t cols, size_t tokens, int32_t *sum);
+
+static inline void wh_qact_sums_16(const int8_t *codes, size_t cols, size_t tokens, int32_t *sum)
 {
-    for (size_t i = 0; i < n; i += 16, sum += stride) {
-        const int8_t *at = codes + wh_qact_at(k + i, chunk);
+    for (size_t k = 0; k < cols; k += 16, sum += tokens) {
+        const int8_t *at = codes + wh_qact_at(k, tokens * WH_QACT_CHUNK);
         int32_t all = 0;
-        for (size_t c = 0; c < 16; c++) all += at[c]; /* beyond the row they are 0 */
+        for (size_t c = 0; c < 16; c++) all += at[c];
         *sum = all;
     }
 }
 
 /* A block of tokens, step by step. */
 static WH_INLINE void wh_qact_steps(const wh_qact_args *a, wh_qact_largest_fn *largest,
-                                    wh_qact_span_fn *span)
+                                    wh_qact_span_fn *span, wh_qact_sums_fn *sums)
 {
     const size_t chunk = a->tokens * WH_QACT_CHUNK;
     if (a->cols % WH_QACT_CHUNK) /* the last chunk has padding */
@@ -76,11 +77,9 @@ static WH_INLINE void wh_qact_steps(const wh_qact_args *a, wh_qact_largest_fn *l
             const uint32_t most = a->whole_token ? whole : largest(x + k, n);
             a->scale[b * a->tokens + j] = wh_bits_f32(most) / 127.0f;
             const int32_t sum = span(x + k, n, k, most, codes, chunk);
-            if (a->sum_step == a->step)
-                a->sum[b * a->tokens + j] = sum;
-            else
-                wh_qact_sums_16(codes, n, k, chunk, a->sum + k / 16 * a->tokens + j, a->tokens);
+            if (a->sum_step == a->step) a->sum[b * a->tokens + j] = sum;
         }
+        if (a->sum_step != a->step) sums(codes, a->cols, a->tokens, a->sum + j);
     }
 }
 

@@ -88,7 +88,22 @@ static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *c
     return sum;
 }
 
+/* vpsadbw adds 8 octets without signs: 128 too much each. */
+static void sums_16(const int8_t *codes, size_t cols, size_t tokens, int32_t *sum)
+{
+    const __m256i sign = _mm256_set1_epi8(-128);
+    for (size_t k = 0; k < cols; k += 32, sum += 2 * tokens) {
+        const void *at = codes + wh_qact_at(k, tokens * WH_QACT_CHUNK);
+        const __m256i octets = _mm256_xor_si256(_mm256_loadu_si256(at), sign);
+        const __m256i eights = _mm256_sad_epu8(octets, _mm256_setzero_si256());
+        const __m256i all =
+            _mm256_add_epi32(eights, _mm256_shuffle_epi32(eights, _MM_SHUFFLE(1, 0, 3, 2)));
+        sum[0] = _mm256_extract_epi32(all, 0) - 16 * 128;
+        if (cols - k > 16) sum[tokens] = _mm256_extract_epi32(all, 4) - 16 * 128;
+    }
+}
+
 void wh_qact_q8_avx2(const wh_qact_args *a)
 {
-    wh_qact_steps(a, largest, span);
+    wh_qact_steps(a, largest, span, sums_16);
 }

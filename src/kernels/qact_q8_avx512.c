@@ -54,7 +54,22 @@ static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *c
     return put_codes(x, n, k, 127.0f / wh_bits_f32(most), codes, chunk);
 }
 
+/* vpsadbw adds 8 octets without signs: 128 too much each. */
+static void sums_16(const int8_t *codes, size_t cols, size_t tokens, int32_t *sum)
+{
+    const __m512i sign = _mm512_set1_epi8(-128), lift = _mm512_set1_epi64(16 * 128);
+    for (size_t k = 0; k < cols; k += WH_QACT_CHUNK, codes += tokens * WH_QACT_CHUNK) {
+        const __m512i octets = _mm512_xor_si512(_mm512_loadu_si512(codes), sign);
+        const __m512i eights = _mm512_sad_epu8(octets, _mm512_setzero_si512());
+        const __m512i all = _mm512_add_epi64(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
+        int64_t four[8];
+        _mm512_storeu_si512(four, _mm512_sub_epi64(all, lift));
+        for (size_t i = 0; i < 4 && k + 16 * i < cols; i++, sum += tokens)
+            *sum = (int32_t)four[2 * i];
+    }
+}
+
 void wh_qact_q8_avx512(const wh_qact_args *a)
 {
-    wh_qact_steps(a, largest, span);
+    wh_qact_steps(a, largest, span, sums_16);
 }

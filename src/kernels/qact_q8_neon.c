@@ -57,5 +57,5 @@ static int32_t span(const float *x, size_t n, size_t k, uint32_t most, int8_t *c
 
 void wh_qact_q8_neon(const wh_qact_args *a)
 {
-    wh_qact_steps(a, largest, span);
+    wh_qact_steps(a, largest, span, wh_qact_sums_16);
 }

@@ -42,5 +42,5 @@ int32_t wh_qact_span(const float *x, size_t n, size_t k, uint32_t most, int8_t *
 
 void wh_qact_q8_scalar(const wh_qact_args *a)
 {
-    wh_qact_steps(a, largest, wh_qact_span);
+    wh_qact_steps(a, largest, wh_qact_span, wh_qact_sums_16);
 }
