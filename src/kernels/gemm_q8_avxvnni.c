@@ -13,9 +13,9 @@
 #define products_octets products /* of any codes */
 
 /* vpdpbusd adds four products of an unsigned octet and a signed one to an int32 lane. */
-static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
-                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x,
-                               const levels *table)
+static WH_INLINE void add_products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
+                                   const uint8_t *unit, unsigned first, unsigned count,
+                                   const int8_t *x, const levels *table)
 {
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
@@ -33,6 +33,23 @@ static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, 
             }
         }
     }
+}
+
+/* A single token's unit has sums of its own, which would else wait for the unit before. */
+static WH_INLINE void products(__m256i *sum, const gemm_form *f, size_t halves, size_t tokens,
+                               const uint8_t *unit, unsigned first, unsigned count, const int8_t *x,
+                               const levels *table)
+{
+    __m256i own[SUMS];
+    if (tokens > 1 || f->sub) { /* sub-blocks begin anew anyway */
+        add_products(sum, f, halves, tokens, unit, first, count, x, table);
+        return;
+    }
+    WH_UNROLL
+    for (size_t h = 0; h < halves; h++) own[h] = _mm256_setzero_si256();
+    add_products(own, f, halves, tokens, unit, first, count, x, table);
+    WH_UNROLL
+    for (size_t h = 0; h < halves; h++) sum[h] = _mm256_add_epi32(sum[h], own[h]);
 }
 
 /* Both digits have sums of their own; of a single token the low one too, which would else wait for
