@@ -308,26 +308,29 @@ enum { TAKEN = 5 };
 static float recombined(const wh_block_type *t, const wh_block_fields *f, size_t i)
 {
     const size_t b = i / t->info.weights, sub = i / t->sub;
+    const int8_t *levels = whit_block_levels(whit_block_of_id(t->info.id));
+    const int level = levels ? levels[f->code[i]] : f->code[i] + t->lowest;
     float step = wh_f16_to_f32(f->d[b]), base = t->affine ? wh_f16_to_f32(f->m[b]) : 0.0f;
+    if (t->step == WH_STEP_E8M0) step = ldexpf(1.0f, f->power[b] - 128);
     if (t->step == WH_STEP_SCALED) step = step * (float)f->scale[sub];
     if (t->step == WH_STEP_SCALED && t->affine) base = base * (float)f->min[sub];
-    const float value = step * (float)(f->code[i] + t->lowest);
+    const float value = step * (float)level;
     return t->affine ? value - base : value;
 }
 
 /* Of any octets the fields give what the decoder gives. */
 static void check_fields(void)
 {
-    static uint8_t code[TAKEN * LONGEST], min[TAKEN * 16];
+    static uint8_t code[TAKEN * LONGEST], min[TAKEN * 16], power[TAKEN];
     static uint16_t d[TAKEN], m[TAKEN];
     static int8_t scale[TAKEN * 16];
     static float decoded[TAKEN * LONGEST];
     static uint8_t octets[TAKEN * LONGEST];
-    const wh_block_fields f = { code, d, m, scale, min };
+    const wh_block_fields f = { code, d, power, m, scale, min };
     check_rng rng = { 99 };
     for (int block = 1; block < WHIT_BLOCK_COUNT; block++) {
         const wh_block_type *t = wh_block_type_of((whit_block)block);
-        if (t->levels || (t->step != WH_STEP_D && t->step != WH_STEP_SCALED)) continue;
+        if (t->step == WH_STEP_UE4M3) continue;
         size_t wrong = 0;
         for (int turn = 0; turn < 50; turn++) {
             for (size_t i = 0; i < sizeof octets; i++) octets[i] = (uint8_t)(check_u64(&rng) >> 40);

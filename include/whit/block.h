@@ -49,6 +49,9 @@ typedef struct whit_block_info {
 
 /* NULL for WHIT_BLOCK_NONE and values outside the enum. */
 WHIT_API const whit_block_info *whit_block_describe(whit_block block);
+/* What the codes of a type mean where they are no consecutive integers: an integer each, that the
+ * scale is multiplied with (of types with codes of one bit the first two); else NULL. */
+WHIT_API const int8_t *whit_block_levels(whit_block block);
 /* By the id in a file, by either name (any case); WHIT_BLOCK_NONE where there is none. */
 WHIT_API whit_block whit_block_of_id(uint32_t id);
 WHIT_API whit_block whit_block_parse(const char *name);

@@ -44,6 +44,12 @@ float wh_e8m0_to_f32(uint8_t b)
     return b == 0xff ? NAN : ldexpf(1.0f, (int)b - 127);
 }
 
+float wh_e8m0_half_to_f32(uint8_t b)
+{
+    /* 2^-128 and 2^-127 are subnormal */
+    return wh_bits_f32(b < 2 ? 0x00200000u << b : (uint32_t)(b - 1) << 23);
+}
+
 const wh_minifloat wh_e4m3 = { 3, 7, 0x1p-6f, 448.0f };
 const wh_minifloat wh_e5m2 = { 2, 15, 0x1p-14f, 57344.0f };
 

@@ -52,6 +52,8 @@ float wh_e5m2_to_f32(uint8_t b);
 float wh_e4m3fnuz_to_f32(uint8_t b);
 float wh_e5m2fnuz_to_f32(uint8_t b);
 float wh_e8m0_to_f32(uint8_t b);
+/* Half of it as GGUF reads it, where 0xff is no NaN: 2^-128 .. 2^127. */
+float wh_e8m0_half_to_f32(uint8_t b);
 
 /* A float of 8 bits: sign, exponent, `mantissa` bits. */
 typedef struct wh_minifloat {

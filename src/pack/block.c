@@ -53,6 +53,12 @@ const whit_block_info *whit_block_describe(whit_block block)
     return t ? &t->info : NULL;
 }
 
+const int8_t *whit_block_levels(whit_block block)
+{
+    const wh_block_type *t = wh_block_type_of(block);
+    return t ? t->levels : NULL;
+}
+
 whit_block whit_block_of_id(uint32_t id)
 {
     for (size_t i = 1; i < TYPES; i++)
@@ -65,12 +71,6 @@ whit_block whit_block_parse(const char *name)
     for (size_t i = 1; name && i < TYPES; i++)
         if (wh_name_is(name, types[i].info.lower)) return (whit_block)i;
     return WHIT_BLOCK_NONE;
-}
-
-float wh_block_e8m0_half(uint8_t b)
-{
-    /* 2^-128 and 2^-127 are subnormal; 0xff, a NaN elsewhere, is 2^127 here */
-    return wh_bits_f32(b < 2 ? 0x00200000u << b : (uint32_t)(b - 1) << 23);
 }
 
 float wh_block_ue4m3_half(uint8_t b)
@@ -86,7 +86,7 @@ static float sub_step(const wh_block_type *t, const wh_block_parts *p, float d, 
 {
     switch (t->step) {
     case WH_STEP_E8M0:
-        return wh_block_e8m0_half(p->scale[k]);
+        return wh_e8m0_half_to_f32(p->scale[k]);
     case WH_STEP_UE4M3:
         return wh_block_ue4m3_half(p->scale[k]);
     case WH_STEP_SCALED:

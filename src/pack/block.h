@@ -42,20 +42,21 @@ typedef struct wh_block_type {
     void (*pack)(const wh_block_parts *p, uint8_t *out);
 } wh_block_type;
 
-/* What `count` blocks are made of, each kind of field by itself: integer codes and what they are
- * multiplied with. With scale = 1 and min = 1 where there are no sub-blocks,
- *   value[i] = d * scale[sub] * (code[i] + lowest) - m * min[sub]
- * in the order of whit_block_decode, which gives the same bits. */
+/* What `count` blocks are made of, each kind of field by itself: codes and what they are multiplied
+ * with. With scale = 1 and min = 1 where there are no sub-blocks, and power / 2 for d where there
+ * is no d, value[i] = d * scale[sub] * level(code[i]) - m * min[sub] in the order of
+ * whit_block_decode, which gives the same bits; level is code + lowest, or that of
+ * whit_block_levels. */
 typedef struct wh_block_fields {
-    uint8_t *code; /* [count * weights] */
-    uint16_t *d;   /* F16 [count] */
-    uint16_t *m;   /* F16 [count], where the type is affine: what is subtracted */
-    int8_t *scale; /* [count * weights / sub], of WH_STEP_SCALED */
-    uint8_t *min;  /* the same, where it is affine too */
+    uint8_t *code;  /* [count * weights] */
+    uint16_t *d;    /* F16 [count], of WH_STEP_D and WH_STEP_SCALED */
+    uint8_t *power; /* E8M0 [count], of WH_STEP_E8M0 */
+    uint16_t *m;    /* F16 [count], where the type is affine: what is subtracted */
+    int8_t *scale;  /* [count * weights / sub], of WH_STEP_SCALED */
+    uint8_t *min;   /* the same, where it is affine too */
 } wh_block_fields;
 
-/* Only for types with integer levels whose step is WH_STEP_D or WH_STEP_SCALED; fields that the
- * type has not are not touched (block_fields.c). */
+/* Not for WH_STEP_UE4M3; fields that the type has not are not touched (block_fields.c). */
 void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
                    const wh_block_fields *out);
 
@@ -68,7 +69,6 @@ void wh_block_sub(const wh_block_type *t, const wh_block_parts *p, size_t k, flo
 
 /* As the reference reads it: 0x7f is 0, the sign is not looked at (but 0xff is 480). */
 float wh_block_ue4m3_half(uint8_t b);
-float wh_block_e8m0_half(uint8_t b);
 
 extern const int8_t wh_block_iq4[16], wh_block_e2m1[16], wh_block_sign[16];
 

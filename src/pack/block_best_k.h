@@ -235,7 +235,7 @@ static ALWAYS_INLINE void best_simple(const wh_block_batch *b, lanes *s, const f
         best_affine(s, w, 31.0f);
         break;
     case WHIT_BLOCK_MXFP4:
-        best_stored(s, w, 32, 32, 1, wh_block_e8m0_half, 254);
+        best_stored(s, w, 32, 32, 1, wh_e8m0_half_to_f32, 254);
         break;
     case WHIT_BLOCK_NVFP4:
         best_stored(s, w, 64, 16, 3, wh_block_ue4m3_half, 126);

@@ -23,7 +23,10 @@ void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
         wh_block_parts p;
         t->unpack(in, &p);
         memcpy(out->code + b * weights, p.code, weights);
-        out->d[b] = p.d;
+        if (t->step == WH_STEP_E8M0)
+            out->power[b] = p.scale[0];
+        else
+            out->d[b] = p.d;
         if (t->step == WH_STEP_SCALED) {
             for (size_t k = 0; k < subs; k++) out->scale[b * subs + k] = factor(t, p.scale[k]);
             if (t->affine) memcpy(out->min + b * subs, p.min, subs);

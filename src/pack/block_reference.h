@@ -160,7 +160,7 @@ static void mxfp4_reference(lanes *s, size_t n)
     for (size_t l = 0; l < W; l++) {
         const uint8_t e = e8m0_of(s->scale[l]);
         s->scale[l] = (float)e;
-        d[l] = wh_block_e8m0_half(e);
+        d[l] = wh_e8m0_half_to_f32(e);
     }
     for (size_t i = 0; i < n; i++)
         i_store(s->code + i * W, e2m1_code(v_load(s->x + i * W), v_load(d)));
