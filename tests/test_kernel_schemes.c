@@ -47,11 +47,16 @@ static int is_e2m1(const whit_scheme *s)
 }
 
 /* Inputs in a step, as kernels.h has it: the largest multiple of 32 up to 128 that divides the
- * group, else 16; 128 where the row has one scale, 32 of blocks. */
+ * group, else 16; 128 where the row has one scale; of blocks 32, or the block up to 128 where it
+ * has one scale. */
 static size_t step_of(const whit_weight_info *info)
 {
     const size_t group = info->scheme.group;
-    if (info->scheme.kind == WHIT_GGUF) return 32;
+    const size_t block = whit_block_describe(info->scheme.block)
+                             ? whit_block_describe(info->scheme.block)->weights
+                             : 0;
+    if (info->scheme.kind == WHIT_GGUF)
+        return info->form[2] == 'k' ? 32 : block < 128 ? block : 128;
     if (group == 0 || group >= info->cols) return 128;
     size_t step = 128;
     if (group % 32 != 0) return is_e2m1(&info->scheme) ? 16 : 32;
@@ -287,9 +292,12 @@ static void check_decoded(whit_context *context, const product *p)
 static void check_block(whit_context *context, whit_block block, size_t rows, size_t cols)
 {
     static const char *const forms[WHIT_BLOCK_COUNT] = {
-        [WHIT_Q4_0] = "q4g", [WHIT_Q4_1] = "q4gm", [WHIT_Q5_0] = "q5g", [WHIT_Q5_1] = "q5gm",
-        [WHIT_Q8_0] = "q8g", [WHIT_Q2_K] = "q2k",  [WHIT_Q3_K] = "q3k", [WHIT_Q4_K] = "q4k",
-        [WHIT_Q5_K] = "q5k", [WHIT_Q6_K] = "q6k",
+        [WHIT_Q4_0] = "q4g",        [WHIT_Q4_1] = "q4gm",  [WHIT_Q5_0] = "q5g",
+        [WHIT_Q5_1] = "q5gm",       [WHIT_Q8_0] = "q8g",   [WHIT_Q2_K] = "q2k",
+        [WHIT_Q3_K] = "q3k",        [WHIT_Q4_K] = "q4k",   [WHIT_Q5_K] = "q5k",
+        [WHIT_Q6_K] = "q6k",        [WHIT_TQ1_0] = "q2g",  [WHIT_TQ2_0] = "q2g",
+        [WHIT_Q2_0] = "q2g",        [WHIT_IQ4_NL] = "t4g", [WHIT_IQ4_XS] = "t4k",
+        [WHIT_BLOCK_MXFP4] = "t4g",
     };
     const whit_block_info *info = whit_block_describe(block);
     check_rng rng = { rows * 77 + cols };

@@ -46,7 +46,7 @@ static inline int wh_code_at(const whit_weight *w, size_t p, size_t r, size_t k)
 static inline int wh_level_at(const whit_weight *w, size_t p, size_t r, size_t k)
 {
     const int code = wh_code_at(w, p, r, k);
-    return w->form == WH_FORM_T4 ? 128 * w->high[code] + w->low[code] : code;
+    return wh_form_has_table(w->form) ? 128 * w->high[code] + w->low[code] : code;
 }
 
 /* Where the scales of group k / group and the sub-block of input k are. */
@@ -73,7 +73,9 @@ static inline float wh_block_value_at(const whit_weight *w, size_t p, size_t r, 
     const size_t sub = w->sub ? wh_sub_at(w, p, r, k) : 0;
     float step = wh_weight_scale(w, at);
     if (w->sub) step = step * (float)w->sub_scale[sub];
-    const float value = step * wh_integer_at(w, p, r, k);
+    const float level =
+        w->form == WH_FORM_BT ? w->table[wh_code_at(w, p, r, k)] : wh_integer_at(w, p, r, k);
+    const float value = step * level;
     if (!w->min) return value;
     const float min = wh_f16_to_f32(w->min[at]);
     return value - (w->sub ? min * (float)w->sub_min[sub] : min);

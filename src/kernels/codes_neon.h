@@ -24,7 +24,8 @@ typedef void codes_fn(const uint8_t *unit, size_t t, uint8x16_t *c);
 typedef struct code_kind {
     codes_fn *codes;
     unsigned bits;
-    int table; /* to int8 activations the codes stand for integers of two digits */
+    int table;  /* to int8 activations the codes stand for integers of a digit or two.. */
+    int octets; /* ..or of one that is an octet, as codes of 8 bits are */
 } code_kind;
 
 /* Octets of a panel for a unit. */
@@ -85,8 +86,8 @@ static WH_INLINE void codes_8(const uint8_t *unit, size_t t, uint8x16_t *c)
     c[1] = vld1q_u8(unit + (2 * t + 1) * LINE);
 }
 
-static const code_kind code_2 = { codes_2, 2, 0 }, code_3 = { codes_3, 3, 0 },
-                       code_4 = { codes_4, 4, 0 }, code_5 = { codes_5, 5, 0 },
-                       code_6 = { codes_6, 6, 0 }, code_8 = { codes_8, 8, 0 };
+static const code_kind code_2 = { codes_2, 2, 0, 0 }, code_3 = { codes_3, 3, 0, 0 },
+                       code_4 = { codes_4, 4, 0, 0 }, code_5 = { codes_5, 5, 0, 0 },
+                       code_6 = { codes_6, 6, 0, 0 }, code_8 = { codes_8, 8, 0, 1 };
 
 #endif

@@ -114,7 +114,7 @@ void wh_decode_f8_avx512(const wh_decode_args *a)
 static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
 {
     const whit_weight *w = a->w;
-    const wh_meaning_avx512 m = wh_integers_avx512(f->bits, w->centre);
+    const wh_meaning_avx512 m = wh_meaning_of_avx512(w, f);
     const uint8_t *data = w->data + a->p * w->panel_bytes;
     const unsigned each = f->sub == 16 ? 4 : 8;
     float *out = a->out;
@@ -131,19 +131,24 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
     }
 }
 
-#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
-#define PARTS(kind, bits, sub, minima)                                                             \
+#define KIND(kind)                                                                                 \
     static void decode_##kind(const wh_decode_args *a)                                             \
     {                                                                                              \
         blocks(a, &wh_##kind##_avx512);                                                            \
     }
-#define FORM(form, plain, minima, parts)                                                           \
+#define PLAIN(kind, bits) KIND(kind)
+#define PARTS(kind, bits, sub, minima) KIND(kind)
+#define TABLE(kind, power) KIND(kind)
+#define TABLE_PARTS(kind, sub) KIND(kind)
+#define FORM(form, plain, minima, parts, power)                                                    \
     void wh_decode_##form##_avx512(const wh_decode_args *a)                                        \
     {                                                                                              \
-        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts)(a);                      \
+        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts, decode_##power)(a);      \
     }
 WH_PLAIN_BLOCKS(PLAIN)
 WH_PARTED_BLOCKS(PARTS)
+WH_TABLE_BLOCKS(TABLE)
+WH_PARTED_TABLES(TABLE_PARTS)
 WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */

@@ -5,7 +5,7 @@
 
 #include "kernels/forms.h"
 
-/* _codes: every form of integer codes, blocks too */
+/* _codes: every form of integer codes, and all blocks */
 wh_decode_fn wh_decode_codes_scalar, wh_decode_t4_scalar, wh_decode_f8_scalar, wh_decode_f16_scalar,
     wh_decode_bf16_scalar;
 wh_gemv_fn wh_gemv_codes_scalar, wh_gemv_t4_scalar, wh_gemv_f8_scalar, wh_gemv_f32_scalar,
@@ -15,7 +15,7 @@ wh_tile_fn wh_tile_chain_scalar, wh_tile_steps_scalar;
 #define WH_FLOAT_FORM(form)                                                                        \
     wh_decode_fn wh_decode_##form##_avx2, wh_decode_##form##_avx512, wh_decode_##form##_neon;      \
     wh_gemv_fn wh_gemv_##form##_avx2, wh_gemv_##form##_avx512, wh_gemv_##form##_neon;
-#define WH_FLOAT_BLOCKS(form, plain, minima, parts) WH_FLOAT_FORM(form)
+#define WH_FLOAT_BLOCKS(form, plain, minima, parts, power) WH_FLOAT_FORM(form)
 WH_CODE_FORMS(WH_FLOAT_FORM)
 WH_BLOCK_FORMS(WH_FLOAT_BLOCKS)
 WH_FLOAT_FORM(f8)

@@ -116,6 +116,7 @@ typedef struct wh_values_avx2 {
     /* of blocks */
     unsigned sub;
     int minima;
+    int table, power; /* there is a table; scales are halves of E8M0, not F16 */
 } wh_values_avx2;
 
 /* Integers of `bits` bits, at most 4, less the zero point that all rows share. */
@@ -148,6 +149,15 @@ static WH_INLINE __m256 wh_scale_avx2(const whit_weight *w, size_t at)
 
 /* ---- blocks ---- */
 
+static WH_INLINE wh_meaning_avx2 wh_meaning_of_avx2(const whit_weight *w, const wh_values_avx2 *f)
+{
+    wh_meaning_avx2 m = wh_integers_avx2(f->bits, w->centre);
+    if (!f->table) return m;
+    m.low = _mm256_loadu_ps(w->table);
+    m.high = _mm256_loadu_ps(w->table + 8);
+    return m;
+}
+
 /* What the values of a sub-block are multiplied with, and what is taken from them. */
 typedef struct wh_affine_avx2 {
     __m256 step, base;
@@ -165,7 +175,10 @@ static WH_INLINE wh_affine_avx2 wh_affine_of_avx2(const whit_weight *w, size_t p
     const size_t at = (p * w->groups + k / w->group) * WH_PANEL + half * WH_HALF;
     const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL + half * WH_HALF : 0;
     wh_affine_avx2 a;
-    a.step = wh_halves_as_floats_avx2((const uint16_t *)w->scale + at);
+    if (f->power)
+        a.step = wh_half_e8m0_256(_mm_loadl_epi64((const void *)((const uint8_t *)w->scale + at)));
+    else
+        a.step = wh_halves_as_floats_avx2((const uint16_t *)w->scale + at);
     a.base = a.step;
     if (f->minima) a.base = wh_halves_as_floats_avx2(w->min + at);
     if (f->sub) {
@@ -215,18 +228,19 @@ static WH_INLINE __m256 wh_bf16_avx2(const uint8_t *panel, size_t k, unsigned ha
 /* ---- forms ---- */
 
 /* _z: with zero points. */
-static const wh_values_avx2 wh_q2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 0, 0 };
-static const wh_values_avx2 wh_q3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 0, 0 };
-static const wh_values_avx2 wh_t4_avx2 = { raw_q4_256, wh_entry_avx2, 4, 0, 0, 0 };
-static const wh_values_avx2 wh_q2z_avx2 = { codes_q2_256, wh_integer_avx2, 2, 1, 0, 0 };
-static const wh_values_avx2 wh_q3z_avx2 = { codes_q3_256, wh_integer_avx2, 3, 1, 0, 0 };
-static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 0, 0 };
-static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0 };
-static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0 };
-static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0 };
-static const wh_values_avx2 wh_e4m3_values_avx2 = { codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0 };
-static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0 };
+static const wh_values_avx2 wh_q2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_t4_avx2 = { raw_q4_256, wh_entry_avx2, 4, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q2z_avx2 = { codes_q2_256, wh_integer_avx2, 2, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q3z_avx2 = { codes_q3_256, wh_integer_avx2, 3, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_e4m3_values_avx2 = { codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0, 0, 0 };
 /* of blocks, by bits and whether there are minima: then no zero point is taken off */
+#define BLOCKS_2_0 raw_q2_256, wh_entry_8_avx2
 #define BLOCKS_2_1 raw_q2_256, wh_entry_8_avx2
 #define BLOCKS_3_0 codes_q3_256, wh_entry_8_avx2
 #define BLOCKS_4_0 codes_q4_256, wh_integer_avx2
@@ -234,12 +248,20 @@ static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 
 #define BLOCKS_5_0 codes_q5_256, wh_integer_avx2
 #define BLOCKS_5_1 codes_q5_256, wh_unsigned_avx2
 #define BLOCKS_6_0 codes_q6_256, wh_integer_avx2
+#define BLOCKS_T4 raw_q4_256, wh_entry_avx2
 #define BLOCKS_8_0 codes_q8_256, wh_integer_avx2
 #define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
 #define WH_PARTS(kind, bits, sub, minima)                                                          \
-    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_##bits##_##minima, bits, 0, sub,       \
-                                                     minima };
+    static const wh_values_avx2 wh_##kind##_avx2 = {                                               \
+        BLOCKS_##bits##_##minima, bits, 0, sub, minima, 0, 0                                       \
+    };
+#define WH_TABLE(kind, power)                                                                      \
+    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, 0, 0, 1, power };
+#define WH_TABLE_PARTS(kind, sub)                                                                  \
+    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, sub, 0, 1, 0 };
 WH_PLAIN_BLOCKS(WH_PLAIN)
 WH_PARTED_BLOCKS(WH_PARTS)
+WH_TABLE_BLOCKS(WH_TABLE)
+WH_PARTED_TABLES(WH_TABLE_PARTS)
 
 #endif

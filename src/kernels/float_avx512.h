@@ -99,6 +99,7 @@ typedef struct wh_values_avx512 {
     /* of blocks */
     unsigned sub;
     int minima;
+    int table, power; /* there is a table; scales are halves of E8M0, not F16 */
 } wh_values_avx512;
 
 /* Integers of `bits` bits less the zero point that all rows share. */
@@ -130,6 +131,14 @@ static WH_INLINE __m512 wh_scale_avx512(const whit_weight *w, size_t at)
 
 /* ---- blocks ---- */
 
+static WH_INLINE wh_meaning_avx512 wh_meaning_of_avx512(const whit_weight *w,
+                                                        const wh_values_avx512 *f)
+{
+    if (!f->table) return wh_integers_avx512(f->bits, w->centre);
+    const __m512 entries = _mm512_loadu_ps(w->table);
+    return (wh_meaning_avx512){ entries, entries, entries };
+}
+
 /* What the values of a sub-block are multiplied with, and what is taken from them. */
 typedef struct wh_affine_avx512 {
     __m512 step, base;
@@ -147,7 +156,10 @@ static WH_INLINE wh_affine_avx512 wh_affine_of_avx512(const whit_weight *w, size
     const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
     const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL : 0;
     wh_affine_avx512 a;
-    a.step = wh_halves_as_floats_avx512((const uint16_t *)w->scale + at);
+    if (f->power)
+        a.step = wh_half_e8m0_512(_mm_loadu_si128((const void *)((const uint8_t *)w->scale + at)));
+    else
+        a.step = wh_halves_as_floats_avx512((const uint16_t *)w->scale + at);
     a.base = a.step;
     if (f->minima) a.base = wh_halves_as_floats_avx512(w->min + at);
     if (f->sub) {
@@ -198,18 +210,22 @@ static WH_INLINE __m512 wh_bf16_avx512(const uint8_t *panel, size_t k)
 /* ---- forms ---- */
 
 /* _z: with zero points. */
-static const wh_values_avx512 wh_q2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 0, 0 };
-static const wh_values_avx512 wh_q3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 0, 0 };
-static const wh_values_avx512 wh_q4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0 };
-static const wh_values_avx512 wh_q5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0 };
-static const wh_values_avx512 wh_q2z_avx512 = { codes_q2_512, wh_integer_avx512, 2, 0, 0 };
-static const wh_values_avx512 wh_q3z_avx512 = { codes_q3_512, wh_integer_avx512, 3, 0, 0 };
-static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512, 4, 0, 0 };
-static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0 };
-static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0 };
-static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0 };
-static const wh_values_avx512 wh_e4m3_values_avx512 = { codes_q8_512, wh_e4m3_avx512, 8, 0, 0 };
-static const wh_values_avx512 wh_e5m2_values_avx512 = { codes_q8_512, wh_e5m2_avx512, 8, 0, 0 };
+static const wh_values_avx512 wh_q2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q2z_avx512 = { codes_q2_512, wh_integer_avx512, 2, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q3z_avx512 = { codes_q3_512, wh_integer_avx512, 3, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512, 4, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_e4m3_values_avx512 = {
+    codes_q8_512, wh_e4m3_avx512, 8, 0, 0, 0, 0
+};
+static const wh_values_avx512 wh_e5m2_values_avx512 = {
+    codes_q8_512, wh_e5m2_avx512, 8, 0, 0, 0, 0
+};
 /* of blocks, by bits; the table knows what is taken off */
 #define BLOCKS_2 wh_raw_q2_avx512, wh_entry_avx512
 #define BLOCKS_3 codes_q3_512, wh_entry_avx512
@@ -219,8 +235,14 @@ static const wh_values_avx512 wh_e5m2_values_avx512 = { codes_q8_512, wh_e5m2_av
 #define BLOCKS_8 codes_q8_512, wh_integer_avx512
 #define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
 #define WH_PARTS(kind, bits, sub, minima)                                                          \
-    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_##bits, bits, sub, minima };
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_##bits, bits, sub, minima, 0, 0 };
+#define WH_TABLE(kind, power)                                                                      \
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, 0, 0, 1, power };
+#define WH_TABLE_PARTS(kind, sub)                                                                  \
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, sub, 0, 1, 0 };
 WH_PLAIN_BLOCKS(WH_PLAIN)
 WH_PARTED_BLOCKS(WH_PARTS)
+WH_TABLE_BLOCKS(WH_TABLE)
+WH_PARTED_TABLES(WH_TABLE_PARTS)
 
 #endif

@@ -91,9 +91,10 @@ static WH_INLINE void gemv_blocks(const wh_gemv_args *a, const value_kind *c)
 {
     const whit_weight *w = a->w;
     const size_t part = meaning_inputs(w, c);
+    meaning m;
+    if (!c->codes) load_table(w, &m);
     for (size_t p = a->p0; p < a->p1; p++) {
         float32x4_t acc[QUARTERS];
-        meaning m;
         zero_rows(acc);
         for (size_t k = 0; k < w->cols; k += part) {
             load_meaning(w, c, p, k, &m);
@@ -154,13 +155,21 @@ void wh_gemv_f8_neon(const wh_gemv_args *a)
     {                                                                                              \
         gemv_blocks(a, &(const value_kind){ .codes = &code_##width, .block = 1, .minima = with }); \
     }
-#define FORM(form, plain, minima, parts)                                                           \
+#define TABLE(kind, power) TABLE_PARTS(kind, 0)
+#define TABLE_PARTS(kind, sub)                                                                     \
+    static void gemv_##kind(const wh_gemv_args *a)                                                 \
+    {                                                                                              \
+        gemv_blocks(a, &(const value_kind){ .codes = NULL, .block = 1 });                          \
+    }
+#define FORM(form, plain, minima, parts, power)                                                    \
     void wh_gemv_##form##_neon(const wh_gemv_args *a)                                              \
     {                                                                                              \
-        WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts)(a);                            \
+        WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts, gemv_##power)(a);              \
     }
 WH_PLAIN_BLOCKS(PLAIN)
 WH_PARTED_BLOCKS(PARTS)
+WH_TABLE_BLOCKS(TABLE)
+WH_PARTED_TABLES(TABLE_PARTS)
 WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */

@@ -16,6 +16,7 @@
 
 /* PLAIN(kind, bits): blocks with a scale alone, which to int8 activations are groups of q */
 #define WH_PLAIN_BLOCKS(PLAIN)                                                                     \
+    PLAIN(b2, 2) /* TQ1_0, TQ2_0, Q2_0 */                                                          \
     PLAIN(b4, 4) /* Q4_0 */                                                                        \
     PLAIN(b5, 5) /* Q5_0 */                                                                        \
     PLAIN(b8, 8) /* Q8_0 */
@@ -30,17 +31,31 @@
     PARTS(b5k, 5, 32, 1) /* Q5_K */                                                                \
     PARTS(b6k, 6, 16, 0) /* Q6_K */
 
-/* FORM(form, plain, minima, parts): its kinds with a scale alone, with minima, with sub-blocks;
- * where it has no such kind, another stands in its place. */
-#define WH_BLOCK_FORMS(FORM)                                                                       \
-    FORM(b2, b2k, b2k, b2k)                                                                        \
-    FORM(b3, b3k, b3k, b3k)                                                                        \
-    FORM(b4, b4, b4m, b4k)                                                                         \
-    FORM(b5, b5, b5m, b5k)                                                                         \
-    FORM(b6, b6k, b6k, b6k)                                                                        \
-    FORM(b8, b8, b8, b8)
+/* TABLE(kind, power): nibbles for entries of a table, with a scale alone, which is a power of two
+ * or F16; to int8 activations they are as t4 */
+#define WH_TABLE_BLOCKS(TABLE)                                                                     \
+    TABLE(bt, 0)  /* IQ4_NL */                                                                     \
+    TABLE(btp, 1) /* MXFP4 */
 
-/* Of three functions that of the weight's kind. */
-#define WH_OF_KIND(w, plain, minima, parts) ((w)->sub ? (parts) : (w)->min ? (minima) : (plain))
+/* PARTS(kind, sub): with sub-blocks too, and entries that are octets (octets of whit_weight) */
+#define WH_PARTED_TABLES(PARTS) PARTS(btk, 32) /* IQ4_XS */
+
+/* FORM(form, plain, minima, parts, power): its kinds with a scale alone, with minima, with
+ * sub-blocks, with a power of two; where it has no such kind, another stands in its place. */
+#define WH_BLOCK_FORMS(FORM)                                                                       \
+    FORM(b2, b2, b2k, b2k, b2)                                                                     \
+    FORM(b3, b3k, b3k, b3k, b3k)                                                                   \
+    FORM(b4, b4, b4m, b4k, b4)                                                                     \
+    FORM(b5, b5, b5m, b5k, b5)                                                                     \
+    FORM(b6, b6k, b6k, b6k, b6k)                                                                   \
+    FORM(b8, b8, b8, b8, b8)                                                                       \
+    FORM(bt, bt, bt, btk, btp)
+
+/* Of four functions that of the weight's kind. */
+#define WH_OF_KIND(w, plain, minima, parts, power)                                                 \
+    ((w)->sub                                ? (parts)                                             \
+     : (w)->min                              ? (minima)                                            \
+     : (w)->scale_type == WH_SCALE_HALF_E8M0 ? (power)                                             \
+                                             : (plain))
 
 #endif

@@ -19,6 +19,7 @@ typedef struct block_walk {
     const int8_t *sub_scale; /* of the step */
     const uint8_t *sub_min;
     __m256 d[2], m[2]; /* of the group; m with its sign turned, since it is taken away */
+    levels table;
 } block_walk;
 
 static WH_INLINE __m256 halves_as_floats(const uint16_t *half)
@@ -81,7 +82,7 @@ static WH_INLINE void sum_unit(__m256i *sum, const block_walk *b, const gemm_for
                           : _mm256_mullo_epi32(_mm256_set1_epi32(f->offset - centre),
                                                _mm256_set1_epi32(xsum[p * stride + s % t->tokens]));
         f->products(part, f, t->halves, t->tokens, unit, p * 4, FOURS / parts,
-                    (const int8_t *)b->at.x, NULL);
+                    (const int8_t *)b->at.x, &b->table);
         WH_UNROLL
         for (size_t s = 0; s < t->halves * t->tokens; s++) {
             const int8_t *factor = b->sub_scale + p * WH_PANEL + s / t->tokens * ROWS;
@@ -140,6 +141,7 @@ static WH_INLINE void run_blocks(const wh_gemm_args *a, const gemm_form *f, cons
     const size_t panel = t->row / WH_PANEL, first = t->row % WH_PANEL;
     block_walk b = { .at = first_walk(a, t) };
     __m256 acc[SUMS];
+    if (f->digits) load_levels(w, &b.table);
     if (f->sub) b.sub_scale = w->sub_scale + panel * w->subs * WH_PANEL + first;
     if (f->sub && f->minima) b.sub_min = w->sub_min + panel * w->subs * WH_PANEL + first;
     WH_UNROLL

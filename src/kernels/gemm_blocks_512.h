@@ -68,7 +68,7 @@ static WH_INLINE void sum_unit(__m512i sum[2][TILE], const block_spot *b, const 
         __m512i part[2][TILE];
         open_sums(part, &b->at, f, b->at.xsum + h * stride, tokens);
         f->products(part, f, b->at.line, b->at.line_apart, h * 4, FOURS / parts, b->at.x, panels,
-                    tokens, NULL);
+                    tokens, &b->at.table);
         WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
             __m512i factor = _mm512_setzero_si512();

@@ -19,6 +19,7 @@ static const gemm_form form_q6 = { products, codes_q6_256, 6, 0, 0, 0, 0, 0 };
 static const gemm_form form_q8 = { products_octets, codes_q8_256, 8, OFFSET, 0, 0, 0, 0 };
 static const gemm_form form_digits = { products_digits, codes_q4_256, 4, 0, 0, 0, 2, 0 };
 static const gemm_form form_small = { products, codes_q4_256, 4, 0, 0, 0, 1, 1 };
+static const gemm_form form_octets = { products_octets, codes_q4_256, 4, OFFSET, 0, 0, 1, 0 };
 
 #define TILES(form)                                                                                \
     static void gemm_##form(const wh_gemm_args *a)                                                 \
@@ -32,14 +33,17 @@ TILES(q5)
 TILES(q6)
 TILES(q8)
 TILES(small)
+TILES(octets)
 
 /* Two digits have twice the sums. */
 static void gemm_t4(const wh_gemm_args *a)
 {
-    if (a->w->digits == 1)
-        gemm_small(a);
-    else
+    if (a->w->digits == 2)
         gemm(a, run_tile, &form_digits, 1);
+    else if (a->w->octets)
+        gemm_octets(a);
+    else
+        gemm_small(a);
 }
 
 #define PLAIN(kind, bits)                                                                          \
@@ -55,13 +59,28 @@ static void gemm_t4(const wh_gemm_args *a)
     {                                                                                              \
         gemm(a, run_blocks, &form_##kind, HALVES);                                                 \
     }
-#define FORM(form, plain, minima, parts)                                                           \
+#define TABLE(kind, power)                                                                         \
+    static void kind_##kind(const wh_gemm_args *a)                                                 \
+    {                                                                                              \
+        gemm_t4(a);                                                                                \
+    }
+#define TABLE_PARTS(kind, sub)                                                                     \
+    static const gemm_form form_##kind = {                                                         \
+        products_octets, codes_q4_256, 4, OFFSET, sub, 0, 1, 0                                     \
+    };                                                                                             \
+    static void kind_##kind(const wh_gemm_args *a)                                                 \
+    {                                                                                              \
+        gemm(a, run_blocks, &form_##kind, HALVES);                                                 \
+    }
+#define FORM(form, plain, minima, parts, power)                                                    \
     static void gemm_##form(const wh_gemm_args *a)                                                 \
     {                                                                                              \
-        WH_OF_KIND(a->w, kind_##plain, kind_##minima, kind_##parts)(a);                            \
+        WH_OF_KIND(a->w, kind_##plain, kind_##minima, kind_##parts, kind_##power)(a);              \
     }
 WH_PLAIN_BLOCKS(PLAIN)
 WH_PARTED_BLOCKS(PARTS)
+WH_TABLE_BLOCKS(TABLE)
+WH_PARTED_TABLES(TABLE_PARTS)
 WH_BLOCK_FORMS(FORM)
 
 #endif

@@ -18,6 +18,7 @@ static const gemm_form form_q6 = { products, codes_q6_512, 6, 0, 0, 0, 0, 0 };
 static const gemm_form form_q8 = { products_octets, codes_q8_512, 8, OFFSET, 0, 0, 0, 0 };
 static const gemm_form form_digits = { products_digits, codes_q4_512, 4, 0, 0, 0, 2, 0 };
 static const gemm_form form_small = { products, codes_q4_512, 4, 0, 0, 0, 1, 1 };
+static const gemm_form form_octets = { products_octets, codes_q4_512, 4, OFFSET, 0, 0, 1, 0 };
 
 #define TILES(form, run)                                                                           \
     static void tiles_##form(gemm_block *s, size_t j0, unsigned tokens)                            \
@@ -36,10 +37,11 @@ TILES(q6, run_tile)
 TILES(q8, run_tile)
 TILES(digits, run_tile)
 TILES(small, run_tile)
+TILES(octets, run_tile)
 
 static void gemm_t4(const wh_gemm_args *a)
 {
-    (a->w->digits == 1 ? gemm_small : gemm_digits)(a);
+    (a->w->digits == 2 ? gemm_digits : a->w->octets ? gemm_octets : gemm_small)(a);
 }
 
 #define PLAIN(kind, bits)                                                                          \
@@ -56,13 +58,29 @@ static void gemm_t4(const wh_gemm_args *a)
     {                                                                                              \
         gemm_##kind(a);                                                                            \
     }
-#define FORM(form, plain, minima, parts)                                                           \
+#define TABLE(kind, power)                                                                         \
+    static void kind_##kind(const wh_gemm_args *a)                                                 \
+    {                                                                                              \
+        gemm_t4(a);                                                                                \
+    }
+#define TABLE_PARTS(kind, sub)                                                                     \
+    static const gemm_form form_##kind = {                                                         \
+        products_octets, codes_q4_512, 4, OFFSET, sub, 0, 1, 0                                     \
+    };                                                                                             \
+    TILES(kind, run_blocks)                                                                        \
+    static void kind_##kind(const wh_gemm_args *a)                                                 \
+    {                                                                                              \
+        gemm_##kind(a);                                                                            \
+    }
+#define FORM(form, plain, minima, parts, power)                                                    \
     static void gemm_##form(const wh_gemm_args *a)                                                 \
     {                                                                                              \
-        WH_OF_KIND(a->w, kind_##plain, kind_##minima, kind_##parts)(a);                            \
+        WH_OF_KIND(a->w, kind_##plain, kind_##minima, kind_##parts, kind_##power)(a);              \
     }
 WH_PLAIN_BLOCKS(PLAIN)
 WH_PARTED_BLOCKS(PARTS)
+WH_TABLE_BLOCKS(TABLE)
+WH_PARTED_TABLES(TABLE_PARTS)
 WH_BLOCK_FORMS(FORM)
 
 #endif

@@ -54,13 +54,13 @@ static WH_INLINE void products_octets(__m256i *sum, const gemm_form *f, size_t h
                                       size_t tokens, const uint8_t *unit, unsigned first,
                                       unsigned count, const int8_t *x, const levels *table)
 {
-    (void)table;
     const __m256i middle = _mm256_set1_epi8(-OFFSET), one = _mm256_set1_epi16(1);
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
         WH_UNROLL
         for (size_t h = 0; h < halves; h++) {
-            const __m256i code = _mm256_xor_si256(f->codes(unit + h * 32, n), middle);
+            const __m256i octet = integer_of(f, f->codes(unit + h * 32, n), table);
+            const __m256i code = _mm256_xor_si256(octet, middle);
             const __m256i size = _mm256_abs_epi8(code);
             WH_UNROLL
             for (size_t j = 0; j < tokens; j++) {
@@ -107,6 +107,6 @@ static WH_INLINE void products_digits(__m256i *sum, const gemm_form *f, size_t h
     {                                                                                              \
         gemm_##form(a);                                                                            \
     }
-#define BLOCKS(form, plain, minima, parts) EXPORT(form)
+#define BLOCKS(form, plain, minima, parts, power) EXPORT(form)
 WH_CODE_FORMS(EXPORT)
 WH_BLOCK_FORMS(BLOCKS)

@@ -83,14 +83,14 @@ static WH_INLINE void products_octets(__m512i sum[2][TILE], const gemm_form *f, 
                                       unsigned panels, unsigned tokens, const levels *table)
 {
     const __m512i offset = _mm512_set1_epi8(-OFFSET);
-    (void)table;
     WH_UNROLL
     for (unsigned n = first; n < first + count; n++) {
         __m512i magnitude[2];
         __mmask64 negative[2];
         WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
-            const __m512i w = _mm512_xor_si512(f->codes(unit + i * apart, n), offset);
+            const __m512i octet = integer_of(f, f->codes(unit + i * apart, n), table);
+            const __m512i w = _mm512_xor_si512(octet, offset);
             magnitude[i] = _mm512_abs_epi8(w);
             negative[i] = _mm512_movepi8_mask(w);
         }
@@ -139,6 +139,6 @@ static WH_INLINE void products_digits(__m512i sum[2][TILE], const gemm_form *f, 
     {                                                                                              \
         gemm_##form(a);                                                                            \
     }
-#define BLOCKS(form, plain, minima, parts) EXPORT(form)
+#define BLOCKS(form, plain, minima, parts, power) EXPORT(form)
 WH_CODE_FORMS(EXPORT)
 WH_BLOCK_FORMS(BLOCKS)

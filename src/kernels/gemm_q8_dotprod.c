@@ -79,5 +79,8 @@ void wh_gemm_q8_q8_dotprod(const wh_gemm_args *a)
 
 void wh_gemm_t4_q8_dotprod(const wh_gemm_args *a)
 {
-    gemm(a, &table_4, &dotprod);
+    if (a->w->octets)
+        gemm(a, &octets_4, &dotprod);
+    else
+        gemm(a, &table_4, &dotprod);
 }

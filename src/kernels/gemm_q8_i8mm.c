@@ -91,8 +91,8 @@ void wh_gemm_q8_q8_i8mm(const wh_gemm_args *a)
 
 void wh_gemm_t4_q8_i8mm(const wh_gemm_args *a)
 {
-    if (a->tokens == 1)
-        wh_gemm_t4_q8_dotprod(a);
+    if (a->w->octets)
+        run(a, &octets_4, wh_gemm_t4_q8_dotprod);
     else
-        gemm(a, &table_4, &i8mm);
+        run(a, &table_4, wh_gemm_t4_q8_dotprod);
 }

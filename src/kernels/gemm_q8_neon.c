@@ -103,5 +103,8 @@ void wh_gemm_q8_q8_neon(const wh_gemm_args *a)
 
 void wh_gemm_t4_q8_neon(const wh_gemm_args *a)
 {
-    gemm(a, &table_4, &neon);
+    if (a->w->octets)
+        gemm(a, &octets_4, &neon);
+    else
+        gemm(a, &table_4, &neon);
 }

@@ -47,7 +47,7 @@ typedef struct gemm_isa {
     rows_fn *rows;
     size_t tokens;    /* of a tile, 2 or 4 */
     int pairs;        /* tokens always go in pairs */
-    int signed_codes; /* codes of 8 bits enter less 128: see signed_code */
+    int signed_codes; /* octets enter less 128: see signed_code */
 } gemm_isa;
 
 /* The codes of eight e and quarter q of a piece; of a table the digits that they stand for. */
@@ -60,12 +60,12 @@ static WH_INLINE void codes_at(const code_kind *f, const gemm_piece *at, size_t 
     c[1] = vqtbl1q_u8(at->digit, c[1]);
 }
 
-static const code_kind table_4 = { codes_4, 4, 1 };
+static const code_kind table_4 = { codes_4, 4, 1, 0 }, octets_4 = { codes_4, 4, 1, 1 };
 
 /* A code as a signed octet, for instructions that want both sides signed. */
 static WH_INLINE int8x16_t signed_code(const code_kind *f, uint8x16_t c)
 {
-    return vreinterpretq_s8_u8(f->bits == 8 ? veorq_u8(c, vdupq_n_u8(0x80)) : c);
+    return vreinterpretq_s8_u8(f->octets ? veorq_u8(c, vdupq_n_u8(0x80)) : c);
 }
 
 static WH_INLINE void fetch(const uint8_t *from, size_t octets)
@@ -106,7 +106,7 @@ static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const 
     int32x4_t sum[SUMS], row[TILE * QUARTERS], zero[QUARTERS], sub[QUARTERS];
     WH_UNROLL
     for (size_t i = 0; i < SUMS; i++) sum[i] = vdupq_n_s32(0);
-    for (int n = f->table ? w->digits : 1; n-- > 0;) {
+    for (int n = f->table && !f->octets ? w->digits : 1; n-- > 0;) {
         add_inputs(a, f, isa, t, k, end, n, sum);
         if (n == 0) break; /* the high digit was the first */
         WH_UNROLL
@@ -114,7 +114,7 @@ static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const 
     }
     isa->rows(sum, t->tokens, row);
     load_zeros(w, (t->p * w->groups + k / w->group) * WH_PANEL,
-               isa->signed_codes && f->bits == 8 ? 128 : 0, zero);
+               isa->signed_codes && f->octets ? 128 : 0, zero);
     WH_UNROLL
     for (size_t c = 0; c < t->tokens * QUARTERS; c++)
         row[c] = vmlsq_n_s32(row[c], zero[c % QUARTERS], xsum[c / QUARTERS]);

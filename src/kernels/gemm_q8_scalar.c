@@ -44,7 +44,7 @@ static float dot(const wh_gemm_args *a, size_t p, size_t r, size_t j)
         for (size_t k = k0; k < end; k += part)
             add_part(&s, a, p, r, j, k, end - k < part ? end : k + part);
         float scale = wh_weight_scale(w, g);
-        if (w->form == WH_FORM_T4) scale = scale * w->unit;
+        if (wh_form_has_table(w->form)) scale = scale * w->unit;
         acc = fmaf((float)(int32_t)s.codes, scale * a->scale[b], acc);
         if (w->min) acc = fmaf((float)s.mins, -(wh_f16_to_f32(w->min[g]) * a->scale[b]), acc);
     }

@@ -15,8 +15,9 @@
  *                                 sub[s] * (sum code * xq - zero * xsum[s])
  *     minima                after that, with mn[s] = 1 and one s where there is one level:
  *                           acc = fmaf((float)(sum mn[s] * xsum[s]), -(min * sx[b]), acc)
- *     tables                the integer u(code) is the code, `centre` the zero point, and sw *
- * unit, rounded once, is sw float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
+ *     tables                the integer u(code) is the code, `centre` the zero point, and
+ *                           sw * unit, rounded once, is sw
+ *   float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
  *   codes                   a[k % 4] = fmaf(value(k), x(k), a[k % 4]), k ascending
  *                           acc = fmaf((a[0] + a[1]) + (a[2] + a[3]), sw, acc)
  *   float weights,      acc = +0; acc = fmaf(w(k), x(k), acc), k ascending
@@ -40,11 +41,11 @@
  *   q4, t4   nibbles                            q5  nibbles, then bits: the fifth
  *   q6       nibbles, then pairs: the fifth and sixth
  *   q8, f8   8 lines: octet i of row r in line t is the code of k = 4t + i
- *   b2 .. b8 as q2 .. q8
+ *   b2 .. b8 as q2 .. q8                        bt  as t4
  *   floats   [cols][16]: the values of column k
  *   scale    [groups][16] of scale_type  zero [groups][16] octets, or NULL: all are `centre`
  *   min      [groups][16] F16 or NULL    sub, sub_min [subs][16] octets or NULL
- * Codes beyond cols and rows are `centre` (with zero points, and t4: 0), all else beyond rows is 0.
+ * Codes beyond cols and rows are `centre` (with zero points, t4, bt: 0), all else beyond rows is 0.
  * Where q8 has no zero points `centre` is 128, so code - 128 fits an octet.
  *
  * SPDX-License-Identifier: MIT */
@@ -61,12 +62,13 @@
 #define WH_STEP 128        /* longest step, but for int8 per channel with int8 activations */
 #define WH_LONG_STEP 65536 /* the longest of those: |code * xq| <= 255 * 127 a product */
 
-/* What a scale is stored as; octets of tables only. */
+/* What a scale is stored as; octets of tables only, blocks with F16 or half of E8M0. */
 typedef enum wh_scale_type {
     WH_SCALE_F32,
     WH_SCALE_F16,
-    WH_SCALE_E8M0, /* the power of two of mxfp4                                      */
-    WH_SCALE_E4M3  /* of nvfp4: the value times scale2, rounded once                 */
+    WH_SCALE_E8M0,     /* the power of two of mxfp4                                      */
+    WH_SCALE_E4M3,     /* of nvfp4: the value times scale2, rounded once                 */
+    WH_SCALE_HALF_E8M0 /* of GGUF's MXFP4: half of it, and no NaN                    */
 } wh_scale_type;
 
 typedef enum wh_form {
@@ -84,6 +86,7 @@ typedef enum wh_form {
     WH_FORM_B5,
     WH_FORM_B6,
     WH_FORM_B8,
+    WH_FORM_BT,  /* blocks with entries of a table     */
     WH_FORM_F32, /* what is below has codes            */
     WH_FORM_F16,
     WH_FORM_BF16,
@@ -98,7 +101,8 @@ struct whit_weight {
     size_t step;          /* of float activations, codes only; a multiple of 32 that divides
                              group, or group is cols; 32 of blocks, which are whole; 16 where
                              the group is half a unit off (tables of small integers)          */
-    size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP)          */
+    size_t int_step;      /* of int8 activations; `step`, or min(cols, WH_LONG_STEP); of blocks
+                             without sub-blocks min(group, WH_STEP)                           */
     size_t sum_step;      /* inputs whose int8 activations are summed: int_step, or `sub`     */
     int whole_token;      /* int8 activations have one scale a token (int8 per channel)       */
     size_t panel_bytes;   /* of data                                                          */
@@ -109,15 +113,16 @@ struct whit_weight {
                           (then below 2^100), and 2^8 of E4M3 in WH_FORM_F8                 */
     int e5m2;          /* WH_FORM_F8: else E4M3                                            */
     uint8_t *zero;     /* [panels][groups][16] or NULL                                     */
-    int centre;        /* the zero point where zero is NULL; WH_FORM_T4: of u              */
+    int centre;        /* the zero point where zero is NULL; of tables: of u               */
     size_t sub;        /* inputs of a sub-block, 16 or 32; 0: one level of scales          */
     size_t subs;       /* of a row                                                         */
     int8_t *sub_scale; /* [panels][subs][16], NULL with one level                          */
     uint8_t *sub_min;  /* the same where there are minima                                  */
     uint16_t *min;     /* F16 [panels][groups][16], NULL without minima                    */
-    float table[16];   /* WH_FORM_T4                                                       */
-    uint8_t high[16], low[16]; /* of it u = 128 * high + low, both 0..127                  */
-    int digits;                /* 1: u is 0..31, high all 0; else 2                        */
+    float table[16];   /* of tables                                                        */
+    uint8_t high[16], low[16]; /* of it u = 128 * high + low                               */
+    int digits;                /* 2: both are 0..127; 1: high is all 0, low 0..31 or..     */
+    int octets;                /* ..1..255 if this is set, with centre 128                 */
     float unit;                /* what a u is worth                                        */
     /* not for kernels */
     whit_scheme scheme;
@@ -130,7 +135,9 @@ struct whit_weight {
 /* Bits of a code; of a value without codes. */
 static inline unsigned wh_form_bits(wh_form form)
 {
-    static const uint8_t bits[WH_FORMS] = { 2, 3, 4, 5, 6, 8, 4, 8, 2, 3, 4, 5, 6, 8, 32, 16, 16 };
+    static const uint8_t bits[WH_FORMS] = {
+        2, 3, 4, 5, 6, 8, 4, 8, 2, 3, 4, 5, 6, 8, 4, 32, 16, 16
+    };
     return bits[form];
 }
 
@@ -143,7 +150,13 @@ static inline size_t wh_input_bytes(wh_form form)
 /* Blocks of GGUF: with float activations as if they were decoded. */
 static inline int wh_form_is_block(wh_form form)
 {
-    return form >= WH_FORM_B2 && form <= WH_FORM_B8;
+    return form >= WH_FORM_B2 && form <= WH_FORM_BT;
+}
+
+/* Codes are entries of a table. */
+static inline int wh_form_has_table(wh_form form)
+{
+    return form == WH_FORM_T4 || form == WH_FORM_BT;
 }
 
 /* Octets of a scale. */
@@ -162,6 +175,8 @@ static inline float wh_weight_scale(const whit_weight *w, size_t at)
         return wh_e8m0_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
     case WH_SCALE_E4M3:
         return wh_e4m3_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
+    case WH_SCALE_HALF_E8M0:
+        return wh_e8m0_half_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
     default:
         return ((const float *)w->scale)[at] * w->scale2;
     }
@@ -172,7 +187,7 @@ static inline int wh_weight_zero(const whit_weight *w, size_t at)
     return w->zero ? w->zero[at] : w->centre;
 }
 
-/* The table as integers: high, low, digits, centre and unit of a weight (levels.c). */
+/* The table as integers: high, low, digits, octets, centre and unit of a weight (levels.c). */
 void wh_weight_levels(whit_weight *w);
 
 /* ---- operations ---- */
@@ -216,8 +231,8 @@ typedef struct wh_gemm_args {
 /* Rows of panels [p0, p1) times any number of tokens at once, by levels that have tiles of
  * products.
  *
- * int8 activations (forms Q, where wh_many_fits): the order of sums above, so the bits of
- * wh_gemm_fn.
+ * int8 activations (forms Q, and B2 without sub-blocks, where wh_many_fits): the order of sums
+ * above, so the bits of wh_gemm_fn.
  *
  * bfloat16 activations (all forms): the value of a weight is rounded to float32 after it meets its
  * scale, then (0 if subnormal) to bfloat16. The tiles sum 32 inputs at a time (beyond cols: 0), k
@@ -312,6 +327,7 @@ typedef enum wh_op {
     WH_GEMM_B5_Q8,
     WH_GEMM_B6_Q8,
     WH_GEMM_B8_Q8,
+    WH_GEMM_BT_Q8,
     WH_MANY_Q2_Q8,
     WH_MANY_Q3_Q8,
     WH_MANY_Q4_Q8,
@@ -333,6 +349,7 @@ typedef enum wh_op {
     WH_GEMV_B5,
     WH_GEMV_B6,
     WH_GEMV_B8,
+    WH_GEMV_BT,
     WH_GEMV_F32,
     WH_GEMV_F16,
     WH_GEMV_BF16,
@@ -350,6 +367,7 @@ typedef enum wh_op {
     WH_DECODE_B5,
     WH_DECODE_B6,
     WH_DECODE_B8,
+    WH_DECODE_BT,
     WH_DECODE_F16,
     WH_DECODE_BF16,
     WH_TILE_CHAIN,

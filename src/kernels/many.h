@@ -21,7 +21,8 @@ wh_qact_fn wh_qact_bf16_amx;
 wh_many_fn wh_many_q2_q8_amx, wh_many_q3_q8_amx, wh_many_q4_q8_amx, wh_many_q5_q8_amx,
     wh_many_q6_q8_amx, wh_many_q8_q8_amx, wh_many_bf16_amx;
 
-/* With int8 activations, forms Q: steps are so long, and begin where a tile does. */
+/* With int8 activations, forms Q and B2 without sub-blocks: steps are so long, and begin where a
+ * tile does. */
 static inline int wh_many_fits(const whit_weight *w)
 {
     return w->int_step >= w->cols || (w->int_step >= WH_MANY_STEP && w->int_step % 64 == 0);

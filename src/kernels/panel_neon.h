@@ -56,6 +56,21 @@ static WH_INLINE void load_e8m0(const uint8_t *octet, float32x4_t *v)
     }
 }
 
+/* 2^(b - 128): 0 and 1 are subnormal. */
+static WH_INLINE void load_half_e8m0(const uint8_t *octet, float32x4_t *v)
+{
+    const uint8x16_t b = vld1q_u8(octet);
+    const uint16x8_t half[2] = { vmovl_u8(vget_low_u8(b)), vmovl_high_u8(b) };
+#pragma GCC unroll 4
+    for (size_t q = 0; q < QUARTERS; q++) {
+        const uint16x4_t four = q % 2 ? vget_high_u16(half[q / 2]) : vget_low_u16(half[q / 2]);
+        const uint32x4_t wide = vmovl_u16(four);
+        const uint32x4_t power = vshlq_n_u32(vsubq_u32(wide, vdupq_n_u32(1)), 23);
+        const uint32x4_t small = vshlq_u32(vdupq_n_u32(0x200000), vreinterpretq_s32_u32(wide));
+        v[q] = vreinterpretq_f32_u32(vbslq_u32(vcltq_u32(wide, vdupq_n_u32(2)), small, power));
+    }
+}
+
 static WH_INLINE void scale_rows(float32x4_t *v, float by)
 {
 #pragma GCC unroll 4
@@ -90,6 +105,8 @@ static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *
         load_f16((const uint16_t *)w->scale + at, v);
     else if (w->scale_type == WH_SCALE_E8M0)
         load_e8m0((const uint8_t *)w->scale + at, v);
+    else if (w->scale_type == WH_SCALE_HALF_E8M0)
+        load_half_e8m0((const uint8_t *)w->scale + at, v);
     else
         load_e4m3((const uint8_t *)w->scale + at, w->scale2, v);
     if (w->form == WH_FORM_F8) scale_rows(v, w->scale2);

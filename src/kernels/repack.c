@@ -36,7 +36,7 @@ static uint64_t each_octet(unsigned value)
 static void unit_words(const whit_weight *w, const uint8_t *row, size_t k, uint8_t mask,
                        unsigned lift, uint32_t v[8])
 {
-    const uint8_t centre = w->form == WH_FORM_T4 ? 0 : (uint8_t)(w->centre - (int)lift);
+    const uint8_t centre = wh_form_has_table(w->form) ? 0 : (uint8_t)(w->centre - (int)lift);
     for (size_t i = 0; i < WH_UNIT; i += 8) {
         uint64_t eight = each_octet(centre);
         if (row && k + i < w->cols)
@@ -167,7 +167,10 @@ static void put_turned(const wh_rows *rows, size_t p, const void *from, size_t c
 
 static void put_block_scales(const whit_weight *w, size_t p, const wh_rows *rows)
 {
-    put_turned(rows, p, rows->d, w->groups, 2, w->scale);
+    if (w->scale_type == WH_SCALE_F16)
+        put_turned(rows, p, rows->d, w->groups, 2, w->scale);
+    else
+        put_turned(rows, p, rows->power, w->groups, 1, w->scale);
     if (w->min) put_turned(rows, p, rows->min, w->groups, 2, w->min);
     if (w->sub_scale) put_turned(rows, p, rows->sub_scale, w->subs, 1, w->sub_scale);
     if (w->sub_min) put_turned(rows, p, rows->sub_min, w->subs, 1, w->sub_min);

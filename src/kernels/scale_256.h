@@ -19,6 +19,16 @@ static WH_INLINE __m256 wh_e8m0_256(__m128i octets)
     return _mm256_castsi256_ps(_mm256_or_si256(_mm256_slli_epi32(b, 23), bit));
 }
 
+/* 2^(b - 128): 0 and 1 are subnormal. */
+static WH_INLINE __m256 wh_half_e8m0_256(__m128i octets)
+{
+    const __m256i b = _mm256_cvtepu8_epi32(octets);
+    const __m256i tiny = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), b);
+    const __m256i power = _mm256_slli_epi32(_mm256_sub_epi32(b, _mm256_set1_epi32(1)), 23);
+    const __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), b);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(power, small, tiny));
+}
+
 /* Times 2^-8. */
 static WH_INLINE __m256 wh_e4m3_256(__m128i octets)
 {
@@ -36,6 +46,7 @@ static WH_INLINE __m256 wh_scales_256(const uint8_t *at, wh_scale_type type, flo
         return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)at));
     const __m128i octets = _mm_loadl_epi64((const __m128i *)(const void *)at);
     if (type == WH_SCALE_E8M0) return wh_e8m0_256(octets);
+    if (type == WH_SCALE_HALF_E8M0) return wh_half_e8m0_256(octets);
     return _mm256_mul_ps(wh_e4m3_256(octets), _mm256_set1_ps(scale2 * 256.0f));
 }
 

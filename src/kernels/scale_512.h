@@ -22,6 +22,15 @@ static WH_INLINE __m512 wh_e8m0_512(__m128i octets)
         _mm512_mask_or_epi32(power, odd, power, _mm512_set1_epi32(0x400000)));
 }
 
+/* 2^(b - 128): 0 and 1 are subnormal. */
+static WH_INLINE __m512 wh_half_e8m0_512(__m128i octets)
+{
+    const __m512i b = _mm512_cvtepu8_epi32(octets);
+    const __mmask16 tiny = _mm512_cmplt_epi32_mask(b, _mm512_set1_epi32(2));
+    const __m512i power = _mm512_slli_epi32(_mm512_sub_epi32(b, _mm512_set1_epi32(1)), 23);
+    return _mm512_castsi512_ps(_mm512_mask_sllv_epi32(power, tiny, _mm512_set1_epi32(0x200000), b));
+}
+
 /* Times 2^-8. */
 static WH_INLINE __m512 wh_e4m3_512(__m128i octets)
 {
@@ -39,6 +48,7 @@ static WH_INLINE __m512 wh_scales_512(const uint8_t *at, wh_scale_type type, flo
         return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)at));
     const __m128i octets = _mm_loadu_si128((const __m128i *)(const void *)at);
     if (type == WH_SCALE_E8M0) return wh_e8m0_512(octets);
+    if (type == WH_SCALE_HALF_E8M0) return wh_half_e8m0_512(octets);
     return _mm512_mul_ps(wh_e4m3_512(octets), _mm512_set1_ps(scale2 * 256.0f));
 }
 

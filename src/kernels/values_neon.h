@@ -85,19 +85,19 @@ static WH_INLINE void values(const value_kind *c, const meaning *m, size_t quart
         const uint8x16_t pairs = vqtbl1q_u8(vld1q_u8(unit + t * LINE), vld1q_u8(by_input));
         look_up(m, vandq_u8(pairs, vdupq_n_u8(15)), v);
         look_up(m, vshrq_n_u8(pairs, 4), v + 4);
-        return;
+    } else {
+        c->codes->codes(unit, t, code);
+        if (c->e4m3 || c->e5m2) {
+            widen_f8(code[0], c->e5m2, v);
+            widen_f8(code[1], c->e5m2, v + 4);
+            return;
+        }
+        convert(code[0], v);
+        convert(code[1], v + 4);
     }
-    c->codes->codes(unit, t, code);
-    if (c->e4m3 || c->e5m2) {
-        widen_f8(code[0], c->e5m2, v);
-        widen_f8(code[1], c->e5m2, v + 4);
-        return;
-    }
-    convert(code[0], v);
-    convert(code[1], v + 4);
     WH_UNROLL
     for (size_t i = 0; i < EIGHT; i++) {
-        v[i] = vsubq_f32(v[i], m->zero[quarter]);
+        if (c->codes) v[i] = vsubq_f32(v[i], m->zero[quarter]);
         if (c->block) v[i] = vmulq_f32(v[i], m->scale[quarter]);
         if (c->minima) v[i] = vsubq_f32(v[i], m->min[quarter]);
     }
@@ -144,11 +144,11 @@ static WH_INLINE void load_meaning(const whit_weight *w, const value_kind *c, si
                                    meaning *m)
 {
     int32x4_t zero[QUARTERS];
+    if (c->block) load_block(w, c, p, k, m);
     if (!c->codes) return;
     load_zeros(w, (p * w->groups + k / w->group) * WH_PANEL, 0, zero);
     WH_UNROLL
     for (size_t q = 0; q < QUARTERS; q++) m->zero[q] = vcvtq_f32_s32(zero[q]);
-    if (c->block) load_block(w, c, p, k, m);
 }
 
 static WH_INLINE void load_table(const whit_weight *w, meaning *m)

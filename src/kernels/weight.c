@@ -14,17 +14,20 @@
 
 #define MAX_SIDE ((uint64_t)1 << 31) /* rows and columns: counts that int32 indices can hold */
 
-/* Forms of blocks of GGUF: inputs of a sub-block with a scale of its own (0: there are none), and
- * whether there are minima. Without them a code is less half of its range. */
+/* Forms of blocks of GGUF: inputs of a sub-block with a scale of its own (0: there are none),
+ * whether there are minima, and what is taken from a code; of tables it comes from the table. */
 static const struct block_form {
     wh_form form; /* 0: no kernel's */
-    uint8_t sub, minima;
+    uint8_t sub, minima, centre;
 } block_forms[WHIT_BLOCK_COUNT] = {
-    [WHIT_Q4_0] = { WH_FORM_B4, 0, 0 },  [WHIT_Q4_1] = { WH_FORM_B4, 0, 1 },
-    [WHIT_Q5_0] = { WH_FORM_B5, 0, 0 },  [WHIT_Q5_1] = { WH_FORM_B5, 0, 1 },
-    [WHIT_Q8_0] = { WH_FORM_B8, 0, 0 },  [WHIT_Q2_K] = { WH_FORM_B2, 16, 1 },
-    [WHIT_Q3_K] = { WH_FORM_B3, 16, 0 }, [WHIT_Q4_K] = { WH_FORM_B4, 32, 1 },
-    [WHIT_Q5_K] = { WH_FORM_B5, 32, 1 }, [WHIT_Q6_K] = { WH_FORM_B6, 16, 0 },
+    [WHIT_Q4_0] = { WH_FORM_B4, 0, 0, 8 },    [WHIT_Q4_1] = { WH_FORM_B4, 0, 1, 0 },
+    [WHIT_Q5_0] = { WH_FORM_B5, 0, 0, 16 },   [WHIT_Q5_1] = { WH_FORM_B5, 0, 1, 0 },
+    [WHIT_Q8_0] = { WH_FORM_B8, 0, 0, 128 },  [WHIT_Q2_K] = { WH_FORM_B2, 16, 1, 0 },
+    [WHIT_Q3_K] = { WH_FORM_B3, 16, 0, 4 },   [WHIT_Q4_K] = { WH_FORM_B4, 32, 1, 0 },
+    [WHIT_Q5_K] = { WH_FORM_B5, 32, 1, 0 },   [WHIT_Q6_K] = { WH_FORM_B6, 16, 0, 32 },
+    [WHIT_TQ1_0] = { WH_FORM_B2, 0, 0, 1 },   [WHIT_TQ2_0] = { WH_FORM_B2, 0, 0, 1 },
+    [WHIT_Q2_0] = { WH_FORM_B2, 0, 0, 1 },    [WHIT_IQ4_NL] = { WH_FORM_BT, 0, 0, 0 },
+    [WHIT_IQ4_XS] = { WH_FORM_BT, 32, 0, 0 }, [WHIT_BLOCK_MXFP4] = { WH_FORM_BT, 0, 0, 0 },
 };
 
 static const struct block_form *block_form_of(const whit_scheme *s)
@@ -90,13 +93,18 @@ static void set_blocks(whit_weight *w)
     const struct block_form *f = block_form_of(&w->scheme);
     w->group = whit_block_describe(w->scheme.block)->weights;
     w->groups = w->cols / w->group;
-    w->step = w->int_step = w->sum_step = WH_UNIT;
-    w->scale_type = WH_SCALE_F16;
+    w->step = WH_UNIT;
+    w->int_step = f->sub ? WH_UNIT : w->group < WH_STEP ? w->group : WH_STEP;
+    w->scale_type = w->scheme.block == WHIT_BLOCK_MXFP4 ? WH_SCALE_HALF_E8M0 : WH_SCALE_F16;
     w->scale2 = 1.0f;
-    w->centre = f->minima ? 0 : 1 << (wh_form_bits(w->form) - 1);
+    w->centre = f->centre;
     w->sub = f->sub;
     if (f->sub) w->subs = w->cols / f->sub;
-    if (f->sub) w->sum_step = f->sub;
+    w->sum_step = f->sub ? f->sub : w->int_step;
+    if (w->form != WH_FORM_BT) return;
+    const int8_t *levels = whit_block_levels(w->scheme.block);
+    for (size_t i = 0; i < 16; i++) w->table[i] = (float)levels[i];
+    wh_weight_levels(w);
 }
 
 static void set_codes(whit_weight *w, const wh_weight_shape *shape)
@@ -147,7 +155,7 @@ static int plane_bytes(const whit_weight *w, uint64_t bytes[PLANES])
         !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->groups, &cells) ||
         !wh_mul_u64((uint64_t)w->panels * WH_PANEL, w->subs, &subs))
         return 0;
-    const int minima = wh_form_is_block(w->form) && w->centre == 0;
+    const int minima = wh_form_is_block(w->form) && block_form_of(&w->scheme)->minima;
     bytes[0] = data;
     bytes[1] = cells * wh_scale_bytes(w);
     bytes[2] = w->form <= WH_FORM_Q8 && w->scheme.asym ? cells : 0;
@@ -275,6 +283,7 @@ static const char *form_name(const whit_weight *w)
         [8] = { "q8c", "q8g", "q8gz", "q8gm", "q8k" },
     };
     if (w->form == WH_FORM_T4) return "nf4b";
+    if (w->form == WH_FORM_BT) return w->sub ? "t4k" : "t4g";
     if (w->form == WH_FORM_F8) return w->group == w->cols ? "f8c" : "f8g";
     if (w->form == WH_FORM_F16) return "f16";
     if (w->form == WH_FORM_BF16) return "bf16";

@@ -180,11 +180,12 @@ static whit_status block_rows_alloc(block_rows *b, const whit_weight *w, size_t 
     b->part.code = wh_calloc(rows, w->cols);
     b->part.d = wh_calloc(groups, sizeof *b->part.d);
     b->part.m = wh_calloc(groups, sizeof *b->part.m);
+    b->part.power = wh_calloc(groups, sizeof *b->part.power);
     if (subs) b->part.scale = wh_calloc(subs, 1);
     if (subs) b->part.min = wh_calloc(subs, 1);
     if (raw) b->raw = wh_calloc(groups, whit_block_describe(w->scheme.block)->bytes);
-    if (!b->part.code || !b->part.d || !b->part.m || (subs && (!b->part.scale || !b->part.min)) ||
-        (raw && !b->raw))
+    if (!b->part.code || !b->part.d || !b->part.m || !b->part.power ||
+        (subs && (!b->part.scale || !b->part.min)) || (raw && !b->raw))
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows of a weight", rows);
     return WHIT_OK;
 }
@@ -194,6 +195,7 @@ static void block_rows_free(block_rows *b)
     free(b->part.code);
     free(b->part.d);
     free(b->part.m);
+    free(b->part.power);
     free(b->part.scale);
     free(b->part.min);
     free(b->raw);
@@ -208,6 +210,7 @@ static void put_blocks(whit_weight *w, size_t row, size_t n, const uint8_t *bloc
                            .rows = n,
                            .codes = b->part.code,
                            .d = b->part.d,
+                           .power = b->part.power,
                            .min = b->part.m,
                            .sub_scale = b->part.scale,
                            .sub_min = b->part.min };

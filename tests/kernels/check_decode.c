@@ -18,6 +18,8 @@ typedef struct decode_room {
 static double expected(const planes *p, size_t row, size_t k)
 {
     if (row < p->w.rows) return planes_value(p, row, k);
+    const float power = p->w.scale_type == WH_SCALE_HALF_E8M0 ? 0x1p-128f : 0.0f;
+    if (p->w.form == WH_FORM_BT) return (double)(power * p->w.table[0]);
     return p->w.form == WH_FORM_T4 ? (double)p->w.table[0] : 0.0;
 }
 

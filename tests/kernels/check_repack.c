@@ -65,7 +65,7 @@ static whit_block block_of(const planes_spec *s)
     const int k = s->sub != 0, m = s->minima;
     switch (s->form) {
     case WH_FORM_B2:
-        return WHIT_Q2_K;
+        return k ? WHIT_Q2_K : s->group == 64 ? WHIT_Q2_0 : WHIT_TQ2_0;
     case WH_FORM_B3:
         return WHIT_Q3_K;
     case WH_FORM_B4:
@@ -74,6 +74,8 @@ static whit_block block_of(const planes_spec *s)
         return k ? WHIT_Q5_K : m ? WHIT_Q5_1 : WHIT_Q5_0;
     case WH_FORM_B6:
         return WHIT_Q6_K;
+    case WH_FORM_BT:
+        return k ? WHIT_IQ4_XS : s->small ? WHIT_BLOCK_MXFP4 : WHIT_IQ4_NL;
     default:
         return WHIT_Q8_0;
     }
@@ -83,9 +85,12 @@ static whit_block block_of(const planes_spec *s)
 static void block_parts(const planes *p, const planes_spec *s, size_t b, wh_block_parts *parts)
 {
     const size_t subs = s->sub ? s->group / s->sub : 0;
-    const int lift = s->form == WH_FORM_B3 ? 32 : 0;
+    const int lift = s->form == WH_FORM_B3 || s->form == WH_FORM_BT ? 32 : 0;
     memcpy(parts->code, p->code + b * s->group, s->group);
-    parts->d = (uint16_t)p->scale[b];
+    if (s->scale_type == WH_SCALE_HALF_E8M0)
+        parts->scale[0] = (uint8_t)p->scale[b];
+    else
+        parts->d = (uint16_t)p->scale[b];
     if (p->min) parts->m = s->sub ? p->min[b] : p->min[b] ^ 0x8000;
     for (size_t i = 0; i < subs; i++) {
         parts->scale[i] = (uint8_t)(p->sub_scale[b * subs + i] + lift);
@@ -162,8 +167,9 @@ static void check_scales(const planes *p, const whit_weight *w)
         for (size_t g = 0; g < w->groups; g++) {
             const size_t at = (row / 16 * w->groups + g) * 16 + row % 16;
             const double want = row < w->rows ? planes_group_scale(p, row, g * w->group)
-                                : w->scale_type == WH_SCALE_E8M0 ? 0x1p-127
-                                                                 : 0.0;
+                                : w->scale_type == WH_SCALE_E8M0      ? 0x1p-127
+                                : w->scale_type == WH_SCALE_HALF_E8M0 ? 0x1p-128
+                                                                      : 0.0;
             const int nan = row < w->rows && has_nan(p, row, g);
             wrong += !acts_same(wh_weight_scale(w, at), nan ? NAN : (float)want);
         }
@@ -192,20 +198,51 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
         const whit_weight *m = &p.w;
         CHECK(w->form == m->form && w->panels == m->panels && w->panel_bytes == m->panel_bytes &&
                   w->group == m->group && w->groups == m->groups &&
-                  (w->centre == m->centre || w->form == WH_FORM_T4) &&
+                  (w->centre == m->centre || wh_form_has_table(w->form)) &&
                   w->whole_token == m->whole_token,
               "%s: its numbers", guard_case_name());
         CHECK(!p.code || (w->step <= WH_STEP && w->step % (s->small ? 16 : 32) == 0 &&
                           (w->group == w->cols || w->group % w->step == 0)),
               "%s: a step of %zu", guard_case_name(), w->step);
-        CHECK(!p.code || w->int_step == (w->whole_token ? m->int_step : w->step),
-              "%s: a step of %zu", guard_case_name(), w->int_step);
+        const int own = w->whole_token || wh_form_is_block(w->form);
+        CHECK(!p.code || w->int_step == (own ? m->int_step : w->step), "%s: a step of %zu",
+              guard_case_name(), w->int_step);
         CHECK(memcmp(w->data, p.data_plane, p.data_bytes) == 0, "%s: codes", guard_case_name());
         if (p.code) check_scales(&p, w);
         check_subs(&p, w);
     }
     whit_weight_free(w);
     planes_free(&p);
+}
+
+/* The tables of blocks are those of the type: values, and what int8 activations meet. */
+static void check_tables(whit_context *context)
+{
+    static const struct {
+        whit_block block;
+        int digits, octets, centre;
+    } types[] = { { WHIT_IQ4_NL, 1, 1, 128 },
+                  { WHIT_IQ4_XS, 1, 1, 128 },
+                  { WHIT_BLOCK_MXFP4, 1, 0, 12 } };
+    const uint8_t octets[136] = { 0 };
+    for (size_t n = 0; n < COUNT(types); n++) {
+        const whit_block_info *info = whit_block_describe(types[n].block);
+        const int8_t *levels = whit_block_levels(types[n].block);
+        whit_weight *w = NULL;
+        CHECK(whit_weight_from_blocks(&w, context, types[n].block, 1, info->weights, octets,
+                                      NULL) == WHIT_OK,
+              "%s", info->name);
+        if (!w) continue;
+        CHECK(w->digits == types[n].digits && w->octets == types[n].octets &&
+                  w->centre == types[n].centre && w->unit == 1.0f,
+              "%s: its integers", info->name);
+        for (int i = 0; i < 16; i++)
+            CHECK(w->table[i] == (float)levels[i] && w->high[i] == 0 &&
+                      w->low[i] - w->centre == levels[i],
+                  "%s: entry %d", info->name, i);
+        whit_weight_free(w);
+    }
+    CHECK(!whit_block_levels(WHIT_Q4_0) && !whit_block_levels(WHIT_BLOCK_NONE), "no levels");
 }
 
 /* Scales that are no octets are to be held as they are. */
@@ -254,6 +291,7 @@ int check_repack(uint32_t allowed)
                                                   : planes_float_case(&s, (wh_form)form, n, &rng);
                  n++)
                 if (s.cols <= 300 || n % 4 == 0) one_case(context, &s, &rng);
+        if (context) check_tables(context);
         whit_context_close(context);
     }
     check_octets();

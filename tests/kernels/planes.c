@@ -41,6 +41,12 @@ double planes_e8m0(uint32_t bits)
     return bits == 255 ? (double)NAN : ldexp(1.0, (int)bits - 127);
 }
 
+/* As GGUF reads it. */
+static double half_e8m0(uint32_t bits)
+{
+    return ldexp(1.0, (int)bits - 128);
+}
+
 /* No infinity: the largest exponent is one like the others, but for one NaN of each sign. */
 double planes_e4m3(uint32_t bits)
 {
@@ -69,15 +75,16 @@ static int bits_of(const planes_spec *s)
 /* The zero point of codes that have none of their own. */
 static int centre_of(const planes_spec *s)
 {
-    if (s->zeros || s->minima || s->form == WH_FORM_T4 || s->form == WH_FORM_F8 ||
+    if (s->zeros || s->minima || wh_form_has_table(s->form) || s->form == WH_FORM_F8 ||
         s->form >= WH_FORM_F32)
         return 0;
+    if (s->centre) return s->centre;
     return 1 << ((int)wh_form_bits(s->form) - 1);
 }
 
 static int lowest(const planes_spec *s)
 {
-    return centre_of(s) ? centre_of(s) - (1 << (bits_of(s) - 1)) : 0;
+    return centre_of(s) && !s->centre ? centre_of(s) - (1 << (bits_of(s) - 1)) : 0;
 }
 
 static int highest(const planes_spec *s)
@@ -90,7 +97,7 @@ static uint32_t one_scale(const planes_spec *s, check_rng *rng)
     const uint32_t sign = (uint32_t)check_below(rng, 8) == 0;
     const uint32_t r = (uint32_t)check_u64(rng);
     if (s->scales == SCALES_SOME_ZERO && r % 2) return 0;
-    if (s->scale_type == WH_SCALE_E8M0)
+    if (s->scale_type == WH_SCALE_E8M0 || s->scale_type == WH_SCALE_HALF_E8M0)
         return s->scales == SCALES_SUBNORMAL ? r % 3
                : s->scales == SCALES_HUGE    ? (r % 4 ? 127 + 50 : 255)
                                              : 120 + r % 5;
@@ -143,8 +150,9 @@ static int one_code(const planes_spec *s, size_t group, size_t k, int zero, chec
 static int one_factor(const planes_spec *s, int min, check_rng *rng)
 {
     const int six = s->form == WH_FORM_B4 || s->form == WH_FORM_B5;
-    const int bottom = min ? 0 : s->form == WH_FORM_B6 ? -128 : s->form == WH_FORM_B3 ? -32 : 0;
-    const int top = six ? 63 : s->form == WH_FORM_B6 ? 127 : s->form == WH_FORM_B3 ? 31 : 15;
+    const int less_32 = s->form == WH_FORM_B3 || s->form == WH_FORM_BT;
+    const int bottom = min ? 0 : s->form == WH_FORM_B6 ? -128 : less_32 ? -32 : 0;
+    const int top = six ? 63 : s->form == WH_FORM_B6 ? 127 : less_32 ? 31 : 15;
     const uint64_t which = check_below(rng, 6);
     if (which < 2) return which ? top : bottom;
     return bottom + (int)check_below(rng, (uint64_t)(top - bottom) + 1);
@@ -203,7 +211,7 @@ static void fill_floats(planes *p, const planes_spec *s, check_rng *rng)
 
 int planes_zero(const planes *p, size_t r, size_t k)
 {
-    if (p->w.form == WH_FORM_T4) return 0;
+    if (wh_form_has_table(p->w.form)) return 0;
     return p->zero ? p->zero[r * p->w.groups + k / p->w.group] : p->w.centre;
 }
 
@@ -216,6 +224,8 @@ static double stored_scale(const planes *p, uint32_t bits)
         return planes_e8m0(bits);
     case WH_SCALE_E4M3:
         return planes_e4m3(bits);
+    case WH_SCALE_HALF_E8M0:
+        return half_e8m0(bits);
     default:
         return planes_f32(bits);
     }
@@ -244,7 +254,7 @@ double planes_scale(const planes *p, size_t r, size_t k)
 int planes_level(const planes *p, size_t r, size_t k)
 {
     const uint8_t code = p->code[r * p->w.cols + k];
-    if (p->w.form == WH_FORM_T4) return 128 * p->w.high[code] + p->w.low[code] - p->w.centre;
+    if (wh_form_has_table(p->w.form)) return 128 * p->w.high[code] + p->w.low[code] - p->w.centre;
     return code - planes_zero(p, r, k);
 }
 
@@ -299,7 +309,7 @@ double planes_value(const planes *p, size_t r, size_t k)
 static uint8_t padded_code(const planes *p, size_t row, size_t k)
 {
     if (row < p->w.rows && k < p->w.cols) return p->code[row * p->w.cols + k];
-    return (uint8_t)(p->w.form == WH_FORM_T4 ? 0 : p->w.centre);
+    return (uint8_t)(wh_form_has_table(p->w.form) ? 0 : p->w.centre);
 }
 
 /* Sets `bits` bits of a code, from bit `from` of it on, in lines of so many octets as codes have
@@ -408,6 +418,23 @@ static void fill_levels(whit_weight *w, int small, check_rng *rng)
     w->unit = w->digits == 1 ? 0.5f : 1.0f / 8191;
 }
 
+/* The same of blocks, whose tables are these integers: the small ones, or octets. */
+static void fill_block_levels(whit_weight *w, int small, check_rng *rng)
+{
+    const int top = small ? 31 : 255;
+    w->digits = 1;
+    w->octets = !small;
+    w->centre = small ? (int)check_below(rng, 32) : 128;
+    w->unit = 1.0f;
+    for (int i = 0; i < 16; i++) {
+        const int u = i == 15  ? top
+                      : i == 0 ? !small
+                               : !small + (int)check_below(rng, (uint64_t)top);
+        w->low[i] = (uint8_t)u;
+        w->table[i] = (float)(u - w->centre);
+    }
+}
+
 void planes_make(planes *p, const planes_spec *s, check_rng *rng)
 {
     const int coded = s->form < WH_FORM_F32;
@@ -435,6 +462,7 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
     w->step = s->step ? s->step : WH_STEP;
     w->whole_token = s->whole_token;
     w->int_step = w->step;
+    if (wh_form_is_block(s->form) && !s->sub) w->int_step = w->group < 128 ? w->group : 128;
     if (s->whole_token) w->int_step = s->cols < WH_LONG_STEP ? s->cols : WH_LONG_STEP;
     w->sum_step = s->sub ? s->sub : w->int_step;
     w->sub = s->sub;
@@ -443,6 +471,7 @@ void planes_make(planes *p, const planes_spec *s, check_rng *rng)
         fill_table(w->table, rng);
         fill_levels(w, s->small, rng);
     }
+    if (s->form == WH_FORM_BT) fill_block_levels(w, s->small, rng);
     fill_codes(p, s, rng);
     pack_codes(p);
     pack_scales(p);
@@ -527,12 +556,16 @@ static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     static const struct {
         wh_form form;
         size_t block, sub;
-        int minima;
+        int minima, centre, power;
     } types[] = {
-        { WH_FORM_B2, 256, 16, 1 }, { WH_FORM_B3, 256, 16, 0 }, { WH_FORM_B4, 32, 0, 0 },
-        { WH_FORM_B4, 32, 0, 1 },   { WH_FORM_B4, 256, 32, 1 }, { WH_FORM_B5, 32, 0, 0 },
-        { WH_FORM_B5, 32, 0, 1 },   { WH_FORM_B5, 256, 32, 1 }, { WH_FORM_B6, 256, 16, 0 },
-        { WH_FORM_B8, 32, 0, 0 },
+        { WH_FORM_B2, 256, 16, 1, 0, 0 }, { WH_FORM_B2, 256, 0, 0, 1, 0 },
+        { WH_FORM_B2, 64, 0, 0, 1, 0 },   { WH_FORM_B3, 256, 16, 0, 0, 0 },
+        { WH_FORM_B4, 32, 0, 0, 0, 0 },   { WH_FORM_B4, 32, 0, 1, 0, 0 },
+        { WH_FORM_B4, 256, 32, 1, 0, 0 }, { WH_FORM_B5, 32, 0, 0, 0, 0 },
+        { WH_FORM_B5, 32, 0, 1, 0, 0 },   { WH_FORM_B5, 256, 32, 1, 0, 0 },
+        { WH_FORM_B6, 256, 16, 0, 0, 0 }, { WH_FORM_B8, 32, 0, 0, 0, 0 },
+        { WH_FORM_BT, 32, 0, 0, 0, 0 },   { WH_FORM_BT, 256, 32, 0, 0, 0 },
+        { WH_FORM_BT, 32, 0, 0, 0, 1 }, /* whose levels are small */
     };
     static const size_t blocks[] = { 1, 2, 3, 5, 9, 17, 33, 2, 1, 4 };
     size_t t = 0;
@@ -544,7 +577,9 @@ static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     s->group = types[t].block;
     s->sub = types[t].sub;
     s->minima = types[t].minima;
-    s->scale_type = WH_SCALE_F16;
+    s->centre = types[t].centre;
+    s->small = types[t].power;
+    s->scale_type = types[t].power ? WH_SCALE_HALF_E8M0 : WH_SCALE_F16;
     s->step = 32;
     s->cols = blocks[n % COUNT(blocks)] * s->group;
     s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);

@@ -41,6 +41,7 @@ typedef struct planes_spec {
     code_fill codes; /* codes only */
     scale_fill scales;
     int small;  /* tables: of integers up to 31, whose steps and groups may be of 16 */
+    int centre; /* blocks: taken from a code, 0: half of the range of codes         */
     int e5m2;   /* floats of 8 bits */
     int wild;   /* floats: any bit pattern, NaN and infinity too */
     size_t sub; /* blocks: inputs of a sub-block, 0: one level */
