@@ -34,8 +34,12 @@ static inline whit_context *kernel_context(unsigned threads, int spin_us)
 
 static inline whit_scheme kernel_scheme(const char *text)
 {
-    whit_scheme scheme;
+    whit_scheme scheme = { .kind = WHIT_GGUF, .scale_type = WHIT_F32 };
     whit_error err = { WHIT_OK, "" };
+    if (strncmp(text, "gguf:", 5) == 0) { /* not the kind of ours of that name */
+        scheme.block = whit_block_parse(text + 5);
+        return scheme;
+    }
     CHECK(whit_scheme_parse(&scheme, text, &err) == WHIT_OK, "%s", err.msg);
     return scheme;
 }

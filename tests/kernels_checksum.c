@@ -83,6 +83,11 @@ static const char *const types[] = {
     "q5_k",
     "q6_k",
     "iq4_nl",
+    "iq4_xs",
+    "gguf:mxfp4", /* the block, not our kind */
+    "tq1_0",
+    "tq2_0",
+    "q2_0",
 };
 
 /* What takes another way through the tiles, or is as long as a sum may be. */
@@ -194,12 +199,19 @@ static whit_status blocks_weight(whit_weight **out, whit_context *context, const
     return st;
 }
 
+/* The type of GGUF, where the name is not that of a kind of ours. */
+static whit_block block_of(const char *type)
+{
+    if (strncmp(type, "gguf:", 5) == 0) return whit_block_parse(type + 5);
+    return strchr("qit", type[0]) && strchr(type, '_') ? whit_block_parse(type) : WHIT_BLOCK_NONE;
+}
+
 static void make_weight(whit_weight **out, whit_context *context, const checksum_case *c,
                         check_rng *rng)
 {
     whit_error err = { WHIT_OK, "" };
-    whit_scheme scheme;
-    if (whit_scheme_parse(&scheme, c->type, &err) != WHIT_OK) die(c->type, &err);
+    whit_scheme scheme = { .kind = WHIT_GGUF, .block = block_of(c->type) };
+    if (!scheme.block && whit_scheme_parse(&scheme, c->type, &err) != WHIT_OK) die(c->type, &err);
     const whit_dtype dtype = scheme.kind == WHIT_TO_F32   ? WHIT_F32
                              : scheme.kind == WHIT_TO_F16 ? WHIT_F16
                                                           : WHIT_BF16;
@@ -258,7 +270,8 @@ static const char *square_line(whit_context *context, size_t n, char line[160])
 /* Codes that a kernel multiplies as they are, as integers. */
 static int has_q8(const checksum_case *c)
 {
-    static const char *const kinds[] = { "int", "q", "nf4", "fp4", "mxfp4", "nvfp4" };
+    static const char *const kinds[] = { "int",   "q",   "nf4", "fp4",  "mxfp4",
+                                         "nvfp4", "iq4", "tq",  "gguf:" };
     if (strcmp(c->type, "int4-g48") == 0) return 0;
     for (size_t i = 0; i < COUNT(kinds); i++)
         if (strncmp(c->type, kinds[i], strlen(kinds[i])) == 0) return 1;
@@ -268,8 +281,8 @@ static int has_q8(const checksum_case *c)
 /* Columns of whole blocks. */
 static size_t whole(const char *type, size_t cols)
 {
-    const whit_block_info *info = whit_block_describe(whit_block_parse(type));
-    const size_t n = info && (type[0] == 'q' || type[0] == 'i') ? info->weights : 1;
+    const whit_block_info *info = whit_block_describe(block_of(type));
+    const size_t n = info ? info->weights : 1;
     return (cols + n - 1) / n * n;
 }
 

@@ -80,6 +80,10 @@ static const struct {
     { "nf4-g64", WHIT_ACTS_Q8 },        { "fp4-g32", WHIT_ACTS_Q8 },
     { "mxfp4", WHIT_ACTS_F32 },         { "nvfp4", WHIT_ACTS_Q8 },
     { "fp8_e4m3-g64", WHIT_ACTS_F32 },  { "fp8_e5m2", WHIT_ACTS_F32 },
+    { "iq4_nl", WHIT_ACTS_Q8 },         { "iq4_nl", WHIT_ACTS_F32 },
+    { "iq4_xs", WHIT_ACTS_Q8 },         { "iq4_xs", WHIT_ACTS_F32 },
+    { "tq1_0", WHIT_ACTS_Q8 },          { "tq2_0", WHIT_ACTS_F32 },
+    { "gguf:mxfp4", WHIT_ACTS_Q8 },     { "gguf:mxfp4", WHIT_ACTS_F32 },
 };
 
 enum { MOST = 513, WIDEST = 512 /* columns, rounded up to whole blocks */ };

@@ -128,7 +128,9 @@ typedef struct wh_sides {
     uint64_t rows, cols;
 } wh_sides;
 /* Freed with free(). Errors: WHIT_ERR_ARG quoting the part that is wrong, WHIT_ERR_NOMEM. */
+/* Schemes; "gguf:mxfp4" and the like are the types of GGUF whose names are also kinds of ours. */
 whit_status wh_list_types(const char *text, whit_scheme **out, size_t *count, whit_error *err);
+const char *wh_type_print(const whit_scheme *type, char buf[WHIT_SCHEME_TEXT]);
 whit_status wh_list_shapes(const char *text, wh_sides **out, size_t *count, whit_error *err);
 whit_status wh_list_tokens(const char *text, uint64_t **out, size_t *count, whit_error *err);
 

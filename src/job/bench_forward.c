@@ -274,7 +274,7 @@ static whit_status measure_all(forward *f, const whit_scheme *types, size_t n, w
     if (st == WHIT_OK && !f->b->o.synthetic) st = measure(f, *stored ? stored : "own", err);
     for (size_t i = 0; i < n && st == WHIT_OK; i++) {
         char text[WHIT_SCHEME_TEXT];
-        whit_scheme_print(&types[i], text);
+        wh_type_print(&types[i], text);
         if (strcmp(text, stored) == 0) continue; /* it was measured as it is */
         st = wh_retype(f->b, f->model, &types[i], err);
         if (st == WHIT_OK) st = measure(f, text, err);

@@ -12,6 +12,7 @@
 #define MOST_SIDE ((uint64_t)1 << 24)
 #define MOST_TOKENS ((uint64_t)1 << 20)
 #define PART 64 /* octets of a part, at most */
+#define GGUF "gguf:"
 
 /* Reads one part into *item (of the list's element type). */
 typedef whit_status read_fn(const char *part, void *item, whit_error *err);
@@ -46,10 +47,28 @@ static whit_status read_list(const char *text, size_t size, read_fn *read, void 
 static whit_status read_type(const char *part, void *item, whit_error *err)
 {
     whit_scheme *s = item;
-    whit_status st = whit_scheme_parse(s, part, err);
+    whit_status st = WHIT_OK;
+    if (strncmp(part, GGUF, sizeof GGUF - 1) == 0) {
+        *s = (whit_scheme){ .kind = WHIT_GGUF, .scale_type = WHIT_F32 };
+        s->block = whit_block_parse(part + sizeof GGUF - 1);
+        if (s->block == WHIT_BLOCK_NONE)
+            st = wh_fail(err, WHIT_ERR_ARG, "'%s' is no type of GGUF; try: " GGUF "mxfp4", part);
+        return st;
+    }
+    st = whit_scheme_parse(s, part, err);
     if (st == WHIT_OK && s->kind == WHIT_KEEP)
         st = wh_fail(err, WHIT_ERR_ARG, "'%s' is no type of weights; try: int4-g128 or f16", part);
     return st;
+}
+
+const char *wh_type_print(const whit_scheme *type, char buf[WHIT_SCHEME_TEXT])
+{
+    whit_scheme read;
+    whit_scheme_print(type, buf);
+    if (type->kind != WHIT_GGUF || !whit_block_describe(type->block)) return buf;
+    if (whit_scheme_parse(&read, buf, NULL) != WHIT_OK || read.kind != WHIT_GGUF)
+        snprintf(buf, WHIT_SCHEME_TEXT, GGUF "%s", whit_block_describe(type->block)->lower);
+    return buf;
 }
 
 /* Digits from *p on, 1..most. */

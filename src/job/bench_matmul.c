@@ -48,7 +48,7 @@ static void note_items(whit_bench *b, setting *s, const wh_item *item, size_t n)
         whit_acts acts;
         char text[WHIT_SCHEME_TEXT];
         whit_weight_describe(w, &info);
-        whit_scheme_print(&item[i].scheme, text);
+        wh_type_print(&item[i].scheme, text);
         s->huge += wh_pages_huge(w->pages, w->pages_bytes);
         s->all += w->pages_bytes;
         if (info.decoded)
@@ -165,7 +165,7 @@ whit_status wh_type_fits(const whit_scheme *type, uint64_t cols, whit_error *err
     char name[WHIT_SCHEME_TEXT];
     const whit_block_info *info = whit_block_describe(type->block);
     if (type->kind != WHIT_GGUF || cols % info->weights == 0) return WHIT_OK;
-    whit_scheme_print(type, name);
+    wh_type_print(type, name);
     return wh_fail(err, WHIT_ERR_ARG,
                    "'%s' has blocks of %u weights, which %" PRIu64
                    " columns are no multiple of; try: another --shape or --type",

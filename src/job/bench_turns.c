@@ -66,7 +66,7 @@ static whit_status add_cell(group *g, wh_item *item, whit_error *err)
     whit_bench_row *row = wh_bench_add(b);
     if (!row) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a row");
     const wh_op op = wh_matmul_op(&b->context->kernels, item->copy[0], acts, g->tokens);
-    whit_scheme_print(&item->scheme, row->type);
+    wh_type_print(&item->scheme, row->type);
     row->op = wh_op_table()[op].name;
     row->isa = b->context->kernels.op[op]->isa;
     row->acts = acts;

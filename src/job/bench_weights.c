@@ -115,7 +115,7 @@ static whit_status make_firsts(whit_bench *b, wh_item *item, size_t n, uint64_t 
 {
     for (size_t i = 0; i < n; i++) {
         char text[WHIT_SCHEME_TEXT];
-        whit_status st = wh_meter_step(&b->meter, whit_scheme_print(&item[i].scheme, text), 0, err);
+        whit_status st = wh_meter_step(&b->meter, wh_type_print(&item[i].scheme, text), 0, err);
         item[i].copy = wh_calloc(WH_MOST_COPIES, sizeof(whit_weight *));
         if (st == WHIT_OK && !item[i].copy) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory");
         if (st == WHIT_OK) st = make_first(b, &item[i], err);
