@@ -78,7 +78,10 @@ static double act_scale(const product *p, size_t j, size_t k, size_t *n)
     const float *x = p->x + j * cols;
     double most = 0;
     *n = cols - k < step ? cols - k : step;
-    for (size_t i = k; i < k + *n; i++) most = fmax(most, fabs((double)x[i]));
+    for (size_t i = k; i < k + *n; i++) { /* fmax of it breaks gcc 12 for AArch64 */
+        const double size = fabs((double)x[i]);
+        if (size > most) most = size;
+    }
     return most / 127.0;
 }
 
