@@ -143,9 +143,10 @@ static void test_schemes(const scratch *s)
 }
 
 /* GGUF blocks are multiplied as what they decode to. */
-static void test_blocks(const char *data)
+static void test_blocks(const scratch *s, const char *data)
 {
-    char path[SCRATCH_PATH];
+    char path[SCRATCH_PATH], out[SCRATCH_PATH];
+    static const char *const tables[] = { "iq4_nl", "mxfp4" };
     snprintf(path, sizeof path, "%s/gguf/stories260K-q4_0.gguf", data);
     whit_model *m = open_model(path, 1, WHIT_ACTS_F32);
     const whit_model_linear *l = whit_model_linear_at(m, 0);
@@ -155,6 +156,17 @@ static void test_blocks(const char *data)
     l = whit_model_linear_at(m, whit_model_linears(m) - 1);
     CHECK(strcmp(l->tensor, "token_embd.weight") == 0 && l->layer == -1, "%s", l->tensor);
     whit_model_close(m);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        const job_ask ask = { .scheme = tables[i], .requantize = 1 };
+        job_quantize(path, scratch_path(s, "table.gguf", out), &ask);
+        m = open_model(out, 1, WHIT_ACTS_Q8);
+        l = whit_model_linear_at(m, 0);
+        CHECK(l->info.scheme.kind == WHIT_GGUF && !l->info.decoded && l->acts == WHIT_ACTS_Q8 &&
+                  strcmp(l->info.form, "t4g") == 0,
+              "%s as %s", tables[i], l->info.form);
+        whit_model_close(m);
+        remove(out);
+    }
 }
 
 /* ---- long texts ------------------------------------------------------------------------------ */
@@ -526,7 +538,7 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < TOKENS; i++) ids[i] = (7 * i + 3) % VOCABULARY;
     scratch_make(&s);
     test_schemes(&s);
-    test_blocks(argv[1]);
+    test_blocks(&s, argv[1]);
     test_long(argv[1]);
     test_info(argv[1]);
     test_watch(&s);

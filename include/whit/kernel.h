@@ -19,8 +19,8 @@ extern "C" {
 typedef enum whit_acts {
     WHIT_ACTS_F32 = 0, /* as they are; the error is that of the weights and of float32       */
     WHIT_ACTS_Q8 = 1,  /* rounded to int8, one scale a token and group of at most 128 inputs
-                          (int8 per channel: one a token; blocks of GGUF: 32 inputs); integer
-                          products, exact                                                     */
+                          (int8 per channel: one a token; blocks of GGUF: 32 inputs, of TQ1_0
+                          and TQ2_0 128, of Q2_0 64); integer products, exact                 */
     WHIT_ACTS_BF16 = 2 /* activations and decoded weights rounded to bfloat16, products summed in
                           float32 by the processor's tiles (AMX): within
                           (2^-7 + 2^-16 + (cols + 1) * 2^-23) * sum |w * x| of the exact sum,
@@ -57,8 +57,8 @@ typedef struct whit_weight_info {
     whit_scheme scheme;  /* what it was prepared from; plain floats: WHIT_TO_F32, .._F16, .. */
     const char *form;    /* what the kernels read: qN, N the bits of a code (2 3 4 5 6 8), with
                             c: a scale a row, g: a group, gz: and a zero point, gm: and a minimum,
-                            k: scales of two levels; nf4b (any table of 16 values) f8c f8g (floats
-                            of 8 bits) f32 f16 bf16 */
+                            k: scales of two levels; nf4b (any table of 16 values), of blocks of
+                            GGUF t4g, t4k; f8c f8g (floats of 8 bits) f32 f16 bf16 */
     int decoded;         /* 1: no kernel multiplies this scheme yet; `form` holds its decoded
                             values                                                           */
     uint64_t bytes;      /* of the form: codes or values, scales, zero points                */
@@ -88,8 +88,9 @@ WHIT_API whit_status whit_weight_from_codes(whit_weight **out, whit_context *con
 /*
  * Prepare blocks of GGUF: data [rows][cols / weights of a block] of them, no alignment needed.
  *
- * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K are multiplied as they are, the others held as
- * decoded float32, with info.decoded. With WHIT_ACTS_F32 a product has the bits of the decoded
+ * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, MXFP4, TQ1_0, TQ2_0 and Q2_0 are
+ * multiplied as they are (TQ1_0 in 2 bits), the others, NVFP4 and Q1_0, held as decoded float32,
+ * with info.decoded. With WHIT_ACTS_F32 a product has the bits of the decoded
  * weights. Errors: WHIT_ERR_ARG (also cols that are no whole blocks), WHIT_ERR_NOMEM.
  */
 WHIT_API whit_status whit_weight_from_blocks(whit_weight **out, whit_context *context,
@@ -123,13 +124,13 @@ WHIT_API void whit_weight_describe(const whit_weight *weight, whit_weight_info *
  * Rounding: codes and blocks of GGUF with WHIT_ACTS_F32 and with WHIT_ACTS_Q8, and floats, each
  * have one order of sums, given in src/kernels/kernels.h; every kernel keeps it. WHIT_ACTS_BF16 has
  * the order of the tiles: the same at any number of threads and tokens. With WHIT_ACTS_Q8 the
- * entries of a table are integers: those of fp4, mxfp4 and nvfp4 exactly, those of nf4 and fp4bnb
- * within 6.1e-5 of the largest, far less than the activations are rounded by. Memory:   none is
- * allocated; scratch was taken when the weight was prepared. Errors:   WHIT_ERR_ARG (null; a weight
- * of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8 for a form that has no integer kernel:
- * floats, fp8; WHIT_ACTS_BF16 without AMX). y is then untouched. Threads:  calls on one context
- * from several threads take turns; preparing and freeing weights too. Each call uses the context's
- * threads.
+ * entries of a table are integers: those of fp4, mxfp4, nvfp4 and of blocks exactly, those of nf4
+ * and fp4bnb within 6.1e-5 of the largest, far less than the activations are rounded by. Memory:
+ * none is allocated; scratch was taken when the weight was prepared. Errors:   WHIT_ERR_ARG (null;
+ * a weight of another context), WHIT_ERR_UNSUPPORTED (WHIT_ACTS_Q8 for a form that has no integer
+ * kernel: floats, fp8; WHIT_ACTS_BF16 without AMX). y is then untouched. Threads:  calls on one
+ * context from several threads take turns; preparing and freeing weights too. Each call uses the
+ * context's threads.
  */
 WHIT_API whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_acts acts,
                                  const float *x, size_t tokens, float *y, whit_error *err);

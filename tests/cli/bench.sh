@@ -31,13 +31,17 @@ check 'rows that are left out' test "$(grep -c '^int8-g48\|^nf4' "$out")" -eq 0
 out_has '64x96, 20 tokens, cold'
 
 # Codes of every width and blocks are multiplied as they are.
-run 0 bench --shape 64x256 --type int2-g32,int3,int5,int6,q4_0,q2_k,q4_k,q6_k --tokens 1,17 $quick
-for type in int2-g32 int3-g128 int5-g128 int6-g128 q4_0 q2_k q4_k q6_k; do
+run 0 bench --shape 64x256 --tokens 1,17 $quick \
+    --type int2-g32,int3,int5,int6,q4_0,q2_k,q4_k,q6_k,iq4_nl,iq4_xs,gguf:MXFP4,tq1_0,tq2_0,mxfp4
+for type in int2-g32 int3-g128 int5-g128 int6-g128 q4_0 q2_k q4_k q6_k iq4_nl iq4_xs gguf:mxfp4 \
+    tq1_0 tq2_0 mxfp4; do
     check "not two rows of $type with q8" test "$(grep -c "^$type  *q8 " "$out")" -eq 2
 done
 check 'codes are decoded' test "$(grep -c 'decoded to float32' "$err")" -eq 0
-run 0 bench --shape 64x256 --type iq4_nl --tokens 1 $quick
-err_has 'iq4_nl, 64x256: no kernel multiplies its codes'
+run 0 bench --shape 64x256 --type q1_0,gguf:nvfp4 --tokens 1 $quick
+err_has 'q1_0, 64x256: no kernel multiplies its codes' \
+    'gguf:nvfp4, 64x256: no kernel multiplies its codes'
+refused 2 "'gguf:q9' is no type of GGUF; try: gguf:mxfp4" bench --type gguf:q9
 
 # JSON: one object, all keys.
 run 0 bench --shape 64x96 --tokens 1,17 --json $quick
