@@ -147,7 +147,8 @@ const cli_option cli_option_table[] = {
     { "min-sqnr", 0, OPTION_NUMBER, "DB", FIELD(min_sqnr), 0, CLI_COMPARE,
       "exit 3 when the SQNR of some tensor is below" },
     { "type", 0, OPTION_TEXT, "T,..", FIELD(types), 0, CLI_BENCH,
-      "schemes, f32, f16, bf16 (default: f32,f16,int8-channel,\n"
+      "schemes, types of GGUF (gguf:mxfp4: not our kind of that\n"
+      "name), f32, f16, bf16 (default: f32,f16,int8-channel,\n"
       "int4-g128,int4-g32,nf4-g64; quantize: a list of its own)" },
     { "shape", 0, OPTION_TEXT, "NxK,..", FIELD(shapes), 0, CLI_BENCH,
       "outputs x inputs (default: 4096x4096)" },
