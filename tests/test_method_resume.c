@@ -69,6 +69,7 @@ static whit_status go(const way *w, const char *out, int resume, const methods_t
     snprintf(rule, sizeof rule, "*_proj.weight=%s", w->scheme); /* small ones, too */
     const job_ask ask = { .scheme = w->scheme,
                           .rules = { w->gguf ? NULL : rule },
+                          .head = w->gguf ? NULL : w->scheme,
                           .method = &m,
                           .calibration = w->state ? states[w->gguf] : NULL,
                           .job = { .threads = 1, .progress = progress, .progress_user = s } };
