@@ -109,7 +109,10 @@ whit_status wh_method_solve(whit_plan *p, wh_meter *meter, whit_error *err)
     whit_context_close(s.context);
     for (size_t i = 0; i < m->warnings.count; i++)
         wh_lines_add(&p->warnings, "%s", wh_lines_at(&m->warnings, i));
-    return st == WHIT_OK ? judge(p, err) : st;
+    if (st == WHIT_OK) st = judge(p, err);
+    if (st == WHIT_OK && (m->warnings.failed || p->warnings.failed))
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");
+    return st;
 }
 
 void wh_method_done(const whit_plan *p)
