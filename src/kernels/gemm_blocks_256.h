@@ -2,8 +2,8 @@
  *
  * As gemm_q8_256.h, whose tiles they share. A step is one unit: sub-blocks of 16 inputs are its
  * halves, each multiplied with its own scale before they meet; 32 are the whole. Minima meet the
- * sums of the activations, which fit 16 bits. The form's `sub` and `minima` are constants wherever
- * this is inlined.
+ * sums of the activations as floats. The form's `sub` and `minima` are constants wherever this is
+ * inlined.
  *
  * Only static functions: a file that includes this is built for AVX2.
  *
@@ -18,7 +18,7 @@ typedef struct block_walk {
     walk at;
     const int8_t *sub_scale; /* of the step */
     const uint8_t *sub_min;
-    __m256 d[2], m[2]; /* of the group; m with its sign turned, since it is taken away */
+    __m256 d[2], m[2]; /* of the group */
     levels table;
 } block_walk;
 
@@ -30,12 +30,11 @@ static WH_INLINE __m256 halves_as_floats(const uint16_t *half)
 static WH_INLINE void open_group(block_walk *b, const whit_weight *w, const gemm_form *f,
                                  const tile *t, size_t g)
 {
-    const __m256 sign = _mm256_set1_ps(-0.0f);
     const uint16_t *d = (const uint16_t *)w->scale + g;
     WH_UNROLL
     for (size_t h = 0; h < t->halves; h++) {
         b->d[h] = halves_as_floats(d + h * ROWS);
-        if (f->minima) b->m[h] = _mm256_xor_ps(halves_as_floats(w->min + g + h * ROWS), sign);
+        if (f->minima) b->m[h] = halves_as_floats(w->min + g + h * ROWS);
     }
     if (t->tokens > 1) return;
     fetch((const uint8_t *)d, AHEAD_SCALE);
@@ -59,10 +58,10 @@ static WH_INLINE __m256i factors(const int8_t *sub_scale)
     return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)sub_scale));
 }
 
-/* Eight minima, each in the lower half of 32 bits. */
-static WH_INLINE __m256i minima_at(const uint8_t *sub_min)
+static WH_INLINE __m256 minima_at(const uint8_t *sub_min)
 {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)sub_min));
+    const __m128i eight = _mm_loadl_epi64((const __m128i *)(const void *)sub_min);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight));
 }
 
 /* The sums of a unit times the factors of its sub-blocks. */
@@ -92,47 +91,111 @@ static WH_INLINE void sum_unit(__m256i *sum, const block_walk *b, const gemm_for
     }
 }
 
-/* The sum of min * xsum over the sub-blocks of the unit. */
-static WH_INLINE __m256i sum_minima(const block_walk *b, const gemm_form *f, size_t stride,
-                                    size_t h, size_t j)
+/* (float)xsum * sx of each token, sub-block s of the group and step k of it. */
+static WH_INLINE void scaled_sums(float *to, const block_walk *b, size_t s, size_t k, size_t stride,
+                                  size_t tokens)
 {
-    const int32_t *xsum = (const int32_t *)b->at.xsum + j;
-    if (!f->sub) return _mm256_set1_epi32(xsum[0]);
-    const uint8_t *min = b->sub_min + h * ROWS;
-    const __m256i first = _mm256_madd_epi16(minima_at(min), _mm256_set1_epi32(xsum[0]));
-    if (f->sub == 32) return first;
-    return _mm256_add_epi32(
-        first, _mm256_madd_epi16(minima_at(min + WH_PANEL), _mm256_set1_epi32(xsum[stride])));
+    const int32_t *xsum = (const int32_t *)b->at.xsum + s * stride;
+    const float *sx = (const float *)b->at.sx + k * stride;
+    WH_UNROLL
+    for (size_t j = 0; j < tokens; j++) to[j] = (float)xsum[j] * sx[j];
 }
 
-static WH_INLINE void run_unit(const wh_gemm_args *a, const gemm_form *f, const tile *t,
-                               block_walk *b, __m256 *acc)
+/* Two levels: the minima of a group, before its codes. */
+static WH_INLINE void take_minima(const gemm_form *f, const tile *t, const block_walk *b,
+                                  size_t stride, __m256 *acc)
+{
+    const size_t tokens = t->tokens;
+    __m256 mins[SUMS];
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * tokens; c++) mins[c] = _mm256_setzero_ps();
+    for (size_t s = 0; s < 256 / f->sub; s++) {
+        float x[SUMS];
+        scaled_sums(x, b, s, s * f->sub / WH_UNIT, stride, tokens);
+        WH_UNROLL
+        for (size_t h = 0; h < t->halves; h++) {
+            const __m256 min = minima_at(b->sub_min + s * WH_PANEL + h * ROWS);
+            WH_UNROLL
+            for (size_t j = 0; j < tokens; j++)
+                mins[h * tokens + j] =
+                    _mm256_fmadd_ps(min, _mm256_set1_ps(x[j]), mins[h * tokens + j]);
+        }
+    }
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * tokens; c++)
+        acc[c] = _mm256_fnmadd_ps(mins[c], b->m[c / tokens], acc[c]);
+}
+
+/* One level: the sums of a unit join those of the row. */
+static WH_INLINE void close_unit(const __m256i *sum, const gemm_form *f, const tile *t,
+                                 const block_walk *b, size_t stride, __m256 *acc)
 {
     const float *sx = (const float *)b->at.sx;
-    const size_t tokens = t->tokens, subs = f->sub == 16 ? 2 : 1;
-    __m256i sum[SUMS];
-    if (tokens == 1) {
+    const size_t tokens = t->tokens;
+    float x[SUMS];
+    if (f->minima) scaled_sums(x, b, 0, 0, stride, tokens);
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * tokens; c++) {
+        const __m256 scale = _mm256_mul_ps(b->d[c / tokens], _mm256_set1_ps(sx[c % tokens]));
+        acc[c] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), scale, acc[c]);
+        if (f->minima)
+            acc[c] = _mm256_fnmadd_ps(_mm256_set1_ps(x[c % tokens]), b->m[c / tokens], acc[c]);
+    }
+}
+
+/* Two levels: they join those of the group. */
+static WH_INLINE void join_group(const __m256i *sum, const tile *t, const block_walk *b,
+                                 __m256 *part)
+{
+    const float *sx = (const float *)b->at.sx;
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * t->tokens; c++)
+        part[c] =
+            _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[c]), _mm256_set1_ps(sx[c % t->tokens]), part[c]);
+}
+
+/* The next unit: sum, the integers of this one. */
+static WH_INLINE void run_unit(const wh_gemm_args *a, const gemm_form *f, const tile *t,
+                               block_walk *b, __m256i *sum)
+{
+    if (t->tokens == 1) {
         WH_UNROLL
         for (size_t l = 0; l < f->bits; l++) fetch((const uint8_t *)b->at.line + l * LINE, AHEAD);
     }
     sum_unit(sum, b, f, t, a->w->centre, a->tokens);
-    WH_UNROLL
-    for (size_t s = 0; s < t->halves * tokens; s++) {
-        const __m256 x = _mm256_set1_ps(sx[s % tokens]);
-        acc[s] =
-            _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[s]), _mm256_mul_ps(b->d[s / tokens], x), acc[s]);
-        if (!f->minima) continue;
-        const __m256i whole = sum_minima(b, f, a->tokens, s / tokens, s % tokens);
-        acc[s] =
-            _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), _mm256_mul_ps(b->m[s / tokens], x), acc[s]);
-    }
+}
+
+static WH_INLINE void next_unit(const wh_gemm_args *a, const gemm_form *f, block_walk *b)
+{
+    const size_t subs = f->sub == 16 ? 2 : 1;
     b->at.line += f->bits * LINE;
     b->at.k += WH_UNIT; /* 64 inputs of all tokens lie together */
     b->at.x += b->at.k % 64 ? WH_UNIT : b->at.chunk - WH_UNIT;
-    b->at.sx += a->tokens * sizeof *sx;
+    b->at.sx += a->tokens * sizeof(float);
     b->at.xsum += subs * a->tokens * sizeof(int32_t);
     if (f->sub) b->sub_scale += subs * WH_PANEL;
-    if (f->sub && f->minima) b->sub_min += subs * WH_PANEL;
+}
+
+/* A group of two levels. */
+static WH_INLINE void run_group(const wh_gemm_args *a, const gemm_form *f, const tile *t,
+                                block_walk *b, __m256 *acc)
+{
+    __m256 part[SUMS];
+    if (f->minima) {
+        take_minima(f, t, b, a->tokens, acc);
+        b->sub_min += 256 / f->sub * WH_PANEL;
+    }
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * t->tokens; c++) part[c] = _mm256_setzero_ps();
+    for (size_t k = 0; k < 256; k += WH_UNIT) {
+        __m256i sum[SUMS];
+        run_unit(a, f, t, b, sum);
+        join_group(sum, t, b, part);
+        next_unit(a, f, b);
+    }
+    WH_UNROLL
+    for (size_t c = 0; c < t->halves * t->tokens; c++)
+        acc[c] = _mm256_fmadd_ps(part[c], b->d[c / t->tokens], acc[c]);
 }
 
 static WH_INLINE void run_blocks(const wh_gemm_args *a, const gemm_form *f, const tile *t)
@@ -147,11 +210,17 @@ static WH_INLINE void run_blocks(const wh_gemm_args *a, const gemm_form *f, cons
     WH_UNROLL
     for (size_t s = 0; s < t->halves * t->tokens; s++) acc[s] = _mm256_setzero_ps();
     size_t g = panel * w->groups * WH_PANEL + first;
-    for (size_t k = 0; k < w->cols; g += WH_PANEL) {
-        const size_t end = f->sub ? k + w->group : k + WH_UNIT;
+    for (size_t k = 0; k < w->cols; k += w->group, g += WH_PANEL) {
         open_group(&b, w, f, t, g);
         fetch_subs(&b, f, t);
-        for (; k < end; k += WH_UNIT) run_unit(a, f, t, &b, acc);
+        if (f->sub) {
+            run_group(a, f, t, &b, acc);
+            continue;
+        }
+        __m256i sum[SUMS];
+        run_unit(a, f, t, &b, sum);
+        close_unit(sum, f, t, &b, a->tokens, acc);
+        next_unit(a, f, &b);
     }
     store(a, t, acc);
 }

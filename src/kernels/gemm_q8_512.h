@@ -24,7 +24,8 @@ enum {
     TILE = 8,     /* tokens: with two panels, half of the registers */
     FOURS = 8,    /* vectors of codes in a unit: 4 inputs each */
     BLOCK = 4096, /* octets of a panel, about; a power of two, so that it divides WH_LONG_STEP */
-    AHEAD = 8192  /* octets from where a single panel is to what is fetched */
+    AHEAD = 8192, /* octets from where a single panel is to what is fetched */
+    FOLDED = 3    /* digits of a form whose codes stand for their multiples */
 };
 
 typedef struct gemm_form gemm_form;
@@ -59,9 +60,29 @@ static WH_INLINE unsigned inputs_of(const gemm_form *f)
     return f->half ? WH_UNIT / 2 : WH_UNIT;
 }
 
-/* The integer of a single digit, or the code itself. */
-static WH_INLINE __m512i integer_of(const gemm_form *f, __m512i code, const levels *table)
+/* Codes of 2 bits times a scale of up to 15 are at most 45, which gemm_blocks_512.h finds in tables
+ * where the file's products of such codes are exact: FOLDS. */
+static WH_INLINE int folds(const gemm_form *f)
 {
+    return FOLDS && f->sub == 16 && f->bits == 2;
+}
+
+/* Codes of 2 bits times their scales, by a table with four entries for each row. */
+static WH_INLINE __m512i folded_512(const uint8_t *unit, unsigned n, __m512i table)
+{
+    const __m512i row =
+        _mm512_broadcast_i32x4(_mm_setr_epi32(0x00000000, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    const __m512i code = moved_512(unit + n / 4 * LINE, 2 * (n % 4), 0);
+    return _mm512_shuffle_epi8(table, joined_512(row, code, 3));
+}
+
+/* What a code stands for to `products`: itself, the integer of a single digit, or itself times a
+ * scale of panel i. */
+static WH_INLINE __m512i integer_of(const gemm_form *f, const uint8_t *unit, unsigned n,
+                                    const levels *table, unsigned i)
+{
+    if (f->digits == FOLDED) return folded_512(unit, n, table[i].low);
+    const __m512i code = f->codes(unit, n);
     return f->digits == 1 ? _mm512_shuffle_epi8(table->low, code) : code;
 }
 
@@ -79,8 +100,9 @@ typedef struct gemm_block {
         second; /* its distance to the second: 0, the same one, where a range of pairs ends odd */
     size_t k0, k1;
     size_t ahead, ahead_scale, ahead_sub; /* octets from here to the block that comes next */
-    float acc[WH_TOKENS][2][WH_PANEL];
-    int32_t sum[WH_TOKENS][2][WH_PANEL]; /* of the step that the block before left open */
+    _Alignas(64) float acc[WH_TOKENS][2][WH_PANEL]; /* each a line of the cache */
+    _Alignas(
+        64) int32_t sum[WH_TOKENS][2][WH_PANEL]; /* of the step that the block before left open */
 } gemm_block;
 
 static WH_INLINE void fetch(const uint8_t *from, size_t ahead)
@@ -147,14 +169,21 @@ static WH_INLINE __m512i minus_zeros(const uint8_t *zero, int offset)
     return _mm512_sub_epi32(_mm512_set1_epi32(offset), _mm512_cvtepu8_epi32(octets));
 }
 
+/* sum = factor * x of each token, the same for both panels. */
+static WH_INLINE void open_equal(__m512i sum[2][TILE], const int32_t *x, int factor,
+                                 unsigned tokens)
+{
+    const __m512i start = _mm512_set1_epi32(factor);
+    WH_UNROLL
+    for (unsigned j = 0; j < tokens; j++)
+        sum[0][j] = sum[1][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(x[j]));
+}
+
 static WH_INLINE void open_step(__m512i sum[2][TILE], const gemm_spot *at, int offset,
                                 unsigned panels, unsigned tokens)
 {
     if (!at->zero) { /* the same for both panels */
-        const __m512i start = _mm512_set1_epi32(at->start);
-        WH_UNROLL
-        for (unsigned j = 0; j < tokens; j++)
-            sum[0][j] = sum[1][j] = _mm512_mullo_epi32(start, _mm512_set1_epi32(at->xsum[j]));
+        open_equal(sum, at->xsum, at->start, tokens);
         return;
     }
     WH_UNROLL

@@ -11,6 +11,7 @@
 #if !defined(__AVX512F__) || !defined(__AVX512BW__)
 #error "build this file with -mavx512f -mavx512bw"
 #endif
+#define FOLDS 0 /* pairs of them do not fit 16 bits */
 #include "kernels/gemm_q8_512.h"
 
 #define OFFSET 128
@@ -64,7 +65,7 @@ static WH_INLINE void products(__m512i sum[2][TILE], const gemm_form *f, const u
         WH_UNROLL
         for (unsigned i = 0; i < 8; i++)
             w[i / 4][i % 4] = i < 4 * panels && i % 4 < part
-                                  ? integer_of(f, f->codes(unit + i / 4 * apart, n + i % 4), table)
+                                  ? integer_of(f, unit + i / 4 * apart, n + i % 4, table, 0)
                                   : _mm512_setzero_si512();
         dot(sum, w, part, x + 4 * n, panels, tokens);
     }

@@ -7,6 +7,7 @@
 #ifndef __AVX512VNNI__
 #error "build this file with -mavx512f -mavx512bw -mavx512vnni"
 #endif
+#define FOLDS 1
 #include "kernels/gemm_q8_512.h"
 
 #define OFFSET 0
@@ -28,7 +29,7 @@ static WH_INLINE void products(__m512i sum[2][TILE], const gemm_form *f, const u
         __m512i codes[2];
         WH_UNROLL
         for (unsigned i = 0; i < panels; i++)
-            codes[i] = integer_of(f, f->codes(unit + i * apart, n), table);
+            codes[i] = integer_of(f, unit + i * apart, n, table, i);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512i each = broadcast(x + 64 * j + 4 * n);

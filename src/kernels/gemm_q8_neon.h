@@ -96,14 +96,13 @@ static WH_INLINE void add_inputs(const wh_gemm_args *a, const code_kind *f, cons
     }
 }
 
-/* The integers of inputs [k, end): v = those of a step with one level of scales; v += those of a
- * sub-block times its own. */
+/* The integers of inputs [k, end), a sub-block or a step without any. */
 static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
-                               const gemm_tile *t, size_t k, size_t end, int32x4_t *v)
+                               const gemm_tile *t, size_t k, size_t end, int32x4_t *row)
 {
     const whit_weight *w = a->w;
     const int32_t *xsum = a->sum + k / w->sum_step * a->tokens + t->j;
-    int32x4_t sum[SUMS], row[TILE * QUARTERS], zero[QUARTERS], sub[QUARTERS];
+    int32x4_t sum[SUMS], zero[QUARTERS];
     WH_UNROLL
     for (size_t i = 0; i < SUMS; i++) sum[i] = vdupq_n_s32(0);
     for (int n = f->table && !f->octets ? w->digits : 1; n-- > 0;) {
@@ -118,65 +117,103 @@ static WH_INLINE void sum_part(const wh_gemm_args *a, const code_kind *f, const 
     WH_UNROLL
     for (size_t c = 0; c < t->tokens * QUARTERS; c++)
         row[c] = vmlsq_n_s32(row[c], zero[c % QUARTERS], xsum[c / QUARTERS]);
-    if (!w->sub) {
-        WH_UNROLL
-        for (size_t c = 0; c < t->tokens * QUARTERS; c++) v[c] = row[c];
-        return;
-    }
-    const int8x16_t s = vld1q_s8(w->sub_scale + (t->p * w->subs + k / w->sub) * WH_PANEL);
-    widen(vmovl_s8(vget_low_s8(s)), vmovl_high_s8(s), sub);
-    WH_UNROLL
-    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
-        v[c] = vmlaq_s32(v[c], row[c], sub[c % QUARTERS]);
 }
 
-/* The minima of a step, inputs [k, end), taken from acc of one token. */
-static WH_INLINE void take_minima(const wh_gemm_args *a, size_t p, size_t j, float sx, size_t k,
-                                  size_t end, float32x4_t *acc)
+/* whole += sub-blocks of inputs [k, end), each times its scale. */
+static WH_INLINE void add_subs(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                               const gemm_tile *t, size_t k, size_t end, int32x4_t *whole)
 {
     const whit_weight *w = a->w;
-    float32x4_t min[QUARTERS];
-    int32x4_t sum[QUARTERS], mn[QUARTERS];
-    WH_UNROLL
-    for (size_t q = 0; q < QUARTERS; q++) sum[q] = vdupq_n_s32(0);
-    for (size_t s = k / w->sum_step; s * w->sum_step < end; s++) {
-        const uint8x16_t m =
-            w->sub ? vld1q_u8(w->sub_min + (p * w->subs + s) * WH_PANEL) : vdupq_n_u8(1);
-        widen(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(m))),
-              vreinterpretq_s16_u16(vmovl_high_u8(m)), mn);
+    for (; k < end; k += w->sub) {
+        const int8x16_t s = vld1q_s8(w->sub_scale + (t->p * w->subs + k / w->sub) * WH_PANEL);
+        int32x4_t row[TILE * QUARTERS], sub[QUARTERS];
+        sum_part(a, f, isa, t, k, k + w->sub, row);
+        widen(vmovl_s8(vget_low_s8(s)), vmovl_high_s8(s), sub);
         WH_UNROLL
-        for (size_t q = 0; q < QUARTERS; q++)
-            sum[q] = vmlaq_n_s32(sum[q], mn[q], a->sum[s * a->tokens + j]);
+        for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+            whole[c] = vmlaq_s32(whole[c], row[c], sub[c % QUARTERS]);
     }
-    load_f16(w->min + (p * w->groups + k / w->group) * WH_PANEL, min);
-    WH_UNROLL
-    for (size_t q = 0; q < QUARTERS; q++)
-        acc[q] = vfmsq_f32(acc[q], vcvtq_f32_s32(sum[q]), vmulq_n_f32(min[q], sx));
 }
 
-/* acc += the step of inputs [k, end). */
+/* What minima are multiplied with: (float)xsum * sx of token j. */
+static WH_INLINE float scaled_sum(const wh_gemm_args *a, size_t j, size_t k)
+{
+    const whit_weight *w = a->w;
+    return (float)a->sum[k / w->sum_step * a->tokens + j] *
+           a->scale[k / w->int_step * a->tokens + j];
+}
+
+/* One level: acc += the step of inputs [k, end). */
 static WH_INLINE void add_step(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
                                const gemm_tile *t, size_t k, size_t end, float32x4_t *acc)
 {
     const whit_weight *w = a->w;
-    const size_t part = w->sub ? w->sub : end - k;
+    const size_t at = (t->p * w->groups + k / w->group) * WH_PANEL;
     const float *sx = a->scale + k / w->int_step * a->tokens + t->j;
     int32x4_t whole[TILE * QUARTERS];
-    float32x4_t scale[QUARTERS];
-    WH_UNROLL
-    for (size_t c = 0; c < t->tokens * QUARTERS; c++) whole[c] = vdupq_n_s32(0);
-    for (size_t from = k; from < end; from += part)
-        sum_part(a, f, isa, t, from, from + part, whole);
-    load_scales(w, (t->p * w->groups + k / w->group) * WH_PANEL, scale);
+    float32x4_t scale[QUARTERS], min[QUARTERS];
+    sum_part(a, f, isa, t, k, end, whole);
+    load_scales(w, at, scale);
     if (f->table) scale_rows(scale, w->unit);
     WH_UNROLL
     for (size_t c = 0; c < t->tokens * QUARTERS; c++)
         acc[c] = vfmaq_f32(acc[c], vcvtq_f32_s32(whole[c]),
                            vmulq_n_f32(scale[c % QUARTERS], sx[c / QUARTERS]));
     if (!w->min) return;
+    load_f16(w->min + at, min);
     WH_UNROLL
-    for (size_t j = 0; j < t->tokens; j++)
-        take_minima(a, t->p, t->j + j, sx[j], k, end, acc + j * QUARTERS);
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        acc[c] = vfmsq_n_f32(acc[c], min[c % QUARTERS], scaled_sum(a, t->j + c / QUARTERS, k));
+}
+
+/* Two levels: the minima of the group from input k0 on. */
+static WH_INLINE void take_minima(const wh_gemm_args *a, const gemm_tile *t, size_t k0,
+                                  float32x4_t *acc)
+{
+    const whit_weight *w = a->w;
+    float32x4_t mins[TILE * QUARTERS], min[QUARTERS];
+    int32x4_t mn[QUARTERS];
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++) mins[c] = vdupq_n_f32(0.0f);
+    for (size_t k = k0; k < k0 + w->group; k += w->sub) {
+        const uint8x16_t m = vld1q_u8(w->sub_min + (t->p * w->subs + k / w->sub) * WH_PANEL);
+        widen(vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(m))),
+              vreinterpretq_s16_u16(vmovl_high_u8(m)), mn);
+        WH_UNROLL
+        for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+            mins[c] = vfmaq_n_f32(mins[c], vcvtq_f32_s32(mn[c % QUARTERS]),
+                                  scaled_sum(a, t->j + c / QUARTERS, k));
+    }
+    load_f16(w->min + (t->p * w->groups + k0 / w->group) * WH_PANEL, min);
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        acc[c] = vfmsq_f32(acc[c], mins[c], min[c % QUARTERS]);
+}
+
+/* Two levels: acc += the group from input k0 on. */
+static WH_INLINE void add_group(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
+                                const gemm_tile *t, size_t k0, float32x4_t *acc)
+{
+    const whit_weight *w = a->w;
+    float32x4_t part[TILE * QUARTERS], scale[QUARTERS];
+    if (w->min) take_minima(a, t, k0, acc);
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++) part[c] = vdupq_n_f32(0.0f);
+    for (size_t k = k0; k < k0 + w->group; k += w->int_step) {
+        const float *sx = a->scale + k / w->int_step * a->tokens + t->j;
+        int32x4_t whole[TILE * QUARTERS];
+        WH_UNROLL
+        for (size_t c = 0; c < t->tokens * QUARTERS; c++) whole[c] = vdupq_n_s32(0);
+        add_subs(a, f, isa, t, k, k + w->int_step, whole);
+        WH_UNROLL
+        for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+            part[c] = vfmaq_n_f32(part[c], vcvtq_f32_s32(whole[c]), sx[c / QUARTERS]);
+    }
+    load_scales(w, (t->p * w->groups + k0 / w->group) * WH_PANEL, scale);
+    if (f->table) scale_rows(scale, w->unit);
+    WH_UNROLL
+    for (size_t c = 0; c < t->tokens * QUARTERS; c++)
+        acc[c] = vfmaq_f32(acc[c], part[c], scale[c % QUARTERS]);
 }
 
 static WH_INLINE void run_tile(const wh_gemm_args *a, const code_kind *f, const gemm_isa *isa,
@@ -187,8 +224,11 @@ static WH_INLINE void run_tile(const wh_gemm_args *a, const code_kind *f, const 
     float32x4_t acc[TILE * QUARTERS];
     WH_UNROLL
     for (size_t i = 0; i < tokens * QUARTERS; i++) acc[i] = vdupq_n_f32(0.0f);
-    for (size_t k = 0; k < w->cols; k += w->int_step)
-        add_step(a, f, isa, &t, k, w->cols - k < w->int_step ? w->cols : k + w->int_step, acc);
+    if (w->sub)
+        for (size_t k = 0; k < w->cols; k += w->group) add_group(a, f, isa, &t, k, acc);
+    else
+        for (size_t k = 0; k < w->cols; k += w->int_step)
+            add_step(a, f, isa, &t, k, w->cols - k < w->int_step ? w->cols : k + w->int_step, acc);
     WH_UNROLL
     for (size_t i = 0; i < tokens; i++)
         store_rows(w, p, acc + i * QUARTERS, a->y + (j + i) * a->ldy);

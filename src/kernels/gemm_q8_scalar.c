@@ -10,45 +10,76 @@
 
 #include "kernels/code.h"
 
-/* The sums of a step. */
+/* The sums of a row and token; the last two are of the group at hand, of two levels. */
 typedef struct sums {
-    int64_t codes; /* as wide as need be: only the result must fit int32 */
-    int32_t mins;
+    float acc, part, mins;
 } sums;
 
-/* Inputs [k0, end) of one sub-block, or of a step without any. */
-static void add_part(sums *s, const wh_gemm_args *a, size_t p, size_t r, size_t j, size_t k0,
-                     size_t end)
+/* The integer of inputs [k0, end): one sub-block, or a step without any. */
+static int64_t part_of(const wh_gemm_args *a, size_t p, size_t r, size_t j, size_t k0, size_t end)
 {
     const whit_weight *w = a->w;
     const int32_t xsum = a->sum[k0 / w->sum_step * a->tokens + j];
-    int64_t i = 0;
+    int64_t i = 0; /* as wide as need be: only the result must fit int32 */
     for (size_t k = k0; k < end; k++)
         i += (int64_t)wh_level_at(w, p, r, k) *
              a->codes[k / 64 * (a->tokens * 64) + j * 64 + k % 64];
-    i -= (int64_t)wh_weight_zero(w, wh_group_at(w, p, r, k0)) * xsum;
-    const size_t sub = w->sub ? wh_sub_at(w, p, r, k0) : 0;
-    s->codes += w->sub ? i * w->sub_scale[sub] : i;
-    if (w->min) s->mins += w->sub ? w->sub_min[sub] * xsum : xsum;
+    return i - (int64_t)wh_weight_zero(w, wh_group_at(w, p, r, k0)) * xsum;
+}
+
+static float scale_of(const whit_weight *w, size_t g)
+{
+    const float scale = wh_weight_scale(w, g);
+    return wh_form_has_table(w->form) ? scale * w->unit : scale;
+}
+
+/* The activations' sum, which the minima are multiplied with. */
+static float sum_of(const wh_gemm_args *a, size_t j, size_t k, float sx)
+{
+    return (float)a->sum[k / a->w->sum_step * a->tokens + j] * sx;
+}
+
+/* One level of scales. */
+static void add_step(sums *s, const wh_gemm_args *a, size_t p, size_t r, size_t j, size_t k0,
+                     size_t end)
+{
+    const whit_weight *w = a->w;
+    const size_t g = wh_group_at(w, p, r, k0);
+    const float sx = a->scale[k0 / w->int_step * a->tokens + j];
+    const int32_t i = (int32_t)part_of(a, p, r, j, k0, end);
+    s->acc = fmaf((float)i, scale_of(w, g) * sx, s->acc);
+    if (w->min) s->acc = fmaf(sum_of(a, j, k0, sx), -wh_f16_to_f32(w->min[g]), s->acc);
+}
+
+/* Two levels: the step joins its group. */
+static void add_subs(sums *s, const wh_gemm_args *a, size_t p, size_t r, size_t j, size_t k0,
+                     size_t end)
+{
+    const whit_weight *w = a->w;
+    const float sx = a->scale[k0 / w->int_step * a->tokens + j];
+    int64_t i = 0;
+    for (size_t k = k0; k < end; k += w->sub) {
+        const size_t sub = wh_sub_at(w, p, r, k);
+        i += part_of(a, p, r, j, k, k + w->sub) * w->sub_scale[sub];
+        if (w->min) s->mins = fmaf((float)w->sub_min[sub], sum_of(a, j, k, sx), s->mins);
+    }
+    s->part = fmaf((float)(int32_t)i, sx, s->part);
+    if (end % w->group) return;
+    const size_t g = wh_group_at(w, p, r, k0);
+    if (w->min) s->acc = fmaf(s->mins, -wh_f16_to_f32(w->min[g]), s->acc);
+    s->acc = fmaf(s->part, scale_of(w, g), s->acc);
+    s->part = s->mins = 0.0f;
 }
 
 static float dot(const wh_gemm_args *a, size_t p, size_t r, size_t j)
 {
     const whit_weight *w = a->w;
-    const size_t part = w->sub ? w->sub : w->int_step;
-    float acc = 0.0f;
-    for (size_t k0 = 0, b = j; k0 < w->cols; k0 += w->int_step, b += a->tokens) {
-        const size_t end = w->cols - k0 < w->int_step ? w->cols : k0 + w->int_step;
-        const size_t g = wh_group_at(w, p, r, k0);
-        sums s = { 0, 0 };
-        for (size_t k = k0; k < end; k += part)
-            add_part(&s, a, p, r, j, k, end - k < part ? end : k + part);
-        float scale = wh_weight_scale(w, g);
-        if (wh_form_has_table(w->form)) scale = scale * w->unit;
-        acc = fmaf((float)(int32_t)s.codes, scale * a->scale[b], acc);
-        if (w->min) acc = fmaf((float)s.mins, -(wh_f16_to_f32(w->min[g]) * a->scale[b]), acc);
+    sums s = { 0.0f, 0.0f, 0.0f };
+    for (size_t k = 0; k < w->cols; k += w->int_step) {
+        const size_t end = w->cols - k < w->int_step ? w->cols : k + w->int_step;
+        (w->sub ? add_subs : add_step)(&s, a, p, r, j, k, end);
     }
-    return acc;
+    return s.acc;
 }
 
 void wh_gemm_q8_scalar(const wh_gemm_args *a)

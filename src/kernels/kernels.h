@@ -11,12 +11,18 @@
  *   int8 activations    acc = +0; for each step b, ascending:
  *                           i   = sum code * xq - zero * xsum[b]              exact in int32
  *                           acc = fmaf((float)i, sw * sx[b], acc)       product rounded once
- *     two levels            i   = sum over the sub-blocks s of the step, exact in int32, of
- *                                 sub[s] * (sum code * xq - zero * xsum[s])
- *     minima                after that, with mn[s] = 1 and one s where there is one level:
- *                           acc = fmaf((float)(sum mn[s] * xsum[s]), -(min * sx[b]), acc)
- *     tables                the integer u(code) is the code, `centre` the zero point, and
- *                           sw * unit, rounded once, is sw
+ *     minima                then
+ *                           acc = fmaf((float)xsum[b] * sx[b], -min, acc)   product rounded once
+ *     two levels          part = mins = +0 where a group begins; for each of its steps b:
+ *                           i    = sum over the sub-blocks s of the step, exact in int32, of
+ *                                  sub[s] * (sum code * xq - zero * xsum[s])
+ *                           part = fmaf((float)i, sx[b], part)
+ *                           mins = fmaf((float)mn[s], (float)xsum[s] * sx[b], mins), s ascending
+ *                         where it ends:
+ *                           acc = fmaf(mins, -min, acc)                 where there are minima
+ *                           acc = fmaf(part, sw, acc)
+ *     tables              the integer u(code) is the code, `centre` the zero point, and sw * unit,
+ *                         rounded once, is sw
  *   float activations,  acc = +0; for each step, ascending: a[0..3] = +0,
  *   codes                   a[k % 4] = fmaf(value(k), x(k), a[k % 4]), k ascending
  *                           acc = fmaf((a[0] + a[1]) + (a[2] + a[3]), sw, acc)
@@ -116,7 +122,7 @@ struct whit_weight {
     int centre;        /* the zero point where zero is NULL; of tables: of u               */
     size_t sub;        /* inputs of a sub-block, 16 or 32; 0: one level of scales          */
     size_t subs;       /* of a row                                                         */
-    int8_t *sub_scale; /* [panels][subs][16], NULL with one level                          */
+    int8_t *sub_scale; /* [panels][subs][16], NULL with one level; of b2 0..15       */
     uint8_t *sub_min;  /* the same where there are minima                                  */
     uint16_t *min;     /* F16 [panels][groups][16], NULL without minima                    */
     float table[16];   /* of tables                                                        */

@@ -3,8 +3,10 @@
  *
  * The bound: (steps + 3) u S with S = sum over steps of |i| sw sx, for one conversion, one product
  * of scales and one fused multiply-add a step; with minima there are two terms a step, and S has
- * both; one more u for the product with a table's unit. Where a product of scales is subnormal its
- * rounding is absolute: 2^-150 |i|, of a table's unit times sx, and 2^-150 for each sum.
+ * both, a minimum for each sub-block; one more u for the product with a table's unit. Two levels
+ * stay below it: in the 8 steps of a group a minimum is rounded up to 17 times, and after each
+ * group twice. Where a product of scales is subnormal its rounding is absolute: 2^-150 |i|, of a
+ * table's unit times sx, and 2^-150 for each sum.
  * SPDX-License-Identifier: MIT */
 #include "kernels/parts.h"
 
@@ -65,16 +67,19 @@ static double in_double(const gemm_case *c, size_t j, size_t r, double *S, doubl
     for (size_t k0 = 0, at = j; k0 < b->cols; k0 += b->step, at += b->tokens) {
         const size_t end = b->cols - k0 < b->step ? b->cols : k0 + b->step;
         const double sx = (double)b->scale[at];
+        const double min = c->p.min ? planes_min(&c->p, r, k0) * sx : 0;
         int64_t i = 0, mins = 0;
         for (size_t k = k0; k < end; k++) {
             const int64_t x = b->plain[j * b->cols + k];
             i += planes_sub_scale(&c->p, r, k) * planes_level(&c->p, r, k) * x;
             mins += planes_sub_min(&c->p, r, k) * x;
+            if (!c->p.min || (k + 1) % c->p.w.sum_step) continue;
+            sum -= add_term((double)mins, min, S, tiny);
+            mins = 0;
         }
         CHECK(i >= INT32_MIN && i <= INT32_MAX, "%s: a sum beyond int32", guard_case_name());
         sum += add_term((double)i, planes_group_scale(&c->p, r, k0) * unit * sx, S, tiny);
         if (table) *tiny += fabs((double)i) * sx * 0x1p-150;
-        if (c->p.min) sum -= add_term((double)mins, planes_min(&c->p, r, k0) * sx, S, tiny);
     }
     return sum;
 }
