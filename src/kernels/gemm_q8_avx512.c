@@ -90,7 +90,7 @@ static WH_INLINE void products_octets(__m512i sum[2][TILE], const gemm_form *f, 
         __mmask64 negative[2];
         WH_UNROLL
         for (unsigned i = 0; i < panels; i++) {
-            const __m512i octet = integer_of(f, f->codes(unit + i * apart, n), table);
+            const __m512i octet = integer_of(f, unit + i * apart, n, table, i);
             const __m512i w = _mm512_xor_si512(octet, offset);
             magnitude[i] = _mm512_abs_epi8(w);
             negative[i] = _mm512_movepi8_mask(w);
