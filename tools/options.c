@@ -13,7 +13,7 @@
 
 #define FIELD(name) offsetof(cli_options, name)
 #define PLANNERS (CLI_QUANTIZE | CLI_PLAN)
-#define LISTERS \
+#define LISTERS                                                                                    \
     (PLANNERS | CLI_INSPECT | CLI_COMPARE | CLI_BENCH | CLI_EVAL | CLI_CALIBRATE | CLI_VERIFY)
 #define SEED_LIMIT (-1) /* as a uint64_t: all of them */
 

@@ -36,9 +36,9 @@
  *   whit.recipe    one "GLOB SCHEME" a line, first "* DEFAULT", the last match wins
  *   whit.options   options that change bytes where they are not the default, sorted
  *   whit.notes     counts of fallbacks, in fields of fixed width
- *   whit.sha256    JSON: {"T.q": "64 hexadecimal digits", ..}, SHA-256 (FIPS 180-4) of the octets of
- *                  every tensor of this file, under the names of the header; T.q and T.scale have
- *                  one each
+ *   whit.sha256    JSON: {"T.q": "64 hexadecimal digits", ..}, SHA-256 (FIPS 180-4) of the
+ *                  octets of every tensor of this file, under the names of the header; T.q and
+ *                  T.scale have one each
  *   whit.version   of the program that wrote it
  *
  * The data section starts at a multiple of 64 octets. Tensors whose size is a multiple of 64 come
