@@ -169,9 +169,9 @@ typedef struct whit_report_row {
  *   report  out  may be NULL; free it with whit_report_free
  *
  * Errors: WHIT_ERR_ARG (output exists and force is 0; output is the input; another run holds the
- * output), WHIT_ERR_NUMERIC (NaN or Inf in a tensor to be quantized: tensor, row, column; a scale
- * or value beyond its stored type), WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_NOMEM,
- * WHIT_ERR_CANCELLED. The input is never opened for writing.
+ * output; a plan with a method was run before), WHIT_ERR_NUMERIC (NaN or Inf in a tensor to be
+ * quantized: tensor, row, column; a scale or value beyond its stored type), WHIT_ERR_IO,
+ * WHIT_ERR_FORMAT, WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED. The input is never opened for writing.
  */
 WHIT_API whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err);
 WHIT_API void whit_report_free(whit_report *report); /* NULL is fine */

@@ -177,6 +177,7 @@ whit_status wh_method_open(whit_plan *p, const whit_method_options *o, whit_erro
     wh_method *m = p->method = wh_calloc(1, sizeof *m);
     if (!m) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a method");
     m->o = *o;
+    m->count = p->count;
     m->solutions.journal.fd = -1;
     m->takes = wh_calloc(p->count, 1);
     m->fold = wh_calloc(p->count, sizeof *m->fold);
@@ -191,7 +192,7 @@ whit_status wh_method_open(whit_plan *p, const whit_method_options *o, whit_erro
 void wh_method_close(wh_method *m)
 {
     if (!m) return;
-    for (size_t i = 0; m->fold && i < m->solutions.count; i++) {
+    for (size_t i = 0; m->fold && i < m->count; i++) {
         free(m->fold[i].rows);
         free(m->fold[i].cols);
         free(m->fold[i].vector);
@@ -256,18 +257,27 @@ whit_status wh_method_choose(whit_plan *p, whit_error *err)
 {
     wh_method *m = p->method;
     const int codes = m->o.methods != WHIT_METHOD_SMOOTHQUANT;
+    const unsigned folds = WHIT_METHOD_AWQ | WHIT_METHOD_SMOOTHQUANT;
     size_t linears = 0;
+    int scales = 0; /* static ranges of inputs that a method scales */
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
         const whit_scheme *s = &p->entry[i].scheme;
         if (s->kind == WHIT_KEEP || !is_linear(p, i)) continue;
         linears++;
+        scales |= (m->o.methods & folds) && s->a8 == WHIT_A8_STATIC;
         if (!codes || !whit_scheme_is_quantized(s)) continue;
         m->takes[i] = (unsigned char)serves(m->o.methods, s);
         m->taking += m->takes[i];
         if (!m->takes[i]) st = fall_back(p, i, err);
     }
     if (st != WHIT_OK) return st;
+    if (scales && p->observer != WHIT_OBSERVER_MINMAX)
+        return wh_fail(
+            err, WHIT_ERR_ARG,
+            "--method %s: of inputs that are scaled only the largest magnitude is known; "
+            "try: --observer minmax",
+            whit_method_name(m->o.methods));
     if (linears == 0)
         return wh_fail(err, WHIT_ERR_ARG, "--method %s: no matrix that it could help is quantized",
                        whit_method_name(m->o.methods));

@@ -54,7 +54,8 @@ typedef struct wh_method {
     unsigned char *takes; /* [count] of the plan: 1, its codes are the method's */
     wh_fold *fold;        /* [count] */
     wh_solved *solved;    /* [count] */
-    size_t taking;
+    size_t count, taking;
+    int ran; /* 1: once is all */
     wh_solutions solutions;
     wh_feeds feeds;
     char *state;                 /* path of the calibration, without texts */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "job/checkpoint.h"
 #include "job/describe.h"
 #include "job/feeds.h"
 #include "job/solve.h"
@@ -20,8 +21,9 @@ static whit_status hash_plan(const whit_plan *p, char text[WH_SHA256_TEXT], whit
     char model[WH_SHA256_TEXT], scheme[WHIT_SCHEME_TEXT];
     whit_status st = wh_model_hash(whit_source_file(p->source), model, err);
     if (st != WHIT_OK) return st;
-    wh_buf_putf(&b, "%s %s %s %d %d\n", WHIT_VERSION_STRING, model, p->method->source,
-                (int)p->target.format, (int)p->clip);
+    wh_buf_putf(&b, "%s %s %s %d %d %u\n", WHIT_VERSION_STRING, model, p->method->source,
+                (int)p->target.format, (int)p->clip,
+                p->checkpoint ? p->checkpoint->gptq_version : 0);
     wh_plan_options(p, &options);
     wh_buf_puts(&b, options.len ? options.data : "");
     for (size_t i = 0; i < p->count; i++)
@@ -40,6 +42,9 @@ static whit_status open_solutions(whit_plan *p, whit_error *err)
 {
     wh_method *m = p->method;
     char plan[WH_SHA256_TEXT];
+    if (m->ran)
+        return wh_fail(err, WHIT_ERR_ARG, "whit_plan_run: a plan with a method is run once");
+    m->ran = 1;
     if (!m->o.resume) {
         wh_journal_remove(p->target.path, WH_SOLUTIONS_NAME);
         return wh_solutions_open(&m->solutions, p->count, p->target.path, NULL, err);
