@@ -6,9 +6,15 @@
  * SPDX-License-Identifier: MIT */
 #include "base/elementary.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+/* Where this does not hold float expressions are rounded later, and all results become others. */
+#if FLT_EVAL_METHOD != 0
+#error "floats are reckoned in a wider type; try: -fexcess-precision=fast, or -msse2 -mfpmath=sse"
+#endif
 
 #define LN2_HIGH 0x1.62e42fee00000p-1 /* 32 bits */
 #define LN2_LOW 0x1.a39ef35793c76p-33
