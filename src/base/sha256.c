@@ -162,6 +162,16 @@ int wh_sha256_is_text(const char *text)
            text[WH_SHA256_TEXT - 1] == '\0';
 }
 
+void wh_sha256_octets(const void *data, size_t len, char text[WH_SHA256_TEXT])
+{
+    wh_sha256 s;
+    uint8_t digest[WH_SHA256_BYTES];
+    wh_sha256_init(&s);
+    wh_sha256_add(&s, data, len);
+    wh_sha256_end(&s, digest);
+    wh_sha256_text(digest, text);
+}
+
 whit_status wh_sha256_file(const char *path, char text[WH_SHA256_TEXT], whit_error *err)
 {
     wh_sha256 s;

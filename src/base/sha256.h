@@ -37,6 +37,8 @@ void wh_sha256_text(const uint8_t digest[WH_SHA256_BYTES], char text[WH_SHA256_T
 /* 1 if text is what wh_sha256_text writes. */
 int wh_sha256_is_text(const char *text);
 
+/* Of octets in memory, as text. */
+void wh_sha256_octets(const void *data, size_t len, char text[WH_SHA256_TEXT]);
 /* Of a whole file, as text. Errors: those of wh_file_open_read and wh_file_pread, WHIT_ERR_NOMEM.
  */
 whit_status wh_sha256_file(const char *path, char text[WH_SHA256_TEXT], whit_error *err);

@@ -13,16 +13,6 @@
 #include "job/eval.h"
 #include "job/feeds.h"
 
-static void hash_of(const void *data, size_t len, char text[WH_SHA256_TEXT])
-{
-    wh_sha256 s;
-    uint8_t digest[WH_SHA256_BYTES];
-    wh_sha256_init(&s);
-    wh_sha256_add(&s, data, len);
-    wh_sha256_end(&s, digest);
-    wh_sha256_text(digest, text);
-}
-
 whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err)
 {
     const size_t shards = whit_file_shards(file);
@@ -35,7 +25,7 @@ whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit
         wh_buf_free(&lines);
         return st != WHIT_OK ? st : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");
     }
-    hash_of(lines.data, lines.len, text);
+    wh_sha256_octets(lines.data, lines.len, text);
     wh_buf_free(&lines);
     return WHIT_OK;
 }
@@ -81,7 +71,7 @@ static whit_status open_text(wh_feed *f, whit_error *err)
     const char *data;
     size_t len;
     whit_status st = read_text(f->what, &own, &data, &len, err);
-    if (st == WHIT_OK) hash_of(data, len, f->sha256);
+    if (st == WHIT_OK) wh_sha256_octets(data, len, f->sha256);
     if (st == WHIT_OK && f->what->kind == WHIT_FEED_IDS) {
         st = whit_ids_read(&f->ids, data, len, err);
         if (st != WHIT_OK) st = wh_prefix(err, st, f->what->path);

@@ -145,14 +145,7 @@ static whit_status hash_sources(const whit_plan *p, wh_method *m, whit_error *er
         memcpy(m->source, m->feeds.feed[i].sha256, sizeof m->source);
         wh_buf_putf(&lines, "%s\n", m->source);
     }
-    if (m->feeds.count > 1 && !lines.failed) {
-        wh_sha256 all;
-        uint8_t digest[WH_SHA256_BYTES];
-        wh_sha256_init(&all);
-        wh_sha256_add(&all, lines.data, lines.len);
-        wh_sha256_end(&all, digest);
-        wh_sha256_text(digest, m->source);
-    }
+    if (m->feeds.count > 1 && !lines.failed) wh_sha256_octets(lines.data, lines.len, m->source);
     if (lines.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");
     wh_buf_free(&lines);
     return st;

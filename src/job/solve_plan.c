@@ -15,9 +15,7 @@
 /* What a run does, as a hash: the same plan, the same octets. */
 static whit_status hash_plan(const whit_plan *p, char text[WH_SHA256_TEXT], whit_error *err)
 {
-    wh_sha256 s;
     wh_buf b = { 0 }, options = { 0 };
-    uint8_t digest[WH_SHA256_BYTES];
     char model[WH_SHA256_TEXT], scheme[WHIT_SCHEME_TEXT];
     whit_status st = wh_model_hash(whit_source_file(p->source), model, err);
     if (st != WHIT_OK) return st;
@@ -28,11 +26,10 @@ static whit_status hash_plan(const whit_plan *p, char text[WH_SHA256_TEXT], whit
     wh_buf_puts(&b, options.len ? options.data : "");
     for (size_t i = 0; i < p->count; i++)
         wh_buf_putf(&b, "\n%s", whit_scheme_print(&p->entry[i].scheme, scheme));
-    wh_sha256_init(&s);
-    wh_sha256_add(&s, b.data, b.len);
-    wh_sha256_end(&s, digest);
-    wh_sha256_text(digest, text);
-    if (b.failed || options.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
+    if (b.failed || options.failed)
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
+    else
+        wh_sha256_octets(b.data, b.len, text);
     wh_buf_free(&b);
     wh_buf_free(&options);
     return st;
