@@ -208,6 +208,18 @@ char *wh_path_join(const char *folder, const char *name)
     return path;
 }
 
+char *wh_path_beside(const char *path, const char *text)
+{
+    size_t len = strlen(path);
+    const size_t more = strlen(text);
+    while (len > 1 && path[len - 1] == '/') len--;
+    char *name = wh_calloc(len + more + 1, 1);
+    if (!name) return NULL;
+    memcpy(name, path, len);
+    memcpy(name + len, text, more);
+    return name;
+}
+
 char *wh_path_folder(const char *path)
 {
     size_t len = (size_t)(wh_path_name(path) - path);

@@ -36,6 +36,9 @@ int wh_file_identify(const char *path, wh_file_id *id);
 
 /* Join folder and name; NULL when there is no memory. free() it. */
 char *wh_path_join(const char *folder, const char *name);
+/* The path, without slashes at its end, with more text behind it: a name beside an output that may
+ * be a folder. NULL when there is no memory. free() it. */
+char *wh_path_beside(const char *path, const char *text);
 /* Folder part ("." when there is none), without trailing slash. NULL when there is no memory. */
 char *wh_path_folder(const char *path);
 /* Points at the last part; slashes behind it stay ("a/b/" gives "b/", "/" gives "/"). */

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -33,19 +32,6 @@ static whit_status system_error(const wh_journal *j, whit_error *err)
 static const char *label(const wh_journal *j)
 {
     return j->path ? j->path : "a spill file";
-}
-
-/* OUTPUT.partial, without the slashes that output may end with. NULL: no memory. */
-static char *folder_of(const char *output)
-{
-    wh_buf b = { 0 };
-    size_t len = strlen(output);
-    while (len > 1 && output[len - 1] == '/') len--;
-    wh_buf_put(&b, output, len);
-    wh_buf_puts(&b, ".partial");
-    if (!b.failed) return b.data;
-    wh_buf_free(&b);
-    return NULL;
 }
 
 /* ---- taking up ------------------------------------------------------------------------------- */
@@ -178,7 +164,7 @@ whit_status wh_journal_open(wh_journal *j, const char *output, const char *name,
     uint64_t size = 0;
     *j = (wh_journal){ .fd = -1 };
     wh_crc32_init(&j->crc);
-    j->folder = folder_of(output);
+    j->folder = wh_path_beside(output, ".partial");
     if (j->folder) j->path = wh_path_join(j->folder, name);
     if (!j->path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
     whit_status st = open_file(j, &size, err);
@@ -247,7 +233,7 @@ void wh_journal_close(wh_journal *j)
 
 void wh_journal_remove(const char *output, const char *name)
 {
-    char *folder = folder_of(output);
+    char *folder = wh_path_beside(output, ".partial");
     char *path = folder ? wh_path_join(folder, name) : NULL;
     if (path && unlink(path) == 0) rmdir(folder);
     free(path);

@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "io/lock.h"
 
@@ -135,13 +134,9 @@ void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs)
 whit_status wh_temp_spill(const char *output, int *fd, whit_error *err)
 {
     const wh_inputs none = { NULL, 0 };
-    wh_buf name = { 0 };
-    size_t len = strlen(output);
-    while (len > 1 && output[len - 1] == '/') len--;
-    wh_buf_put(&name, output, len);
-    wh_buf_puts(&name, ".spill");
-    char *temp = name.failed ? NULL : wh_temp_name(name.data);
-    wh_buf_free(&name);
+    char *beside = wh_path_beside(output, ".spill");
+    char *temp = beside ? wh_temp_name(beside) : NULL;
+    free(beside);
     if (!temp) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
     whit_status st = wh_temp_create(temp, &none, fd, err);
     if (st == WHIT_OK) unlink(temp);

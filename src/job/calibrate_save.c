@@ -214,15 +214,10 @@ static uint64_t output_bytes(const whit_calibration *c)
 
 whit_status wh_calib_open_output(whit_calibration *c, whit_error *err)
 {
-    wh_buf partial = { 0 };
     size_t count;
     const char **inputs = list_inputs(c, &count);
-    size_t len = strlen(c->output);
-    while (len > 1 && c->output[len - 1] == '/') len--;
-    wh_buf_put(&partial, c->output, len);
-    wh_buf_puts(&partial, ".partial");
-    c->partial = partial.data;
-    if (!inputs || partial.failed) {
+    c->partial = wh_path_beside(c->output, ".partial");
+    if (!inputs || !c->partial) {
         free(inputs);
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the output");
     }
