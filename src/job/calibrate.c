@@ -21,7 +21,6 @@
 #include "base/pool.h"
 #include "io/temp.h"
 
-#define CONTEXT_MOST ((uint64_t)1 << 28)
 #define SAVE_EVERY 60.0
 
 void whit_calibrate_options_init(whit_calibrate_options *options)
@@ -391,9 +390,8 @@ static whit_status check_options(const char *path, const whit_calibrate_options 
         return wh_fail(err, WHIT_ERR_ARG, "whit_calibrate: struct_size not set");
     if (!output || !*output || (path && !*path))
         return wh_fail(err, WHIT_ERR_ARG, "whit_calibrate: no path, or no output");
-    if (o->context && (o->context < 2 || o->context > CONTEXT_MOST))
-        return wh_fail(err, WHIT_ERR_ARG, "a context of %" PRIu64 " tokens; try: 2 to %" PRIu64,
-                       o->context, CONTEXT_MOST);
+    whit_status st = wh_feeds_context(o->context, err);
+    if (st != WHIT_OK) return st;
     if (o->hessian && wh_calib_form_of(output) != WH_CALIB_STATE)
         return wh_fail(err, WHIT_ERR_ARG,
                        "an importance matrix holds no Hessians; try: another name than %s", output);

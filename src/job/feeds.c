@@ -13,6 +13,8 @@
 #include "job/eval.h"
 #include "job/feeds.h"
 
+#define CONTEXT_MOST ((uint64_t)1 << 28)
+
 whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err)
 {
     const size_t shards = whit_file_shards(file);
@@ -157,6 +159,13 @@ static whit_status tokenize_all(wh_feeds *f, const wh_feeds_model *m, wh_lines *
 }
 
 /* ---- windows --------------------------------------------------------------------------------- */
+
+whit_status wh_feeds_context(uint64_t context, whit_error *err)
+{
+    if (context == 0 || (context >= 2 && context <= CONTEXT_MOST)) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_ARG, "a context of %" PRIu64 " tokens; try: 2 to %" PRIu64,
+                   context, CONTEXT_MOST);
+}
 
 static int wants_tokenizer(const wh_feeds *f)
 {

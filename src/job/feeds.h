@@ -38,6 +38,9 @@ whit_status wh_feeds_open(wh_feeds *f, const whit_feed *what, size_t count, uint
                           whit_error *err);
 void wh_feeds_close(wh_feeds *f); /* all zeros is fine */
 
+/* Whether windows may have so many tokens; 0: it is left open. Errors: WHIT_ERR_ARG. */
+whit_status wh_feeds_context(uint64_t context, whit_error *err);
+
 /* What the windows need to know of the model. */
 typedef struct wh_feeds_model {
     const char *path;

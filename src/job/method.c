@@ -18,8 +18,6 @@
 #include "job/solve.h"
 #include "model/names.h"
 
-#define CONTEXT_MOST ((uint64_t)1 << 28)
-
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static const struct chain {
@@ -72,14 +70,11 @@ const char *wh_fallback_text(uint32_t fallback)
 
 static whit_status check_numbers(const whit_method_options *o, whit_error *err)
 {
-    if (o->context && (o->context < 2 || o->context > CONTEXT_MOST))
-        return wh_fail(err, WHIT_ERR_ARG, "a context of %" PRIu64 " tokens; try: 2 to %" PRIu64,
-                       o->context, CONTEXT_MOST);
     if (!(o->damping >= 0 && o->damping <= 1))
         return wh_fail(err, WHIT_ERR_ARG, "a damping that is not from 0 to 1");
     if (o->qep > 1 || o->alpha > 1 || isnan(o->qep) || isnan(o->alpha))
         return wh_fail(err, WHIT_ERR_ARG, "a share that is not from 0 to 1");
-    return WHIT_OK;
+    return wh_feeds_context(o->context, err);
 }
 
 /* Options that say something to none of the methods that were asked for. */
@@ -250,7 +245,6 @@ whit_status wh_method_choose(whit_plan *p, whit_error *err)
 {
     wh_method *m = p->method;
     const int codes = m->o.methods != WHIT_METHOD_SMOOTHQUANT;
-    const unsigned folds = WHIT_METHOD_AWQ | WHIT_METHOD_SMOOTHQUANT;
     size_t linears = 0;
     int scales = 0; /* static ranges of inputs that a method scales */
     whit_status st = WHIT_OK;
@@ -258,7 +252,7 @@ whit_status wh_method_choose(whit_plan *p, whit_error *err)
         const whit_scheme *s = &p->entry[i].scheme;
         if (s->kind == WHIT_KEEP || !is_linear(p, i)) continue;
         linears++;
-        scales |= (m->o.methods & folds) && s->a8 == WHIT_A8_STATIC;
+        scales |= (m->o.methods & WH_METHOD_FOLDS) && s->a8 == WHIT_A8_STATIC;
         if (!codes || !whit_scheme_is_quantized(s)) continue;
         m->takes[i] = (unsigned char)serves(m->o.methods, s);
         m->taking += m->takes[i];

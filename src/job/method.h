@@ -22,6 +22,9 @@
 #include "job/stream.h"
 #include "tensor/cvt.h"
 
+/* The methods that scale inputs. */
+#define WH_METHOD_FOLDS ((unsigned)WHIT_METHOD_AWQ | WHIT_METHOD_SMOOTHQUANT)
+
 /* What was folded into the weights of an entry: w[r][c] * cols[c] * rows[r]. */
 typedef struct wh_fold {
     float *rows, *cols; /* NULL: 1 */

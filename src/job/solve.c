@@ -245,6 +245,13 @@ wh_awq_format wh_solver_format(const wh_solver *s, size_t i, const float *w)
                             .spec = wh_plan_spec(s->plan, i, whit_nvfp4_scale2(most)) };
 }
 
+size_t wh_solver_group(const wh_awq_format *f, size_t cols)
+{
+    const size_t group =
+        f->block != WHIT_BLOCK_NONE ? whit_block_describe(f->block)->weights : f->spec.scheme.group;
+    return group && group < cols ? group : cols;
+}
+
 /* ---- methods --------------------------------------------------------------------------------- */
 
 /* One matrix on its way. */
@@ -256,15 +263,6 @@ typedef struct problem {
     planes p;
     wh_solved told;
 } problem;
-
-/* Columns whose parameters are found together. */
-static size_t group_of(const problem *x)
-{
-    const whit_scheme *s = &x->p.format.spec.scheme;
-    if (is_blocks(&x->p)) return whit_block_describe(x->p.format.block)->weights;
-    const int whole = s->gran == WHIT_GRAN_TENSOR || s->gran == WHIT_GRAN_CHANNEL;
-    return whole || !s->group || s->group > x->p.cols ? x->p.cols : s->group;
-}
 
 /* The mean square error of an output that weights `decoded` instead of `w` make. */
 static whit_status error_of(const problem *x, const wh_gptq_base *base, const float *w,
@@ -360,7 +358,7 @@ static whit_status awq(problem *x, const wh_gptq_base *base, float *clipped, whi
     if (st == WHIT_OK) st = error_of(x, base, x->w, x->decoded, &x->told.before, err);
     if (st == WHIT_OK && role != WH_ROLE_ATTN_Q && role != WH_ROLE_ATTN_K)
         st = wh_awq_clip(x->s->context, x->s->facts->triangle, clipped, x->p.rows, x->p.cols,
-                         group_of(x), &x->p.format, NULL, err);
+                         wh_solver_group(&x->p.format, x->p.cols), &x->p.format, NULL, err);
     if (st == WHIT_OK) st = round_all(x->s, &x->p, clipped, importance, err);
     if (st == WHIT_OK) st = planes_decode(&x->p, x->decoded, err);
     if (st == WHIT_OK) st = error_of(x, base, x->w, x->decoded, &x->told.after, err);
@@ -396,7 +394,7 @@ static whit_status learn(problem *x, whit_error *err)
     if (methods == WHIT_METHOD_HQQ) return hqq(x, err);
     x->told.fallback = (uint32_t)lacks(x->s->facts);
     if (x->told.fallback) return WHIT_OK;
-    whit_status st = wh_solver_base(x->s, group_of(x), &base, err);
+    whit_status st = wh_solver_base(x->s, wh_solver_group(&x->p.format, x->p.cols), &base, err);
     if (st != WHIT_OK) return st;
     if (!base) {
         x->told.fallback = WH_FALLBACK_FACTOR;

@@ -72,6 +72,8 @@ whit_status wh_solver_read(const wh_solver *s, size_t i, float *w, whit_error *e
 
 /* What an entry becomes, of weights w. */
 wh_awq_format wh_solver_format(const wh_solver *s, size_t i, const float *w);
+/* Columns whose parameters are found together. */
+size_t wh_solver_group(const wh_awq_format *format, size_t cols);
 
 /*
  * Find the codes of an entry that takes part and keep them; of another one only decoded is made.

@@ -93,13 +93,6 @@ static size_t model_of(const set *x)
     return k;
 }
 
-static size_t group_of(const wh_awq_format *f, size_t cols)
-{
-    const size_t group =
-        f->block != WHIT_BLOCK_NONE ? whit_block_describe(f->block)->weights : f->spec.scheme.group;
-    return group && group < cols ? group : cols;
-}
-
 static whit_status search_awq(set *x, whit_error *err)
 {
     const size_t k = model_of(x);
@@ -107,7 +100,7 @@ static whit_status search_awq(set *x, whit_error *err)
     wh_awq_result result;
     if (k == x->count) return WHIT_OK;
     const wh_awq_format format = wh_solver_format(x->s, x->index[k], x->w[k]);
-    whit_status st = wh_solver_base(x->s, group_of(&format, x->cols), &base, err);
+    whit_status st = wh_solver_base(x->s, wh_solver_group(&format, x->cols), &base, err);
     if (st != WHIT_OK || !base) return st;
     float *mean = wh_calloc(x->cols, sizeof *mean);
     if (!mean) return no_memory(err);

@@ -79,8 +79,8 @@ static whit_status check_cols(const driver *d, size_t i, size_t input, whit_erro
 
 /* ---- stages ---------------------------------------------------------------------------------- */
 
-/* 1: an interrupted run has finished it. */
-static int begins(driver *d)
+/* Go on to the next one; 1: an interrupted run has finished it. */
+static int finished_before(driver *d)
 {
     return d->stage++ < d->s->plan->method->solutions.stages;
 }
@@ -104,7 +104,7 @@ static whit_status solve_entry(driver *d, size_t i, double scaling, whit_error *
 static whit_status solve_input(driver *d, size_t input, whit_error *err)
 {
     const whit_plan *p = d->s->plan;
-    const int skip = begins(d);
+    const int skip = finished_before(d);
     wh_facts facts = { 0 };
     int loaded = 0;
     whit_status st = WHIT_OK;
@@ -150,7 +150,7 @@ static whit_status solve_layer(driver *d, uint32_t layer, whit_error *err)
     whit_status st = WHIT_OK;
     for (size_t l = 0; l < WH_LINEARS; l++)
         d->done[*wh_place_of(&d->places, wh_linear_role(l), layer)] = 1;
-    if (begins(d)) return WHIT_OK;
+    if (finished_before(d)) return WHIT_OK;
     for (size_t k = 0; k < WH_LAYER_INPUTS && st == WHIT_OK; k++) {
         size_t count;
         const size_t i = *wh_place_of(&d->places, wh_linear_role(wh_input_first(k, &count)), layer);
@@ -167,10 +167,9 @@ static whit_status solve_layer(driver *d, uint32_t layer, whit_error *err)
 
 static whit_status solve_layers(driver *d, whit_error *err)
 {
-    const unsigned folds = WHIT_METHOD_AWQ | WHIT_METHOD_SMOOTHQUANT;
     const whit_plan *p = d->s->plan;
     whit_status st = WHIT_OK;
-    if (!(p->method->o.methods & folds)) return WHIT_OK;
+    if (!(p->method->o.methods & WH_METHOD_FOLDS)) return WHIT_OK;
     st = wh_config_of_file(&d->config, whit_source_file(p->source), err);
     if (st == WHIT_OK) st = wh_places_find(&d->places, &d->config, p->source, err);
     for (uint32_t l = 0; l < d->config.layers && st == WHIT_OK; l++) st = solve_layer(d, l, err);

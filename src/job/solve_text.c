@@ -23,8 +23,6 @@ typedef struct driver {
     double scaling[WH_LINEARS];
 } driver;
 
-static const unsigned folds = WHIT_METHOD_AWQ | WHIT_METHOD_SMOOTHQUANT;
-
 static size_t entry_of(const driver *d, size_t linear)
 {
     return *wh_place_of(&d->layers.places, wh_linear_role(linear), d->layers.layer);
@@ -145,7 +143,7 @@ static whit_status solve_layer(driver *d, whit_error *err)
     const unsigned methods = d->plan->method->o.methods;
     for (size_t l = 0; l < WH_LINEARS; l++) d->scaling[l] = NAN;
     whit_status st = put_all(d, MAKE_FLOAT, err);
-    if (st == WHIT_OK && methods & folds) {
+    if (st == WHIT_OK && methods & WH_METHOD_FOLDS) {
         st = scale_sets(d, err);
         if (st == WHIT_OK) st = put_all(d, MAKE_FLOAT, err);
         if (methods & WHIT_METHOD_GPTQ) facts_free(d);
