@@ -37,6 +37,16 @@ void wh_facts_free(wh_facts *f)
     *f = (wh_facts){ 0 };
 }
 
+wh_fallback wh_facts_lack(const wh_facts *f)
+{
+    size_t c = 0;
+    if (!f || f->cols == 0) return WH_FALLBACK_UNKNOWN;
+    if (!f->finite) return WH_FALLBACK_NAN;
+    if (f->tokens < WH_FACTS_FEWEST) return WH_FALLBACK_FEW;
+    while (c < f->cols && f->most[c] == 0) c++;
+    return c == f->cols ? WH_FALLBACK_DEAD : WH_FALLBACK_NONE;
+}
+
 void wh_facts_divide(wh_facts *f, const float *t)
 {
     const size_t n = f->cols;

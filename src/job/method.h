@@ -4,7 +4,7 @@
  *   method.c        options, who takes part, what the metadata say
  *   fold.c          folded factors, wherever weights are read
  *   facts.c         what is known of an input
- *   solve.c         one matrix, given that
+ *   solve.c         one matrix, given that (planes.c: its codes)
  *   solve_sets.c    scales of the sets of AWQ and SmoothQuant
  *   solve_state.c   all of a plan, from a state
  *   solve_text.c    the same layer by layer, from texts (layers.c: running them)

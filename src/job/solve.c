@@ -12,154 +12,13 @@
 #include "calib/gptq_blocks.h"
 #include "calib/gptq_codes.h"
 #include "calib/hqq.h"
+#include "job/planes.h"
 #include "job/span.h"
-#include "kernels/context.h"
+#include "job/work_solved.h"
 #include "quant/matrix.h"
 
 #define DAMPING 0.01
 #define PASSES 3
-#define ROWS 32 /* that a thread encodes at once */
-
-/* ---- planes ---------------------------------------------------------------------------------- */
-
-/* Codes of an entry, as they are kept. */
-typedef struct planes {
-    wh_awq_format format;
-    size_t rows, cols, scales, blocks; /* scales, and octets of blocks, of the whole matrix */
-    uint8_t *codes;                    /* or blocks */
-    float *scale;
-    uint8_t *zero;
-} planes;
-
-static int is_blocks(const planes *p)
-{
-    return p->format.block != WHIT_BLOCK_NONE;
-}
-
-static whit_status planes_make(planes *p, const wh_awq_format *format, size_t rows, size_t cols,
-                               whit_error *err)
-{
-    uint64_t r = 0, k = 0;
-    *p = (planes){ .format = *format, .rows = rows, .cols = cols };
-    if (is_blocks(p)) {
-        const whit_block_info *info = whit_block_describe(format->block);
-        p->blocks = rows * (cols / info->weights) * info->bytes;
-        p->codes = wh_calloc(p->blocks, 1);
-    } else {
-        whit_scheme_scales(&format->spec.scheme, rows, cols, &r, &k);
-        p->scales = (size_t)(r * k);
-        p->codes = wh_calloc(rows, cols);
-        p->scale = wh_calloc(p->scales, sizeof *p->scale);
-        if (format->spec.scheme.asym) p->zero = wh_calloc(p->scales, 1);
-    }
-    if (p->codes && (is_blocks(p) || (p->scale && (p->zero || !format->spec.scheme.asym))))
-        return WHIT_OK;
-    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for codes of %zu rows", rows);
-}
-
-static void planes_free(planes *p)
-{
-    free(p->codes);
-    free(p->scale);
-    free(p->zero);
-}
-
-static whit_status planes_decode(const planes *p, float *out, whit_error *err)
-{
-    const whit_quant_spec *spec = &p->format.spec;
-    if (is_blocks(p)) {
-        const whit_block_info *info = whit_block_describe(p->format.block);
-        return whit_block_decode(p->format.block, p->codes, p->rows * (p->cols / info->weights),
-                                 out, err);
-    }
-    float *scale = p->scale;
-    whit_status st = WHIT_OK;
-    if (spec->scheme.kind == WHIT_NVFP4) {
-        scale = wh_calloc(p->scales, sizeof *scale);
-        if (!scale) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for scales");
-        for (size_t i = 0; i < p->scales; i++) scale[i] = p->scale[i] * spec->scale2;
-    }
-    st = whit_dequantize(p->codes, scale, p->zero, p->rows, p->cols, &spec->scheme, out, err);
-    if (scale != p->scale) free(scale);
-    return st;
-}
-
-static whit_status planes_keep(const planes *p, wh_solutions *s, size_t i, whit_error *err)
-{
-    if (is_blocks(p)) return wh_solutions_put(s, i, WH_PART_BLOCKS, p->codes, p->blocks, err);
-    const uint64_t n = (uint64_t)p->rows * p->cols;
-    whit_status st = wh_solutions_put(s, i, WH_PART_CODES, p->codes, n, err);
-    if (st == WHIT_OK)
-        st = wh_solutions_put(s, i, WH_PART_SCALE, p->scale, p->scales * sizeof *p->scale, err);
-    if (st == WHIT_OK && p->zero)
-        st = wh_solutions_put(s, i, WH_PART_ZERO, p->zero, p->scales, err);
-    if (st == WHIT_OK && p->format.spec.scheme.kind == WHIT_NVFP4)
-        st = wh_solutions_put(s, i, WH_PART_SCALE2, &p->format.spec.scale2, sizeof(float), err);
-    return st;
-}
-
-static whit_status planes_take_up(planes *p, const wh_solutions *s, size_t i, whit_error *err)
-{
-    if (is_blocks(p)) return wh_solutions_get(s, i, WH_PART_BLOCKS, 0, p->codes, p->blocks, err);
-    const uint64_t n = (uint64_t)p->rows * p->cols;
-    whit_status st = wh_solutions_get(s, i, WH_PART_CODES, 0, p->codes, n, err);
-    if (st == WHIT_OK)
-        st = wh_solutions_get(s, i, WH_PART_SCALE, 0, p->scale, p->scales * sizeof *p->scale, err);
-    if (st == WHIT_OK && p->zero)
-        st = wh_solutions_get(s, i, WH_PART_ZERO, 0, p->zero, p->scales, err);
-    if (st == WHIT_OK && p->format.spec.scheme.kind == WHIT_NVFP4)
-        st = wh_solutions_get(s, i, WH_PART_SCALE2, 0, &p->format.spec.scale2, sizeof(float), err);
-    return st;
-}
-
-/* ---- rounding -------------------------------------------------------------------------------- */
-
-typedef struct rounding {
-    planes *p;
-    const float *w, *importance;
-    size_t each;
-    whit_error *failed; /* [threads] */
-} rounding;
-
-static whit_status round_rows(const rounding *r, size_t row, size_t rows, whit_error *err)
-{
-    const planes *p = r->p;
-    const float *w = r->w + row * p->cols;
-    if (is_blocks(p))
-        return whit_block_encode(p->format.block, WHIT_SEARCH_BEST, w, rows, p->cols, r->importance,
-                                 p->codes + p->blocks / p->rows * row, err);
-    const size_t first = r->each == p->rows ? 0 : p->scales / p->rows * row;
-    return whit_quantize(w, rows, p->cols, &p->format.spec, p->codes + row * p->cols,
-                         p->scale + first, p->zero ? p->zero + first : NULL, NULL, err);
-}
-
-static void round_part(void *ctx, unsigned t, unsigned threads)
-{
-    const rounding *r = ctx;
-    for (size_t row = t * r->each; row < r->p->rows; row += threads * r->each) {
-        const size_t left = r->p->rows - row;
-        if (round_rows(r, row, left < r->each ? left : r->each, &r->failed[t]) != WHIT_OK) return;
-    }
-}
-
-static whit_status round_all(const wh_solver *s, planes *p, const float *w, const float *importance,
-                             whit_error *err)
-{
-    const whit_gran gran = p->format.spec.scheme.gran;
-    const unsigned threads = whit_context_threads(s->context);
-    const int whole = !is_blocks(p) && (gran == WHIT_GRAN_TENSOR || gran == WHIT_GRAN_BLOCK);
-    rounding r = { p, w, importance, whole ? p->rows : ROWS, NULL };
-    whit_status st = WHIT_OK;
-    r.failed = wh_calloc(threads, sizeof *r.failed);
-    if (!r.failed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to round");
-    pthread_mutex_lock(&s->context->lock);
-    wh_pool_run(s->context->pool, round_part, &r);
-    pthread_mutex_unlock(&s->context->lock);
-    for (unsigned t = 0; t < threads && st == WHIT_OK; t++)
-        if (r.failed[t].code != WHIT_OK) st = wh_fail(err, r.failed[t].code, "%s", r.failed[t].msg);
-    free(r.failed);
-    return st;
-}
 
 /* ---- what is shared by the matrices of an input ---------------------------------------------- */
 
@@ -260,7 +119,7 @@ typedef struct problem {
     size_t i;
     const float *w;
     float *decoded;
-    planes p;
+    wh_planes p;
     wh_solved told;
 } problem;
 
@@ -288,7 +147,7 @@ static whit_status run_gptq(problem *x, const wh_gptq_base *base, const float *w
                             whit_error *err)
 {
     const whit_method_options *o = &x->s->plan->method->o;
-    planes *p = &x->p;
+    wh_planes *p = &x->p;
     wh_gptq_blocks blocks;
     wh_gptq_codes codes;
     wh_gptq_result result = { 0, 0 };
@@ -300,20 +159,20 @@ static whit_status run_gptq(problem *x, const wh_gptq_base *base, const float *w
                               .passes = passes,
                               .refit = passes > 0 && !o->act_order };
     whit_status st;
-    if (is_blocks(p))
+    if (wh_planes_are_blocks(p))
         st = wh_gptq_blocks_open(&blocks, p->format.block, p->rows, p->cols, p->codes, err);
     else
         st = wh_gptq_codes_open(&codes, &p->format.spec, p->rows, p->cols, p->codes, p->scale,
                                 p->zero, err);
-    if (st == WHIT_OK && !is_blocks(p) && codes.target.fixed) {
+    if (st == WHIT_OK && !wh_planes_are_blocks(p) && codes.target.fixed) {
         float *weight = importance_of(base);
         st = weight ? wh_gptq_codes_shared(&codes, w, weight, err)
                     : wh_fail(err, WHIT_ERR_NOMEM, "no memory for weights of columns");
         free(weight);
     }
     if (st == WHIT_OK)
-        st = wh_gptq_run(x->s->context, &job, is_blocks(p) ? &blocks.target : &codes.target,
-                         &result, err);
+        st = wh_gptq_run(x->s->context, &job,
+                         wh_planes_are_blocks(p) ? &blocks.target : &codes.target, &result, err);
     *loss = result.loss / ((double)x->s->facts->tokens * (double)p->rows);
     return st;
 }
@@ -347,10 +206,10 @@ static whit_status awq(problem *x, const wh_gptq_base *base, float *clipped, whi
     const size_t n = x->p.rows * x->p.cols;
     uint32_t layer;
     const wh_role role = wh_method_role(x->s->plan, x->i, &layer);
-    float *importance = is_blocks(&x->p) ? importance_of(base) : NULL;
+    float *importance = wh_planes_are_blocks(&x->p) ? importance_of(base) : NULL;
     whit_status st = WHIT_OK;
     memcpy(clipped, x->w, n * sizeof *clipped);
-    if (is_blocks(&x->p) && !importance)
+    if (wh_planes_are_blocks(&x->p) && !importance)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for weights of columns");
     if (st == WHIT_OK)
         st = wh_awq_decoded(x->s->context, &x->p.format, x->w, x->p.rows, x->p.cols, NULL,
@@ -359,8 +218,8 @@ static whit_status awq(problem *x, const wh_gptq_base *base, float *clipped, whi
     if (st == WHIT_OK && role != WH_ROLE_ATTN_Q && role != WH_ROLE_ATTN_K)
         st = wh_awq_clip(x->s->context, x->s->facts->triangle, clipped, x->p.rows, x->p.cols,
                          wh_solver_group(&x->p.format, x->p.cols), &x->p.format, NULL, err);
-    if (st == WHIT_OK) st = round_all(x->s, &x->p, clipped, importance, err);
-    if (st == WHIT_OK) st = planes_decode(&x->p, x->decoded, err);
+    if (st == WHIT_OK) st = wh_planes_round(&x->p, x->s->context, clipped, importance, err);
+    if (st == WHIT_OK) st = wh_planes_decode(&x->p, x->decoded, err);
     if (st == WHIT_OK) st = error_of(x, base, x->w, x->decoded, &x->told.after, err);
     free(importance);
     if (st == WHIT_OK && !(x->told.after <= x->told.before)) x->told.fallback = WH_FALLBACK_WORSE;
@@ -369,22 +228,11 @@ static whit_status awq(problem *x, const wh_gptq_base *base, float *clipped, whi
 
 static whit_status hqq(problem *x, whit_error *err)
 {
-    planes *p = &x->p;
-    if (is_blocks(p))
+    wh_planes *p = &x->p;
+    if (wh_planes_are_blocks(p))
         return wh_hqq_blocks(x->s->context, p->format.block, x->w, p->rows, p->cols, p->codes, err);
     return wh_hqq_codes(x->s->context, &p->format.spec, x->w, p->rows, p->cols, p->codes, p->scale,
                         p->zero, err);
-}
-
-/* Why nothing can be learned from the facts. */
-static wh_fallback lacks(const wh_facts *f)
-{
-    size_t c = 0;
-    if (!f) return WH_FALLBACK_UNKNOWN;
-    if (!f->finite) return WH_FALLBACK_NAN;
-    if (f->tokens < WH_FACTS_FEWEST) return WH_FALLBACK_FEW;
-    while (c < f->cols && f->most[c] == 0) c++;
-    return c == f->cols ? WH_FALLBACK_DEAD : WH_FALLBACK_NONE;
 }
 
 static whit_status learn(problem *x, whit_error *err)
@@ -392,7 +240,7 @@ static whit_status learn(problem *x, whit_error *err)
     const unsigned methods = x->s->plan->method->o.methods;
     const wh_gptq_base *base = NULL;
     if (methods == WHIT_METHOD_HQQ) return hqq(x, err);
-    x->told.fallback = (uint32_t)lacks(x->s->facts);
+    x->told.fallback = (uint32_t)wh_facts_lack(x->s->facts);
     if (x->told.fallback) return WHIT_OK;
     whit_status st = wh_solver_base(x->s, wh_solver_group(&x->p.format, x->p.cols), &base, err);
     if (st != WHIT_OK) return st;
@@ -462,9 +310,9 @@ static whit_status solve(problem *x, whit_error *err)
     if (plan->method->takes[x->i]) {
         x->told.methods = plan->method->o.methods;
         st = learn(x, err);
-        if (st == WHIT_OK && !x->told.fallback) st = planes_decode(&x->p, x->decoded, err);
+        if (st == WHIT_OK && !x->told.fallback) st = wh_planes_decode(&x->p, x->decoded, err);
         if (st == WHIT_OK && !x->told.fallback)
-            st = planes_keep(&x->p, &plan->method->solutions, x->i, err);
+            st = wh_planes_keep(&x->p, &plan->method->solutions, x->i, err);
         if (st == WHIT_OK && !x->told.fallback) st = correct_bias(x, err);
     }
     if (st == WHIT_OK && (x->told.fallback || !plan->method->takes[x->i]))
@@ -486,9 +334,9 @@ whit_status wh_solve(wh_solver *s, size_t i, const float *w, float *decoded, dou
     }
     const wh_awq_format format = wh_solver_format(s, i, w);
     whit_status st =
-        planes_make(&x.p, &format, (size_t)e->source->rows, (size_t)e->source->cols, err);
+        wh_planes_make(&x.p, &format, (size_t)e->source->rows, (size_t)e->source->cols, err);
     if (st == WHIT_OK) st = solve(&x, err);
-    planes_free(&x.p);
+    wh_planes_free(&x.p);
     if (st != WHIT_OK) return wh_plan_blame(s->plan, i, st, err);
     if (s->plan->method->takes[i] || !isnan(scaling)) st = wh_method_tell(s->plan, i, &x.told, err);
     if (st != WHIT_OK) return st;
@@ -497,27 +345,40 @@ whit_status wh_solve(wh_solver *s, size_t i, const float *w, float *decoded, dou
     return wh_meter_step(s->meter, e->source->tensor.name, wh_method_share(s->plan, i), err);
 }
 
-whit_status wh_solved_decode(const wh_solver *s, size_t i, float *decoded, whit_error *err)
+whit_status wh_solve_entry(wh_solver *s, size_t i, double scaling, whit_error *err)
+{
+    const whit_source_tensor *t = s->plan->entry[i].source;
+    const size_t rows = (size_t)t->rows, cols = (size_t)t->cols;
+    float *w = wh_alloc_aligned(rows, cols * sizeof *w);
+    float *decoded = wh_alloc_aligned(rows, cols * sizeof *decoded);
+    whit_status st = WHIT_OK;
+    if (!w || !decoded) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", rows);
+    if (st == WHIT_OK) st = wh_solver_read(s, i, w, err);
+    if (st == WHIT_OK) st = wh_solve(s, i, w, decoded, scaling, err);
+    wh_free_aligned(w);
+    wh_free_aligned(decoded);
+    return st;
+}
+
+whit_status wh_solved_decode(const wh_solver *s, size_t i, const float *w, float *decoded,
+                             whit_error *err)
 {
     const whit_plan_entry *e = &s->plan->entry[i];
-    const wh_method *m = s->plan->method;
-    const int blocks = wh_solutions_has(&m->solutions, i, WH_PART_BLOCKS);
     const size_t rows = (size_t)e->source->rows, cols = (size_t)e->source->cols;
-    planes p = { 0 };
-    whit_status st = wh_solver_read(s, i, decoded, err);
-    if (st != WHIT_OK || !whit_scheme_is_quantized(&e->scheme)) return st;
-    const wh_awq_format format = wh_solver_format(s, i, decoded);
-    if (!blocks && !wh_solutions_has(&m->solutions, i, WH_PART_CODES)) {
-        float *w = wh_alloc_aligned(rows, cols * sizeof *w);
-        if (!w) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", rows);
-        memcpy(w, decoded, rows * cols * sizeof *w);
-        st = wh_awq_decoded(s->context, &format, w, rows, cols, NULL, decoded, err);
-        wh_free_aligned(w);
-        return st == WHIT_OK ? st : wh_plan_blame(s->plan, i, st, err);
+    wh_planes p = { 0 };
+    whit_status st;
+    if (!whit_scheme_is_quantized(&e->scheme)) {
+        memcpy(decoded, w, rows * cols * sizeof *w);
+        return WHIT_OK;
     }
-    st = planes_make(&p, &format, rows, cols, err);
-    if (st == WHIT_OK) st = planes_take_up(&p, &m->solutions, i, err);
-    if (st == WHIT_OK) st = planes_decode(&p, decoded, err);
-    planes_free(&p);
-    return st;
+    const wh_awq_format format = wh_solver_format(s, i, w);
+    if (wh_work_solved(s->plan, i)) {
+        st = wh_planes_make(&p, &format, rows, cols, err);
+        if (st == WHIT_OK) st = wh_planes_take_up(&p, &s->plan->method->solutions, i, err);
+        if (st == WHIT_OK) st = wh_planes_decode(&p, decoded, err);
+        wh_planes_free(&p);
+    } else {
+        st = wh_awq_decoded(s->context, &format, w, rows, cols, NULL, decoded, err);
+    }
+    return st == WHIT_OK ? st : wh_plan_blame(s->plan, i, st, err);
 }

@@ -26,6 +26,8 @@ typedef struct wh_facts {
 /* Zeros; drift and sample as asked for. Errors: WHIT_ERR_NOMEM; free then, too. */
 whit_status wh_facts_make(wh_facts *f, size_t cols, int drift, int sample, whit_error *err);
 void wh_facts_free(wh_facts *f); /* all zeros is fine */
+/* Why nothing can be learned from them (NULL, or of no columns: unknown). */
+wh_fallback wh_facts_lack(const wh_facts *f);
 /* As if X were divided by t [cols], column by column. */
 void wh_facts_divide(wh_facts *f, const float *t);
 
@@ -88,8 +90,12 @@ size_t wh_solver_group(const wh_awq_format *format, size_t cols);
 whit_status wh_solve(wh_solver *s, size_t i, const float *w, float *decoded, double scaling,
                      whit_error *err);
 
-/* The decoded values of an entry that was solved before. */
-whit_status wh_solved_decode(const wh_solver *s, size_t i, float *decoded, whit_error *err);
+/* The same, of weights that are read for it. */
+whit_status wh_solve_entry(wh_solver *s, size_t i, double scaling, whit_error *err);
+
+/* The decoded values of an entry that was solved before, w as for wh_solve. */
+whit_status wh_solved_decode(const wh_solver *s, size_t i, const float *w, float *decoded,
+                             whit_error *err);
 
 /* ---- solve_sets.c ---------------------------------------------------------------------------- */
 

@@ -85,21 +85,6 @@ static int finished_before(driver *d)
     return d->stage++ < d->s->plan->method->solutions.stages;
 }
 
-static whit_status solve_entry(driver *d, size_t i, double scaling, whit_error *err)
-{
-    const whit_source_tensor *t = d->s->plan->entry[i].source;
-    const size_t rows = (size_t)t->rows, cols = (size_t)t->cols;
-    float *w = wh_alloc_aligned(rows, cols * sizeof *w);
-    float *decoded = wh_alloc_aligned(rows, cols * sizeof *decoded);
-    whit_status st = WHIT_OK;
-    if (!w || !decoded) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows", rows);
-    if (st == WHIT_OK) st = wh_solver_read(d->s, i, w, err);
-    if (st == WHIT_OK) st = wh_solve(d->s, i, w, decoded, scaling, err);
-    wh_free_aligned(w);
-    wh_free_aligned(decoded);
-    return st;
-}
-
 /* The matrices of an input (WHIT_CALIB_NONE: of none) that are left. */
 static whit_status solve_input(driver *d, size_t input, whit_error *err)
 {
@@ -117,7 +102,7 @@ static whit_status solve_input(driver *d, size_t input, whit_error *err)
             wh_solver_input(d->s, input != WHIT_CALIB_NONE ? &facts : NULL);
         loaded = 1;
         if (st == WHIT_OK && input != WHIT_CALIB_NONE) st = check_cols(d, i, input, err);
-        if (st == WHIT_OK) st = solve_entry(d, i, NAN, err);
+        if (st == WHIT_OK) st = wh_solve_entry(d->s, i, NAN, err);
     }
     wh_solver_input(d->s, NULL);
     wh_facts_free(&facts);
@@ -134,8 +119,8 @@ static whit_status solve_linears(driver *d, uint32_t layer, const wh_facts *fact
         const size_t first = wh_input_first(k, &count);
         wh_solver_input(d->s, facts[k].cols ? &facts[k] : NULL);
         for (size_t l = first; l < first + count && st == WHIT_OK; l++)
-            st =
-                solve_entry(d, *wh_place_of(&d->places, wh_linear_role(l), layer), scaling[l], err);
+            st = wh_solve_entry(d->s, *wh_place_of(&d->places, wh_linear_role(l), layer),
+                                scaling[l], err);
     }
     wh_solver_input(d->s, NULL);
     return st;

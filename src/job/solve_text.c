@@ -66,7 +66,7 @@ static whit_status put_linear(driver *d, size_t linear, make how, whit_error *er
     if (st == WHIT_OK) st = wh_solver_read(d->s, i, w, err);
     if (st == WHIT_OK && how == MAKE_SOLVED)
         st = wh_solve(d->s, i, w, decoded, d->scaling[linear], err);
-    if (st == WHIT_OK && how == MAKE_AGAIN) st = wh_solved_decode(d->s, i, decoded, err);
+    if (st == WHIT_OK && how == MAKE_AGAIN) st = wh_solved_decode(d->s, i, w, decoded, err);
     if (st == WHIT_OK)
         st = wh_layers_put(&d->layers, WH_SIDE_QUANTIZED, linear, how == MAKE_FLOAT ? w : decoded,
                            err);
@@ -165,19 +165,11 @@ static whit_status solve_head(driver *d, whit_error *err)
     const size_t i = *wh_place_of(&d->layers.places, WH_ROLE_OUTPUT, 0);
     if (i == WHIT_NOT_FOUND || !d->plan->method->takes[i]) return WHIT_OK;
     if (d->plan->method->solutions.stages > d->layers.config.layers) return WHIT_OK;
-    const size_t n = (size_t)d->plan->entry[i].weights;
-    float *w = wh_alloc_aligned(n, sizeof *w), *decoded = wh_alloc_aligned(n, sizeof *decoded);
-    whit_status st = WHIT_OK;
-    if (!w || !decoded) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", n);
-    if (st == WHIT_OK)
-        st = facts_make(d, WH_INPUT_ATTN, d->layers.sides > 1, 0, err); /* as wide as the head's */
+    whit_status st = facts_make(d, WH_INPUT_ATTN, d->layers.sides > 1, 0, err); /* as wide */
     if (st == WHIT_OK) st = wh_layers_pass(&d->layers, WH_PASS_HEAD, look, d, err);
-    if (st == WHIT_OK) st = wh_solver_read(d->s, i, w, err);
     wh_solver_input(d->s, &d->facts[WH_INPUT_ATTN]);
-    if (st == WHIT_OK) st = wh_solve(d->s, i, w, decoded, NAN, err);
+    if (st == WHIT_OK) st = wh_solve_entry(d->s, i, NAN, err);
     wh_solver_input(d->s, NULL);
-    wh_free_aligned(w);
-    wh_free_aligned(decoded);
     facts_free(d);
     return st == WHIT_OK ? wh_solutions_finish(&d->plan->method->solutions, err) : st;
 }
