@@ -47,6 +47,14 @@ static const lapse lapses[] = {
     { "gptq", "int4-g32", NULL, "dead", NULL, LAYER "self_attn.q_proj.weight", DEAD, 3, 0 },
     { "awq", "int4-g32", NULL, "dead", NULL, LAYER "self_attn.q_proj.weight", DEAD, 3, 0 },
     { "awq+gptq", "int4-g32", NULL, "dead", NULL, LAYER "self_attn.q_proj.weight", DEAD, 3, 0 },
+    { "smoothquant", "int4-g32", NULL, "m", "few.state", LAYER "self_attn.q_proj.weight", FEW, 7,
+      0 },
+    { "smoothquant", "int4-g32", NULL, "m", "part.state", LAYER "self_attn.o_proj.weight", UNKNOWN,
+      4, 0 },
+    { "smoothquant", "int4-g32-sf32", NULL, "wild", NULL, LAYER "mlp.down_proj.weight", WILD, 1,
+      0 },
+    { "smoothquant", "int8-channel-a8", NULL, "dead", NULL, LAYER "self_attn.q_proj.weight", DEAD,
+      3, 0 },
     { "gptq", "int8-channel", NULL, "grid", "m.state", LAYER "mlp.up_proj.weight", NULL, 0, 0 },
 };
 

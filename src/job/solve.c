@@ -338,7 +338,8 @@ whit_status wh_solve(wh_solver *s, size_t i, const float *w, float *decoded, dou
     if (st == WHIT_OK) st = solve(&x, err);
     wh_planes_free(&x.p);
     if (st != WHIT_OK) return wh_plan_blame(s->plan, i, st, err);
-    if (s->plan->method->takes[i] || !isnan(scaling)) st = wh_method_tell(s->plan, i, &x.told, err);
+    if (s->plan->method->takes[i] || x.told.fallback || !isnan(scaling))
+        st = wh_method_tell(s->plan, i, &x.told, err);
     if (st != WHIT_OK) return st;
     s->meter->before = x.told.before > 0 ? x.told.before : 0;
     s->meter->after = x.told.before > 0 ? x.told.after : 0;

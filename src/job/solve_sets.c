@@ -258,7 +258,22 @@ static int wanted(const set *x)
     int n = 0;
     for (size_t k = 0; k < x->count; k++)
         n += x->s->plan->entry[x->index[k]].scheme.kind != WHIT_KEEP;
-    return n > 0 && x->facts->cols > 0 && x->facts->finite && x->facts->tokens >= WH_FACTS_FEWEST;
+    return n > 0;
+}
+
+/* Nothing is known that scales could be found by: said here of matrices whose codes are not the
+ * method's (wh_solve says it of the others). */
+static int lacks(const set *x)
+{
+    const wh_method *m = x->s->plan->method;
+    const wh_fallback why = wh_facts_lack(x->facts);
+    for (size_t k = 0; k < x->count && why; k++) {
+        const size_t i = x->index[k];
+        if (m->takes[i] || m->solved[i].fallback) continue;
+        if (whit_scheme_is_quantized(&x->s->plan->entry[i].scheme))
+            m->solved[i].fallback = (uint32_t)why;
+    }
+    return why != WH_FALLBACK_NONE;
 }
 
 static whit_status load(set *x, whit_error *err)
@@ -284,7 +299,7 @@ static whit_status fold_set(set *x, whit_error *err)
     for (size_t k = 0; k < x->count; k++)
         x->index[k] = *wh_place_of(x->places, wh_linear_role(first + k), x->layer);
     x->scaling = NAN;
-    if (!wanted(x)) return WHIT_OK;
+    if (!wanted(x) || lacks(x)) return WHIT_OK;
     x->cols = x->facts->cols;
     wh_solver_input(x->s, x->facts);
     whit_status st = load(x, err);
