@@ -212,17 +212,30 @@ typedef struct pass {
     size_t count;
 } pass;
 
-/* The rows of both sides are in their sessions: at that member. */
-static whit_status look(const pass *p, size_t input, size_t member, whit_error *err)
+/* What a step shows of a session. */
+typedef enum shown { SHOWN_NOTHING, SHOWN_NORMED, SHOWN_MIXED, SHOWN_GATE } shown;
+
+static const float *rows_shown(const whit_session *s, shown what)
+{
+    switch (what) {
+    case SHOWN_NORMED:
+        return s->normed;
+    case SHOWN_MIXED:
+        return s->mixed;
+    case SHOWN_GATE:
+        return s->gate;
+    default:
+        return NULL;
+    }
+}
+
+static whit_status look(const pass *p, size_t input, shown what, whit_error *err)
 {
     const float *rows[WH_SIDES] = { NULL, NULL };
-    for (unsigned s = 0; s < p->l->sides; s++)
-        rows[s] = *(float *const *)(const void *)((const char *)p->l->side[s].session + member);
+    for (unsigned s = 0; s < p->l->sides; s++) rows[s] = rows_shown(p->l->side[s].session, what);
     return p->look(p->ctx, input, p->at, rows[WH_SIDE_QUANTIZED], rows[WH_SIDE_FLOAT], p->count,
                    err);
 }
-
-#define LOOK(p, input, member) look(p, input, offsetof(whit_session, member), err)
 
 typedef whit_status side_fn(const pass *p, wh_side *s, whit_error *err);
 
@@ -302,29 +315,24 @@ static whit_status whole(const pass *p, wh_side *s, whit_error *err)
     return wh_step_layer(s->session, 0, p->position, p->count, err);
 }
 
-enum { LOOK_NORMED = 1, LOOK_MIXED, LOOK_GATE }; /* what a step shows */
-
 typedef struct step {
     side_fn *fn; /* NULL: look */
-    int shows;
+    shown shows;
     size_t input;
 } step;
 
 static whit_status take_step(const pass *p, const step *s, whit_error *err)
 {
-    if (s->fn) return both(p, s->fn, err);
-    return s->shows == LOOK_NORMED  ? LOOK(p, s->input, normed)
-           : s->shows == LOOK_MIXED ? LOOK(p, s->input, mixed)
-                                    : LOOK(p, s->input, gate);
+    return s->fn ? both(p, s->fn, err) : look(p, s->input, s->shows, err);
 }
 
 #define SHOW(what, input)                                                                          \
     {                                                                                              \
-        NULL, LOOK_##what, WH_INPUT_##input                                                        \
+        NULL, SHOWN_##what, WH_INPUT_##input                                                       \
     }
 #define DO(fn)                                                                                     \
     {                                                                                              \
-        fn, 0, 0                                                                                   \
+        fn, SHOWN_NOTHING, 0                                                                       \
     }
 #define MOST_STEPS 10
 
