@@ -93,6 +93,36 @@ static inline void *scratch_read(const char *path, size_t *len)
     return data;
 }
 
+/* Names and contents of a file or folder as one number; 0: it is not there. Order does not count,
+ * nor what is hidden in a folder unless it is asked for. */
+static inline uint64_t scratch_state(const char *path, int hidden)
+{
+    const uint64_t prime = 1099511628211u; /* FNV-1a */
+    uint64_t h = 14695981039346656037u;
+    struct stat st;
+    if (lstat(path, &st) != 0) return 0;
+    if (S_ISDIR(st.st_mode)) {
+        DIR *d = opendir(path);
+        for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+            char inner[SCRATCH_PATH];
+            uint64_t one = 14695981039346656037u;
+            if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+            if (e->d_name[0] == '.' && !hidden) continue;
+            for (const char *c = e->d_name; *c; c++) one = (one ^ (unsigned char)*c) * prime;
+            snprintf(inner, sizeof inner, "%.*s/%s", SCRATCH_PATH / 2, path, e->d_name);
+            one = (one ^ scratch_state(inner, hidden)) * 0x9e3779b97f4a7c15u;
+            h += one ^ one >> 29;
+        }
+        if (d) closedir(d);
+        return h | 1;
+    }
+    size_t len;
+    unsigned char *data = scratch_read(path, &len);
+    for (size_t i = 0; i < len; i++) h = (h ^ data[i]) * prime;
+    free(data);
+    return h | 1;
+}
+
 static inline void scratch_remove_tree(const char *path)
 {
     struct stat st;

@@ -27,39 +27,10 @@ typedef struct tool_command {
 
 /* ---- what is there --------------------------------------------------------------------------- */
 
-/* Names and contents of a file or folder as one number; 0: it is not there. What is hidden in a
- * folder does not count. */
-static inline uint64_t tool_state(const char *path)
-{
-    struct stat st;
-    uint64_t h = 0x9e3779b97f4a7c15u;
-    if (lstat(path, &st) != 0) return 0;
-    if (S_ISDIR(st.st_mode)) {
-        DIR *d = opendir(path);
-        for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-            char inner[SCRATCH_PATH];
-            if (e->d_name[0] == '.') continue;
-            uint64_t name = 1469598103934665603u;
-            for (const char *c = e->d_name; *c; c++)
-                name = (name ^ (unsigned char)*c) * 1099511628211u;
-            snprintf(inner, sizeof inner, "%.600s/%.300s", path, e->d_name);
-            check_rng mix = { name ^ tool_state(inner) };
-            h += check_u64(&mix);
-        }
-        if (d) closedir(d);
-        return h | 1;
-    }
-    size_t len;
-    unsigned char *data = scratch_read(path, &len);
-    for (size_t i = 0; i < len; i++) h = (h ^ data[i]) * 1099511628211u;
-    free(data);
-    return h | 1;
-}
-
 /* An output; 0: it is not there. Of a report that holds times only whether it is. */
 static inline uint64_t tool_output(const tool_command *c, int i)
 {
-    const uint64_t one = tool_state(c->out[i]);
+    const uint64_t one = scratch_state(c->out[i], 0);
     return c->timed && strstr(c->out[i], ".json") ? one != 0 : one;
 }
 

@@ -18,35 +18,6 @@
 
 /* ---- what is on disk ------------------------------------------------------------------------- */
 
-/* Names and contents of a file or folder as one number; 0: it is not there. Order does not count.
- */
-static uint64_t state_of(const char *path)
-{
-    char inner[SCRATCH_PATH];
-    struct stat st;
-    uint64_t h = 0x9e3779b97f4a7c15u;
-    if (lstat(path, &st) != 0) return 0;
-    if (S_ISDIR(st.st_mode)) {
-        DIR *d = opendir(path);
-        for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-            if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-            uint64_t name = 1469598103934665603u;
-            for (const char *c = e->d_name; *c; c++)
-                name = (name ^ (unsigned char)*c) * 1099511628211u;
-            snprintf(inner, sizeof inner, "%.*s/%s", SCRATCH_PATH / 2, path, e->d_name);
-            check_rng mix = { name ^ state_of(inner) };
-            h += check_u64(&mix);
-        }
-        if (d) closedir(d);
-        return h | 1;
-    }
-    size_t len;
-    unsigned char *data = scratch_read(path, &len);
-    for (size_t i = 0; i < len; i++) h = (h ^ data[i]) * 1099511628211u;
-    free(data);
-    return h | 1;
-}
-
 static int lowest_descriptor(void)
 {
     int fd = dup(0);
@@ -80,7 +51,7 @@ static uint64_t before(const place *p, const operation *op)
     } else if (op->old) {
         scratch_text(&p->s, op->out, "old");
     }
-    return state_of(p->out);
+    return scratch_state(p->out, 1);
 }
 
 static size_t hidden(const char *folder)
@@ -109,7 +80,7 @@ static uint64_t without_stale_shard(const operation *op, const place *p, kind k,
     char stale[SCRATCH_PATH];
     if (k != READ_END || !op->old || !is_folder(op)) return now;
     remove(scratch_path(&p->s, "old/b.safetensors", stale));
-    return state_of(p->out);
+    return scratch_state(p->out, 1);
 }
 
 /* May a job end so with this fault? A recipe that is cut short is as wrong as one of its lines. */
@@ -129,7 +100,8 @@ static int may_be_harmless(const operation *op, kind k)
 /* One attempt. 1: the fault struck. */
 static int attempt(const place *p, const operation *op, kind k, int nth, uint64_t whole, tally *t)
 {
-    uint64_t input = state_of(p->in), native = state_of(p->native), old = before(p, op);
+    uint64_t input = scratch_state(p->in, 1), native = scratch_state(p->native, 1),
+             old = before(p, op);
     size_t names = job_names(p->s.path);
     int fd = lowest_descriptor();
     whit_error err = { WHIT_OK, "" };
@@ -141,7 +113,7 @@ static int attempt(const place *p, const operation *op, kind k, int nth, uint64_
     fault.armed = 0;
     int struck = atomic_load(&fault.seen) >= nth;
     const char *what = kinds[k].name;
-    uint64_t now = op->out ? state_of(p->out) : 0;
+    uint64_t now = op->out ? scratch_state(p->out, 1) : 0;
     if (st == WHIT_OK) now = without_stale_shard(op, p, k, now);
     CHECK(st == WHIT_OK || (struck && deserved(k, st, err.msg)),
           "%s, call %d of %s, %s: status %d: %s", op->name, nth, kinds[k].calls, what, (int)st,
@@ -157,8 +129,8 @@ static int attempt(const place *p, const operation *op, kind k, int nth, uint64_
         CHECK(leaves_enough(op, now, old, whole, err.msg),
               "%s, call %d of %s, %s: a part of the output: %s", op->name, nth, kinds[k].calls,
               what, err.msg);
-    CHECK(state_of(p->in) == input && state_of(p->native) == native, "%s, %s: the input", op->name,
-          what);
+    CHECK(scratch_state(p->in, 1) == input && scratch_state(p->native, 1) == native,
+          "%s, %s: the input", op->name, what);
     CHECK(job_names(p->s.path) == names + (now && !old) && hidden(p->s.path) == 0 &&
               (!is_folder(op) || hidden(p->out) == 0),
           "%s, call %d of %s, %s: debris", op->name, nth, kinds[k].calls, what);
@@ -178,7 +150,7 @@ static uint64_t torture(place *p, const operation *op, int totals[KINDS])
     if (op->out) scratch_path(&p->s, op->out, p->out);
     before(p, op);
     CHECK(op->run(p, op, &err) == WHIT_OK, "%s: %s", op->name, err.msg);
-    if (op->out) whole = state_of(p->out);
+    if (op->out) whole = scratch_state(p->out, 1);
     for (int k = 0; k < KINDS; k++) {
         tally t = { 0 };
         for (int nth = 1; attempt(p, op, (kind)k, nth, whole, &t); nth++) continue;

@@ -42,7 +42,7 @@ static attempt try(const tool_command *c, kind k, int nth)
     if (child < 0 || waitpid(child, &status, 0) != child) scratch_die("fork");
     a.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     a.struck = shared->seen >= nth;
-    a.said = tool_state("log/out");
+    a.said = scratch_state("log/out", 0);
     for (int i = 0; i < 2 && c->out[i]; i++) a.made[i] = tool_output(c, i);
     a.wrong = a.code != 0 && !tool_one_error();
     return a;
@@ -71,7 +71,7 @@ static int complete_or_absent(const tool_command *c, kind k, const attempt *whol
     if (k == READ_END && excused(c, k)) return 1; /* a report of what is wrong is one */
     for (int i = 0; i < 2; i++)
         ok &= a->made[i] == whole->made[i] ||
-              a->made[i] == (c->old && i == 0 ? tool_state("old") : 0);
+              a->made[i] == (c->old && i == 0 ? scratch_state("old", 0) : 0);
     return ok || (c->old && tool_says_what_is_there());
 }
 
@@ -99,7 +99,7 @@ static int check(const tool_command *c, kind k, int nth, const attempt *whole, c
 static void torture(const tool_command *c, int totals[KINDS])
 {
     const attempt whole = try(c, KINDS, 1);
-    const uint64_t inputs = tool_state("in");
+    const uint64_t inputs = scratch_state("in", 0);
     CHECK(whole.code == 0 && (!c->out[0] || whole.made[0]), "%s: exit %d", c->name, whole.code);
     if (whole.code != 0) tool_show_errors();
     for (kind k = 0; k < KINDS; k++) {
@@ -116,7 +116,7 @@ static void torture(const tool_command *c, int totals[KINDS])
             printf("%-26s %-12s %-36s %4d faults, %4d harmless\n", c->name, kinds[k].name,
                    kinds[k].calls, tried, harmless);
     }
-    CHECK(tool_state("in") == inputs, "%s: the input has changed", c->name);
+    CHECK(scratch_state("in", 0) == inputs, "%s: the input has changed", c->name);
     for (size_t i = 0; i < 2 && c->out[i]; i++) tool_remove(c->out[i]);
 }
 

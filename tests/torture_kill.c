@@ -76,7 +76,7 @@ static int was_killed(int status)
 static int complete_or_absent(const victim *v, uint64_t whole)
 {
     const uint64_t now = tool_output(&v->command, 0);
-    if (now == 0 || now == whole || (v->command.old && now == tool_state("old"))) return 1;
+    if (now == 0 || now == whole || (v->command.old && now == scratch_state("old", 0))) return 1;
     return v->last && access(v->last, F_OK) != 0;
 }
 
@@ -156,12 +156,12 @@ int main(int argc, char **argv)
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: %x", v->command.name,
               (unsigned)status);
         if (status != 0) tool_show_errors();
-        const uint64_t whole = tool_output(&v->command, 0), inputs = tool_state("in");
+        const uint64_t whole = tool_output(&v->command, 0), inputs = scratch_state("in", 0);
         const int step = 1 + calls / points;
         for (int nth = 1; nth <= calls; nth += step) one_kill(v, whole, nth, 0, &t);
         for (int k = 0; k < 20; k++)
             one_kill(v, whole, 0, 200 + (unsigned)check_below(&rng, 8000), &t);
-        CHECK(tool_state("in") == inputs, "%s: the input has changed", v->command.name);
+        CHECK(scratch_state("in", 0) == inputs, "%s: the input has changed", v->command.name);
         printf("%-24s %4d calls: killed %4d times, %3d outputs complete, %3d taken up again\n",
                v->command.name, calls, t.killed, t.complete, t.resumed);
         all += t.killed;
