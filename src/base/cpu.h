@@ -44,4 +44,21 @@ whit_status wh_isa_allowed(uint32_t *allowed, whit_error *err);
  * first; [0] needs nothing, and serves too where WHIT_ISA is refused. */
 size_t wh_isa_choose(size_t count, uint32_t (*needs)(size_t i));
 
+/* The two functions of a table `variants` of pointers to a type that has such needs: all of it, for
+ * tests, and the one that serves. */
+#define WH_ISA_TABLE(type, stem)                                                                   \
+    const type *const *stem##_variants(size_t *count)                                              \
+    {                                                                                              \
+        *count = sizeof variants / sizeof variants[0];                                             \
+        return variants;                                                                           \
+    }                                                                                              \
+    static uint32_t needs_of(size_t i)                                                             \
+    {                                                                                              \
+        return variants[i]->needs;                                                                 \
+    }                                                                                              \
+    const type *stem##_select(void)                                                                \
+    {                                                                                              \
+        return variants[wh_isa_choose(sizeof variants / sizeof variants[0], needs_of)];            \
+    }
+
 #endif

@@ -16,20 +16,4 @@ static const wh_gptq_lanes *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_gptq_lanes *const *wh_gptq_lanes_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_gptq_lanes *wh_gptq_lanes_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_gptq_lanes, wh_gptq_lanes)

@@ -17,23 +17,7 @@ static const wh_moments_ops *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_moments_ops *const *wh_moments_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_moments_ops *wh_moments_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_moments_ops, wh_moments)
 
 /* Large values one by one. */
 static void add_large(wh_moments *m, const float *x, size_t tokens, size_t c, int *overflow)

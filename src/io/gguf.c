@@ -28,6 +28,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "tensor/tensor.h"
 
 #define MAX_RANK 4u          /* of the format */
 #define MAX_ALIGNMENT 65536u /* far above what anybody uses */
@@ -114,16 +115,10 @@ static whit_status measure(const wh_gguf *g, whit_tensor *t, const wh_gguf_unit 
                            whit_error *err)
 {
     const uint64_t row = t->rank ? t->shape[t->rank - 1] : 1;
-    uint64_t product = 1;
-    int fits = 1, empty = 0;
+    uint64_t product;
+    int empty;
     char name[WH_SHORT];
-    for (uint32_t d = 0; d < t->rank; d++) {
-        if (t->shape[d] == 0)
-            empty = 1;
-        else
-            fits = fits && wh_mul_u64(product, t->shape[d], &product);
-    }
-    if (!fits || product > INT64_MAX ||
+    if (!wh_tensor_product(t, &product, &empty) || product > INT64_MAX ||
         !wh_mul_u64(product / unit->elements, unit->bytes, &t->bytes))
         return wh_gguf_bad(g, t->name, "the product of its dimensions is beyond 63 bits", err);
     if (row % unit->elements != 0)

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "tensor/tensor.h"
 
 void whit_raw_options_init(whit_raw_options *options)
 {
@@ -33,14 +34,8 @@ whit_status wh_raw_check(const whit_raw_options *raw, whit_error *err)
 
 whit_status wh_io_measure(whit_tensor *t, const char *label, whit_error *err)
 {
-    uint64_t product = 1, bits = 0;
-    int empty = 0, fits = 1;
-    for (uint32_t d = 0; d < t->rank; d++) {
-        if (t->shape[d] == 0)
-            empty = 1;
-        else
-            fits = fits && wh_mul_u64(product, t->shape[d], &product);
-    }
+    uint64_t product, bits = 0;
+    int empty, fits = wh_tensor_product(t, &product, &empty);
     fits = fits && wh_mul_u64(product, whit_dtype_bits(t->dtype), &bits);
     if (fits && empty) product = bits = 0;
     if (!fits || bits % 8 != 0)

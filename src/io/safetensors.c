@@ -36,6 +36,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "tensor/tensor.h"
 
 #define MAX_HEADER 100000000u /* the limit of the reference, too */
 
@@ -203,16 +204,11 @@ static whit_status check_entry(const header *h, entry *e, whit_error *err)
 {
     whit_tensor *t = &e->tensor;
     const uint64_t begin = e->offsets[0], end = e->offsets[1];
-    uint64_t product = 1, bits, last;
-    int fits = 1, empty = 0;
+    uint64_t product, bits, last;
+    int empty;
     char name[WH_SHORT];
-    for (uint32_t d = 0; d < t->rank; d++) {
-        if (t->shape[d] == 0)
-            empty = 1;
-        else
-            fits = fits && wh_mul_u64(product, t->shape[d], &product);
-    }
-    if (!fits || !wh_mul_u64(product, whit_dtype_bits(t->dtype), &bits))
+    if (!wh_tensor_product(t, &product, &empty) ||
+        !wh_mul_u64(product, whit_dtype_bits(t->dtype), &bits))
         return bad(h, t->name, "the product of its shape is beyond 64 bits", err);
     if (empty) product = bits = 0;
     if (bits % 8 != 0) return bad(h, t->name, "its size is no whole number of bytes", err);

@@ -17,23 +17,7 @@ static const wh_ops *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_ops *const *wh_ops_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_ops *wh_ops_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_ops, wh_ops)
 
 void wh_add(float *x, const float *y, size_t n)
 {

@@ -19,23 +19,7 @@ static const wh_block_ops *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_block_ops *const *wh_block_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_block_ops *wh_block_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_block_ops, wh_block)
 
 static int special(float f)
 {

@@ -17,20 +17,4 @@ static const wh_encode_ops *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_encode_ops *const *wh_encode_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_encode_ops *wh_encode_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_encode_ops, wh_encode)

@@ -42,23 +42,7 @@ static const wh_cvt_ops *const variants[] = {
 #endif
 };
 
-#define COUNT (sizeof variants / sizeof variants[0])
-
-const wh_cvt_ops *const *wh_cvt_variants(size_t *count)
-{
-    *count = COUNT;
-    return variants;
-}
-
-static uint32_t needs(size_t i)
-{
-    return variants[i]->needs;
-}
-
-const wh_cvt_ops *wh_cvt_select(void)
-{
-    return variants[wh_isa_choose(COUNT, needs)];
-}
+WH_ISA_TABLE(wh_cvt_ops, wh_cvt)
 
 whit_status wh_cvt_to_f32(const wh_cvt_ops *ops, whit_dtype dtype, const void *src, size_t count,
                           float *dst)

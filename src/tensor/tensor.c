@@ -1,7 +1,7 @@
 /* src/tensor/tensor.c - shapes: the matrix that a tensor is to a quantizer; the name of its type.
  *
  * SPDX-License-Identifier: MIT */
-#include <whit/tensor.h>
+#include "tensor/tensor.h"
 
 #include <string.h>
 
@@ -30,6 +30,19 @@ void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *col
     }
     *rows = r;
     *cols = c;
+}
+
+int wh_tensor_product(const whit_tensor *t, uint64_t *product, int *empty)
+{
+    *product = 1;
+    *empty = 0;
+    for (uint32_t d = 0; d < t->rank; d++) {
+        if (t->shape[d] == 0)
+            *empty = 1;
+        else if (!wh_mul_u64(*product, t->shape[d], product))
+            return 0;
+    }
+    return 1;
 }
 
 const char *whit_tensor_type(const whit_tensor *tensor)
