@@ -1,6 +1,6 @@
 /* tests/test_fake.c - fake quantization: floats on the grid, and what a second pass moves.
  *
- *   test_fake DATA          checks; prints the shares that README states
+ *   test_fake DATA          checks; prints the shares that whit/job.h states
  *
  * Files in F32, F16 and BF16 are made from the bundled model, fake-quantized, and fake-quantized
  * again with the same scheme. Names, shapes and types stay; kept tensors keep their bytes. Nothing
@@ -156,7 +156,7 @@ static moved compare(char path[3][SCRATCH_PATH], whit_dtype type, int bits)
  * NESTED: a scale moves by at most half the widest step of the map of quant/nested.c, 0.9 / 64, of
  * the largest, and the values are rounded twice.
  *
- * The shares are what README says of int8-channel-asym, rounded up: nothing may make them larger.
+ * The shares are what whit/job.h says of int8-channel-asym, rounded up: nothing may make them larger.
  */
 static const struct {
     whit_dtype type;

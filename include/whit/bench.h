@@ -1,6 +1,13 @@
 /* include/whit/bench.h - how fast this machine multiplies, quantizes and reads memory, held against
  * what the same machine can do in the same minute.
  *
+ * A row holds its fastest call against two limits that are probed in the same run, before, between
+ * and after: the speed at which the same threads read memory (of warm rows: a buffer as large as
+ * the weight), and the peak of the instructions that the kernel uses; pct_bound is the time that
+ * the nearer one asks for, as a share of the time taken. A quantized row slower than f16 is a
+ * warning; with less memory (max_memory) than cold rows want there are fewer copies, and a warning.
+ * A noisy row is marked, never left out.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_BENCH_H
 #define WHIT_BENCH_H
@@ -172,7 +179,16 @@ WHIT_API const char *whit_bench_warning(const whit_bench *bench, size_t index);
 WHIT_API size_t whit_bench_left_out(const whit_bench *bench);
 WHIT_API const char *whit_bench_left_out_at(const whit_bench *bench, size_t index);
 
-/* A table for people, one JSON object (README). Errors on out are left to the caller's ferror. */
+/*
+ * A table for people, one JSON object:
+ *   {"schema","command","what","cpu","isa","threads","pages","noisy",
+ *    "probe":{"read_gbps","peak":{..},..},
+ *    "results":[{"op","type","acts","rows","cols","tokens","cold","isa","us_min","us_median","gbps",
+ *                "gflops","pct_bw","pct_peak","bound","noisy","checksum",..}]}
+ * Numbers are always present but for over_f32, over_f16 and the model's token_us_min,
+ * token_us_median, which are null where there is nothing to compare or sum. Errors on out are left
+ * to the caller's ferror.
+ */
 WHIT_API void whit_bench_write_text(const whit_bench *bench, int flags, FILE *out);
 WHIT_API void whit_bench_write_json(const whit_bench *bench, FILE *out);
 

@@ -27,20 +27,24 @@ extern "C" {
  *
  *   INPUT.min, INPUT.max    F32 [columns]     of what came in
  *   INPUT.sum, INPUT.sum_abs, INPUT.sum_square
- *                           U64 [columns, 2]  sums of x, |x|, x^2 in units of 2^-64, lower 64 bits
- *                           first (two's complement; squares unsigned). Each x, |x|, x^2 was
- * rounded to the unit once, from double, ties to even; so sums have no order INPUT.log_bins U64
- * [bins]        magnitudes by the upper 16 bits of their float32, from bin "log_first" on; first
- * and last are not 0 INPUT.bins              U64 [2048]        magnitudes by floor(|x| /
- * 2^exponent) INPUT.samples           F32 [values]      all magnitudes in ascending order, below
- * 65536 values INPUT.hessian           F64 [columns * (columns + 1) / 2]  X^T X, where it was asked
- * for: the upper triangle, row by row
+ *                           U64 [columns, 2]  sums of x, |x|, x^2 in units of 2^-64, lower
+ *                                             64 bits first (two's complement; squares
+ *                                             unsigned)
+ *   INPUT.log_bins          U64 [bins]        magnitudes by the upper 16 bits of their
+ *                                             float32, from bin "log_first" on; first and
+ *                                             last are not 0
+ *   INPUT.bins              U64 [2048]        magnitudes by floor(|x| / 2^exponent)
+ *   INPUT.samples           F32 [values]      all magnitudes, ascending; below 65536 values
+ *   INPUT.hessian           F64 [columns * (columns + 1) / 2]
+ *                                             X^T X, where it was asked for: the upper
+ *                                             triangle, row by row
  *
  * and metadata whit.state = "1", whit.state.model (SHA-256 of the model's weight file; of several
  * files, of the lines "HASH  NAME" in their order; empty for activations), whit.state.inputs: JSON,
  * a list by name of {"name","columns","tokens","zeros","log_first","exponent","linears":[..]},
  * whit.state.sources: JSON, a sorted list of {"kind","sha256","context","tokens"}, of activations
  * with their "input", and whit.state.final = "1" in a weighed mixture, which merges no more.
+ * Each x, |x|, x^2 is rounded to the unit once, from double, ties to even; so sums have no order.
  * Zeros are counted, and in no bin.
  */
 typedef struct whit_calib whit_calib;

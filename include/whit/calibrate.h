@@ -6,6 +6,11 @@
  * Results are the same octets at any number of threads, on every instruction set and from every
  * compiler.
  *
+ * Static ranges (-a8s) from such a state, the Llama of method.h as int8-channel-a8s, calibrated on
+ * 60000 tokens of other documentation, KL of 4000 tokens: minmax 0.018, percentile:99.99 0.0051,
+ * mse 0.0074, entropy 0.026 (far outliers carry much here; entropy is meant for convolutions); with
+ * a scale a token (-a8) 0.0004.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_CALIBRATE_H
 #define WHIT_CALIBRATE_H

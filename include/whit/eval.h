@@ -4,6 +4,26 @@
  * No logits are kept: of each position a few numbers remain. Results are the same bits at any
  * number of threads, on every instruction set and from every compiler.
  *
+ * Of the Llama of method.h (F16, perplexity 45.11 +- 1.5 on 52633 tokens that it never saw), its
+ * matrices rounded, embeddings and head not, by
+ * whit eval OUT --base MODEL --text FILE --protocol chunk --context 512:
+ *
+ *   scheme        bits  perplexity  KL mean   KL 99 %  same first choice
+ *   int8-channel  8.1   45.107      0.00003   0.0001   99.6 %
+ *   q8_0          8.5   45.112      0.00001   0.0001   99.7 %
+ *   q6_k          6.6   45.113      0.00016   0.0008   99.0 %
+ *   int6-g64      6.3   45.114      0.00029   0.0013   98.6 %
+ *   q5_k          5.5   45.119      0.00066   0.0030   97.9 %
+ *   q4_k          4.5   45.248      0.00261   0.0118   96.0 %
+ *   int4-g32      4.5   45.305      0.00384   0.0177   95.1 %
+ *   nf4-g64       4.3   45.329      0.00382   0.0174   95.3 %
+ *   int4-g64      4.3   45.372      0.00461   0.0213   94.6 %
+ *   int4-g128     4.1   45.396      0.00531   0.0248   94.2 %
+ *   q3_k          3.4   45.754      0.01211   0.0548   91.7 %
+ *   int3-g64      3.3   46.207      0.01869   0.0818   89.2 %
+ *   q2_k          2.6   47.708      0.04663   0.2133   84.1 %
+ *   int2-g32      2.5   50.107      0.08825   0.3989   78.5 %
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_EVAL_H
 #define WHIT_EVAL_H
@@ -154,8 +174,8 @@ WHIT_API whit_status whit_eval_bar_check(const char *text, const whit_eval_optio
                                          whit_error *err);
 WHIT_API whit_status whit_eval_bar_hold(const char *text, const whit_eval *eval, whit_error *err);
 
-/* A table for people (flags: WHIT_TEXT_COLOR), one JSON object (README). Errors on out are left to
- * the caller's ferror. */
+/* A table for people (flags: WHIT_TEXT_COLOR), one JSON object (schema 1). Errors on out are left
+ * to the caller's ferror. */
 WHIT_API void whit_eval_write_text(const whit_eval *eval, int flags, FILE *out);
 WHIT_API void whit_eval_write_json(const whit_eval *eval, FILE *out);
 

@@ -6,6 +6,33 @@
  * the Llama family); or the calibration state of the plan, of the float model in one pass (any
  * model).
  *
+ * One layer is in memory, its statistics and a batch of activations; the streams of all tokens,
+ * each of them beyond an eighth of the ceiling, go to a file. Biases make up for the mean of what
+ * is left. A matrix that a method cannot help (too few tokens, no factor, rounding is no worse) is
+ * rounded and named: in a warning, in the metadata whit.fallbacks, and under strict as an error.
+ * Results are the same octets at any number of threads, on every instruction set.
+ *
+ * Figures (tests/interop/method_figures.py): a Llama of 8.4 M parameters that this project trained
+ * on documentation, calibrated on 32640 tokens of one text, mean Kullback-Leibler divergence of the
+ * next token on 20000 tokens of another in windows of 256; standard errors 1.3 to 2 %. Perplexity
+ * in float: 51.68. Planted: in every norm four channels times 30, the columns behind divided by it.
+ *
+ *   scheme               minmax   mse      awq      gptq     awq+gptq
+ *   int4-g128            0.00781  0.00548  0.00518  0.00274  0.00277
+ *   int4-g64             0.00635  0.00478  0.00458  0.00237  0.00237
+ *   int4-g32             0.00510  0.00392  0.00368  0.00191  0.00196
+ *   nf4-g64              0.00487  0.00396  0.00372  0.00199  0.00202
+ *   q4_k                          0.00269  0.00253  0.00153  0.00152
+ *   int3-g64             0.0376   0.0191   0.0186   0.0104   0.0101
+ *   q3_k                          0.0125   0.0117   0.0069   0.0069
+ *   int2-g32             0.480    0.0875   0.0915   0.0556   0.0530
+ *   q2_k                          0.0467   0.0454   0.0307   0.0312
+ *   int4-g128, planted            0.0172   0.0052   0.0068   0.0028
+ *   int3-g64, planted             0.0327   0.0185   0.0155   0.0103
+ *
+ * int8-channel-a8, planted, loses 0.0079, with SmoothQuant 0.0004, as without outliers. HQQ does
+ * not reach the mse search (int4-g64-asym: 0.0048, 0.0044).
+ *
  * Sources: GPTQ, Frantar et al. 2022 (arXiv:2210.17323); inputs of quantized layers, QEP: Arai and
  * Ichikawa 2025 (arXiv:2504.09629); AWQ, Lin et al. 2023 (arXiv:2306.00978); SmoothQuant, Xiao et
  * al. 2022 (arXiv:2211.10438); HQQ, Badri and Shaji 2023.

@@ -1,6 +1,17 @@
 /* include/whit/pack.h - codes to stored bits: the planes of the native file, and the tensors of
  * quantized checkpoints as other programs lay them out.
  *
+ * Tried with transformers 5.23.0, compressed-tensors 0.20.0 (0.19.0 for zero points, which 0.20
+ * does not load), bitsandbytes 0.50.2 and GPTQModel 7.7.0 with optimum 2.3.0, on a CPU; vLLM was
+ * not run. WHIT_CLIENTS=PYTHON ctest runs these loaders on a small model: the mean KL divergence
+ * from the weights that whit decodes is 0 for compressed-tensors without 8-bit activations, below
+ * 1e-6 for GPTQ and AWQ in groups, 2e-4 for bitsandbytes' 4 bits (it computes in bfloat16).
+ *
+ * A checkpoint is the folder of its input with the linear layers in the format's tensors and
+ * quantization_config in config.json. Before a byte is written it is checked that q, k and v, and
+ * gate and up, have one scheme each, and that every linear layer that a loader expects is there.
+ * Embeddings and output head stay as they are; scales are positive, as loaders want them.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_PACK_H
 #define WHIT_PACK_H

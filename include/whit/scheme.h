@@ -9,6 +9,10 @@
  *          | a8 | a8s (intN, fp8: the layer's activations become 8 bits while it runs, with a
  *                       scale a token or one that calibration found)
  *
+ * Scales are F32 for a tensor or a channel and F16 for groups, unless an option says otherwise.
+ * "int8" alone is int8-channel, "int2" .. "int7" are g128, "nf4" and "fp4bnb" g64, "fp4" g32, "fp8"
+ * is fp8_e4m3-channel. mxfp4 and nvfp4 have fixed groups.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SCHEME_H
 #define WHIT_SCHEME_H

@@ -49,7 +49,11 @@ WHIT_API void whit_verification_free(whit_verification *verification); /* NULL i
 WHIT_API size_t whit_verification_problems(const whit_verification *verification);
 WHIT_API const char *whit_verification_problem(const whit_verification *verification, size_t index);
 
-/* For people, and one JSON object (README). Errors on out are left to the caller's ferror. */
+/* For people, and one JSON object:
+ *   {"schema","command","file","format","version",
+ *    "digests":{"present","stored","checked","wrong","bytes"},"check":{"ok","problems","notes"},
+ *    "against","problems","ok"}
+ * Errors on out are left to the caller's ferror. */
 WHIT_API void whit_verification_write_text(const whit_verification *verification, int flags,
                                            FILE *out);
 WHIT_API void whit_verification_write_json(const whit_verification *verification, FILE *out);

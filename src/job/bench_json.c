@@ -1,4 +1,4 @@
-/* src/job/bench_json.c - a bench as one JSON object, schema 1 (README).
+/* src/job/bench_json.c - a bench as one JSON object, schema 1 (whit/bench.h).
  *
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"

@@ -1,4 +1,4 @@
-/* src/job/json.c - plans, reports, comparisons and models as JSON, schema 1 (README).
+/* src/job/json.c - plans, reports, comparisons and models as JSON, schema 1 (whit/job.h).
  *
  * One object a call, one line. Numbers are raw; what does not exist or is not finite is null. The
  * text is the same in every locale.

@@ -3,7 +3,7 @@
  * All who have a say are asked in order: the built-in choice (the default scheme, or keep for what
  * is not quantized by default), the lines of the recipe that match, --embeddings or --head for
  * those, the rules that match. The last one decides. Not here: what an output format can hold (the
- * plan asks that), reading recipes (recipe.c). The selection is specified in README.
+ * plan asks that), reading recipes (recipe.c). The selection is specified in whit/job.h.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/rules.h"

@@ -5,7 +5,7 @@
  * their own. The types of GGUF take no parts, and their names are whit/block.h's. Not here: texts
  * read (scheme_parse.c), what a file format can hold, which tensor gets which scheme, the
  * arithmetic, the table of NF4.
- * The grammar and its defaults are this project's own; they are in README.
+ * The grammar and its defaults are this project's own; they are in whit/scheme.h.
  *
  * SPDX-License-Identifier: MIT */
 #include "quant/scheme.h"
