@@ -79,6 +79,22 @@ static struct {
 } fault;
 enum { KILLS = 2 };
 
+/* From now on the nth call of a kind fails .. */
+static inline void fault_arm(kind k, int nth)
+{
+    fault.kind = k;
+    fault.nth = nth;
+    atomic_store(&fault.seen, 0);
+    fault.armed = 1;
+}
+
+/* .. up to here; 1: it was made. */
+static inline int fault_struck(void)
+{
+    fault.armed = 0;
+    return atomic_load(&fault.seen) >= fault.nth;
+}
+
 /* 1: this call is to fail; errno is set. first..last are the kinds of fault of the call. */
 static int strikes(kind first, kind last)
 {

@@ -160,4 +160,18 @@ static inline int models_gguf(const scratch *s, const char *name, const char *co
     return models_gguf_of(s, name, config, models_add_gguf);
 }
 
+/* A model that must open; else the test ends. */
+static inline whit_model *models_open(const char *path, unsigned threads, whit_acts acts)
+{
+    whit_model_options o;
+    whit_model *m = NULL;
+    whit_error err = { WHIT_OK, "" };
+    whit_model_options_init(&o);
+    o.threads = threads;
+    o.acts = acts;
+    CHECK(whit_model_open(&m, path, &o, &err) == WHIT_OK, "%s", err.msg);
+    if (!m) exit(check_result());
+    return m;
+}
+
 #endif

@@ -99,13 +99,9 @@ int main(void)
     CHECK(run(&first, &err) == WHIT_OK, "%s", err.msg);
     for (int n = 1, struck = 1; struck; n++, faults += struck) {
         err = (whit_error){ WHIT_OK, "" };
-        fault.kind = MEMORY;
-        fault.nth = n;
-        atomic_store(&fault.seen, 0);
-        fault.armed = 1;
+        fault_arm(MEMORY, n);
         const whit_status st = run(&now, &err);
-        fault.armed = 0;
-        struck = atomic_load(&fault.seen) >= n;
+        struck = fault_struck();
         CHECK(st == WHIT_OK || (struck && st == WHIT_ERR_NOMEM && err.code == st && err.msg[0]),
               "allocation %d: status %d: %s", n, (int)st, err.msg);
         CHECK(st != WHIT_OK || memcmp(&first, &now, sizeof now) == 0, "allocation %d: other bytes",

@@ -4,7 +4,7 @@
 #define _POSIX_C_SOURCE 200809L /* setenv */
 #include "calib/factor.h"
 
-#include "check.h"
+#include "gptq/layer.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,17 +17,6 @@
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 static const char *const levels[] = { "scalar", "avx2", "avx512", "neon" };
-
-static whit_context *open_context(const char *level, unsigned threads)
-{
-    const whit_context_options o = { sizeof o, threads, 0 };
-    whit_context *c = NULL;
-    if (level)
-        setenv("WHIT_ISA", level, 1);
-    else
-        unsetenv("WHIT_ISA");
-    return whit_context_open(&c, &o, NULL) == WHIT_OK ? c : NULL;
-}
 
 /* ---- tiles ---- */
 

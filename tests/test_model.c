@@ -28,19 +28,6 @@ static void fill_ids(uint32_t ids[TOKENS], uint32_t vocabulary, int start)
     if (start) ids[0] = 1;
 }
 
-static whit_model *open_model(const char *path, unsigned threads, whit_acts acts)
-{
-    whit_model_options o;
-    whit_model *m = NULL;
-    whit_error err = { WHIT_OK, "" };
-    whit_model_options_init(&o);
-    o.threads = threads;
-    o.acts = acts;
-    CHECK(whit_model_open(&m, path, &o, &err) == WHIT_OK, "%s", err.msg);
-    if (!m) exit(check_result());
-    return m;
-}
-
 /* Logits of all tokens, fed in pieces of at most `piece`; freed with free(). */
 static float *run(whit_model *m, const uint32_t *ids, size_t piece)
 {
@@ -99,7 +86,7 @@ static float *golden_logits(const char *golden, const char *name, size_t n)
 static uint64_t check_model(const char *path, const char *golden, const char *name)
 {
     static const size_t pieces[] = { 1, 7, 16, 39 };
-    whit_model *m = open_model(path, 1, WHIT_ACTS_F32);
+    whit_model *m = models_open(path, 1, WHIT_ACTS_F32);
     const size_t n = TOKENS * (size_t)whit_model_describe(m)->vocabulary;
     uint32_t ids[TOKENS];
     fill_ids(ids, whit_model_describe(m)->vocabulary, strcmp(name, "stories260K") == 0);
@@ -112,7 +99,7 @@ static uint64_t check_model(const char *path, const char *golden, const char *na
     }
     whit_model_close(m);
     for (unsigned threads = 2; threads <= 8; threads += 3) {
-        m = open_model(path, threads, WHIT_ACTS_F32);
+        m = models_open(path, threads, WHIT_ACTS_F32);
         float *again = run(m, ids, 21);
         CHECK(memcmp(got, again, n * sizeof *got) == 0, "%s with %u threads", path, threads);
         free(again);

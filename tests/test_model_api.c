@@ -21,19 +21,6 @@
 
 static uint32_t ids[TOKENS];
 
-static whit_model *open_model(const char *path, unsigned threads, whit_acts acts)
-{
-    whit_model_options o;
-    whit_model *m = NULL;
-    whit_error err = { WHIT_OK, "" };
-    whit_model_options_init(&o);
-    o.threads = threads;
-    o.acts = acts;
-    CHECK(whit_model_open(&m, path, &o, &err) == WHIT_OK, "%s", err.msg);
-    if (!m) exit(check_result());
-    return m;
-}
-
 /* Logits of all tokens, in pieces. */
 static void run(whit_model *m, size_t piece, float logits[TOKENS][VOCABULARY])
 {
@@ -50,7 +37,7 @@ static void run(whit_model *m, size_t piece, float logits[TOKENS][VOCABULARY])
 
 static void run_path(const char *path, whit_acts acts, float logits[TOKENS][VOCABULARY])
 {
-    whit_model *m = open_model(path, 2, acts);
+    whit_model *m = models_open(path, 2, acts);
     run(m, TOKENS, logits);
     whit_model_close(m);
 }
@@ -119,7 +106,7 @@ static void check_scheme(const scratch *s, const char *in, size_t i, const char 
     run_path(out, WHIT_ACTS_F32, got);
     CHECK(distance(got, want) < 1e-5, "%s: %g", schemes[i].scheme, distance(got, want));
 
-    whit_model *m = open_model(out, 1, WHIT_ACTS_Q8);
+    whit_model *m = models_open(out, 1, WHIT_ACTS_Q8);
     const whit_model_linear *l = whit_model_linear_at(m, 0);
     CHECK(strcmp(l->info.form, schemes[i].form) == 0 && l->info.decoded == schemes[i].decoded,
           "%s: %s", schemes[i].scheme, l->info.form);
@@ -148,7 +135,7 @@ static void test_blocks(const scratch *s, const char *data)
     char path[SCRATCH_PATH], out[SCRATCH_PATH];
     static const char *const tables[] = { "iq4_nl", "mxfp4" };
     snprintf(path, sizeof path, "%s/gguf/stories260K-q4_0.gguf", data);
-    whit_model *m = open_model(path, 1, WHIT_ACTS_F32);
+    whit_model *m = models_open(path, 1, WHIT_ACTS_F32);
     const whit_model_linear *l = whit_model_linear_at(m, 0);
     CHECK(strcmp(l->tensor, "blk.0.attn_q.weight") == 0 && l->info.scheme.kind == WHIT_GGUF &&
               !l->info.decoded && strcmp(l->info.form, "q4g") == 0,
@@ -159,7 +146,7 @@ static void test_blocks(const scratch *s, const char *data)
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         const job_ask ask = { .scheme = tables[i], .requantize = 1 };
         job_quantize(path, scratch_path(s, "table.gguf", out), &ask);
-        m = open_model(out, 1, WHIT_ACTS_Q8);
+        m = models_open(out, 1, WHIT_ACTS_Q8);
         l = whit_model_linear_at(m, 0);
         CHECK(l->info.scheme.kind == WHIT_GGUF && !l->info.decoded && l->acts == WHIT_ACTS_Q8 &&
                   strcmp(l->info.form, "t4g") == 0,
@@ -180,7 +167,7 @@ static void test_long(const char *data)
     whit_session *s = NULL;
     whit_error err = { WHIT_OK, "" };
     snprintf(path, sizeof path, "%s/stories260K", data);
-    whit_model *m = open_model(path, 2, WHIT_ACTS_F32);
+    whit_model *m = models_open(path, 2, WHIT_ACTS_F32);
     for (uint32_t i = 0; i < 400; i++) text[i] = i ? (7 * i + 3) % 512 : 1;
     CHECK(whit_session_open(&s, m, 400, &err) == WHIT_OK &&
               whit_session_feed(s, text, 400, WHIT_LOGITS_LAST, whole, &err) == WHIT_OK,
@@ -204,7 +191,7 @@ static void test_info(const char *data)
 {
     char path[SCRATCH_PATH];
     snprintf(path, sizeof path, "%s/stories260K", data);
-    whit_model *m = open_model(path, 3, WHIT_ACTS_F32);
+    whit_model *m = models_open(path, 3, WHIT_ACTS_F32);
     const whit_model_info *i = whit_model_describe(m);
     CHECK(strcmp(i->architecture, "llama") == 0 && strcmp(i->path, path) == 0 && !*i->name,
           "texts");
@@ -256,7 +243,7 @@ static void test_watch(const scratch *s)
     static seen w;
     whit_session *session = NULL;
     whit_error err = { WHIT_OK, "" };
-    whit_model *m = open_model(scratch_path(s, "float", path), 1, WHIT_ACTS_F32);
+    whit_model *m = models_open(scratch_path(s, "float", path), 1, WHIT_ACTS_F32);
     w = (seen){ .ordered = 1, .same = 1, .m = m };
     CHECK(whit_session_open(&session, m, 0, &err) == WHIT_OK, "%s", err.msg);
     CHECK(whit_session_positions(session) == 512, "as many as the context");
@@ -291,7 +278,7 @@ static void test_sessions(const scratch *s)
     float last[VOCABULARY];
     whit_session *a = NULL, *b = NULL;
     whit_error err = { WHIT_OK, "" };
-    whit_model *m = open_model(scratch_path(s, "float", path), 2, WHIT_ACTS_F32);
+    whit_model *m = models_open(scratch_path(s, "float", path), 2, WHIT_ACTS_F32);
     run(m, TOKENS, all);
     CHECK(whit_session_open(&a, m, TOKENS, &err) == WHIT_OK &&
               whit_session_open(&b, m, TOKENS + 40, &err) == WHIT_OK,
@@ -324,7 +311,7 @@ static void test_session_errors(const scratch *s)
     float logits[8][VOCABULARY];
     whit_session *a = NULL;
     whit_error err = { WHIT_OK, "" };
-    whit_model *m = open_model(scratch_path(s, "float", path), 1, WHIT_ACTS_F32);
+    whit_model *m = models_open(scratch_path(s, "float", path), 1, WHIT_ACTS_F32);
     CHECK(whit_session_open(NULL, m, 8, &err) == WHIT_ERR_ARG, "no place");
     CHECK(whit_session_open(&a, NULL, 8, &err) == WHIT_ERR_ARG && !a, "no model");
     CHECK(whit_session_open(&a, m, SIZE_MAX, &err) == WHIT_ERR_ARG && !a, "%s", err.msg);
@@ -369,7 +356,7 @@ static void test_threads(const scratch *s)
     static caller callers[4];
     char path[SCRATCH_PATH];
     pthread_t thread[4];
-    whit_model *m = open_model(scratch_path(s, "float", path), 2, WHIT_ACTS_F32);
+    whit_model *m = models_open(scratch_path(s, "float", path), 2, WHIT_ACTS_F32);
     for (int i = 0; i < 4; i++) {
         callers[i].m = m;
         if (pthread_create(&thread[i], NULL, call, &callers[i]) != 0) scratch_die("a thread");
@@ -478,7 +465,7 @@ static void test_rope(const scratch *s)
     run_path(scratch_path(s, "plain", path), WHIT_ACTS_F32, plain);
     run_path(scratch_path(s, "dynamic", path), WHIT_ACTS_F32, dynamic);
     CHECK(memcmp(plain, dynamic, sizeof plain) == 0, "dynamic is plain within the context");
-    whit_model *m = open_model(path, 1, WHIT_ACTS_F32);
+    whit_model *m = models_open(path, 1, WHIT_ACTS_F32);
     CHECK(whit_model_warnings(m) == 1 && strstr(whit_model_warning(m, 0), "dynamic"), "a warning");
     CHECK(whit_session_open(&session, m, 25, &err) == UNS && !session &&
               strstr(err.msg, "25 positions: with rope scaling dynamic at most 24"),

@@ -9,8 +9,7 @@
 #include <sys/resource.h>
 
 #include "base/buf.h"
-#include "check.h"
-#include "scratch.h"
+#include "files.h"
 
 #define T(name, dtype, shape, from, to)                                                            \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" #from "," #to \
@@ -235,21 +234,9 @@ static void test_formats(const scratch *s)
 #define INDEX "model.safetensors.index.json"
 #define MAP(entries) "{\"metadata\":{\"total_size\":4},\"weight_map\":{" entries "},\"x\":[{}]}"
 
-/* Open `name` in the scratch folder; a failure must have that status and those words. */
-static whit_file *open_at(const scratch *s, const char *name, whit_status want, const char *words)
-{
-    char path[SCRATCH_PATH];
-    whit_error err = { WHIT_OK, "" };
-    whit_file *f = NULL;
-    whit_status st = whit_file_open(&f, scratch_path(s, name, path), &err);
-    CHECK(st == want, "%s: status %d, %s", name, (int)st, err.msg);
-    CHECK(strstr(err.msg, words), "%s: \"%s\" lacks \"%s\"", name, err.msg, words);
-    return f;
-}
-
 static void fails_at(const scratch *s, const char *name, whit_status want, const char *words)
 {
-    CHECK(open_at(s, name, want, words) == NULL, "%s", name);
+    CHECK(files_open(s, name, want, words) == NULL, "%s", name);
 }
 
 static void test_folder_choice(const scratch *s)
@@ -274,11 +261,11 @@ static void test_folder_choice(const scratch *s)
     scratch_text(s, "m/pytorch_model.bin", "x");
     fails_at(s, "m", WHIT_ERR_FORMAT, "pytorch_model.bin: 1 bytes are too short");
     scratch_safetensors(s, "m/one.safetensors", "{" A "}", "ab", 2);
-    f = open_at(s, "m", WHIT_OK, "");
+    f = files_open(s, "m", WHIT_OK, "");
     CHECK(f && whit_file_is_folder(f) && !whit_file_has_index(f), "the only file");
     CHECK(f && strcmp(whit_file_shard_name(f, 0), "one.safetensors") == 0, "the only file");
     whit_file_close(f);
-    f = open_at(s, "m/", WHIT_OK, "");
+    f = files_open(s, "m/", WHIT_OK, "");
     whit_file_close(f);
     scratch_safetensors(s, "m/two.safetensors", "{" B "}", "cd", 2);
     fails_at(s, "m", WHIT_ERR_FORMAT, "2 .safetensors files (one.safetensors, ..) and no " INDEX);
@@ -287,17 +274,17 @@ static void test_folder_choice(const scratch *s)
     fails_at(s, "m", WHIT_ERR_FORMAT,
              INDEX ": b: is not in one.safetensors, where weight_map puts");
     scratch_text(s, "m/" INDEX, MAP("\"b\":\"two.safetensors\",\"a\":\"one.safetensors\""));
-    f = open_at(s, "m", WHIT_OK, "");
+    f = files_open(s, "m", WHIT_OK, "");
     CHECK(f && whit_file_has_index(f) && whit_file_shards(f) == 2, "two shards");
     CHECK(f && whit_file_warnings(f) == 0, "nothing to say");
     whit_file_close(f);
-    f = open_at(s, "m/" INDEX, WHIT_OK, "");
+    f = files_open(s, "m/" INDEX, WHIT_OK, "");
     CHECK(f && whit_file_has_index(f) && whit_file_count(f) == 2 && !whit_file_is_folder(f),
           "the index itself");
     whit_file_close(f);
 
     scratch_safetensors(s, "m/model.safetensors", "{" A "}", "ab", 2);
-    f = open_at(s, "m", WHIT_OK, "");
+    f = files_open(s, "m", WHIT_OK, "");
     CHECK(f && whit_file_count(f) == 1 && !whit_file_has_index(f), "model.safetensors comes first");
     CHECK(f && whit_file_warnings(f) == 1 && strstr(whit_file_warning(f, 0), INDEX " beside it"),
           "with a warning");
@@ -356,13 +343,13 @@ static void test_index(const scratch *s)
     scratch_link(s, "2", "idx/inner");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         scratch_text(s, "idx/" INDEX, rows[i].text);
-        whit_file_close(open_at(s, "idx", rows[i].want, rows[i].words));
+        whit_file_close(files_open(s, "idx", rows[i].want, rows[i].words));
         if (rows[i].text[0] == '{')
-            whit_file_close(open_at(s, "idx/" INDEX, rows[i].want, rows[i].words));
+            whit_file_close(files_open(s, "idx/" INDEX, rows[i].want, rows[i].words));
     }
     scratch_safetensors(s, "idx/more", "{" B "," T("c", "U8", "1", 2, 3) "}", "xyz", 3);
     scratch_text(s, "idx/" INDEX, MAP("\"b\":\"more\""));
-    whit_file *f = open_at(s, "idx", WHIT_OK, "");
+    whit_file *f = files_open(s, "idx", WHIT_OK, "");
     CHECK(f && whit_file_count(f) == 2 && whit_file_warnings(f) == 1, "one tensor too many");
     CHECK(f && strstr(whit_file_warning(f, 0), INDEX ": c: is in more, but not in weight_map"),
           "%s", f ? whit_file_warning(f, 0) : "");
@@ -415,7 +402,7 @@ static void test_sharded(const scratch *s)
     wh_buf_free(&all);
     wh_buf_putf(&all, "{\"weight_map\":{%s}}", map.data);
     scratch_text(s, "three/" INDEX, all.data);
-    whit_file *a = open_at(s, "one", WHIT_OK, ""), *b = open_at(s, "three", WHIT_OK, "");
+    whit_file *a = files_open(s, "one", WHIT_OK, ""), *b = files_open(s, "three", WHIT_OK, "");
     CHECK(a && b && whit_file_count(a) == 12 && whit_file_count(b) == 12, "as many tensors");
     CHECK(b && whit_file_shards(b) == 3, "three shards");
     for (size_t i = 0; a && b && i < 12; i++) {
@@ -446,7 +433,7 @@ static void test_sharded(const scratch *s)
     if (setrlimit(RLIMIT_NOFILE, &few) != 0) return;
     fails_at(s, "three", WHIT_ERR_IO, "too many open files");
     setrlimit(RLIMIT_NOFILE, &old);
-    whit_file_close(open_at(s, "three", WHIT_OK, ""));
+    whit_file_close(files_open(s, "three", WHIT_OK, ""));
 }
 
 int main(void)

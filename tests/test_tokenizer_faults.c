@@ -52,13 +52,9 @@ static int fail_each(const char *path, kind which, uint64_t sum)
     for (int n = 1;; n++) {
         whit_error err = { WHIT_OK, "" };
         uint64_t now = 0;
-        fault.kind = which;
-        fault.nth = n;
-        atomic_store(&fault.seen, 0);
-        fault.armed = 1;
+        fault_arm(which, n);
         whit_status st = run(path, &now, &err);
-        fault.armed = 0;
-        const int struck = atomic_load(&fault.seen) >= n;
+        const int struck = fault_struck();
         CHECK(struck || st == WHIT_OK, "%s: %s", path, err.msg);
         CHECK(st != WHIT_OK || now == sum, "%s: %s %d changes the ids", path, kinds[which].name, n);
         CHECK(st == WHIT_OK || st == kinds[which].status || which == OPEN_EIO || which == READ_EIO,

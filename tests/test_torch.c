@@ -12,19 +12,8 @@
 #include <whit/file.h>
 
 #include "base/json.h"
-#include "check.h"
+#include "files.h"
 #include "torch_build.h"
-
-static whit_file *open_at(const scratch *s, const char *name, whit_status want, const char *words)
-{
-    char path[SCRATCH_PATH];
-    whit_error err = { WHIT_OK, "" };
-    whit_file *f = NULL;
-    whit_status st = whit_file_open(&f, scratch_path(s, name, path), &err);
-    CHECK(st == want, "%s: status %d, %s", name, (int)st, err.msg);
-    CHECK(strstr(err.msg, words), "%s: \"%s\" lacks \"%s\"", name, err.msg, words);
-    return f;
-}
 
 static int has_warning(const whit_file *f, const char *words)
 {
@@ -208,7 +197,7 @@ static void test_types(const scratch *s)
             tb_tensor(&b, rows[i].class, tb_add(&b, rows[i].class, data, 6, 6 * rows[i].size), 0, 1,
                       six, one);
         old ? tb_write_old(&b, s, "types.pt") : tb_write_zip(&b, s, "types.pt", 0);
-        whit_file *f = open_at(s, "types.pt", WHIT_OK, "");
+        whit_file *f = files_open(s, "types.pt", WHIT_OK, "");
         for (size_t i = 0; f && i < sizeof rows / sizeof rows[0]; i++) {
             const size_t at = whit_file_find(f, rows[i].class);
             const whit_tensor *t = whit_file_tensor(f, at);
@@ -256,7 +245,7 @@ static void test_v3(const scratch *s)
         st_putf(&b.items, "ctorch\n%s\ntR", rows[i].type);
     }
     tb_write_zip(&b, s, "v3.pt", 8);
-    whit_file *f = open_at(s, "v3.pt", WHIT_OK, "");
+    whit_file *f = files_open(s, "v3.pt", WHIT_OK, "");
     for (size_t i = 0; f && i < sizeof rows / sizeof rows[0]; i++) {
         const size_t at = whit_file_find(f, rows[i].type);
         const whit_tensor *t = whit_file_tensor(f, at);
@@ -299,7 +288,7 @@ static void test_views(const scratch *s)
     }
     for (int form = 0; form < 3; form++) {
         form < 2 ? tb_write_zip(&b, s, "v.pt", form ? 8 : 0) : tb_write_old(&b, s, "v.pt");
-        whit_file *f = open_at(s, "v.pt", WHIT_OK, "");
+        whit_file *f = files_open(s, "v.pt", WHIT_OK, "");
         for (size_t i = 0; f && i < TENSORS; i++) {
             char name[16];
             snprintf(name, sizeof name, "t%zu", i);
@@ -356,7 +345,7 @@ static void test_big_endian(const scratch *s)
     zb_add(&z, "x/byteorder", "big", 3, 0);
     zb_add(&z, "x/data/0", octets, 12, 0);
     zb_write(&z, s, "big.pt");
-    whit_file *f = open_at(s, "big.pt", WHIT_OK, "");
+    whit_file *f = files_open(s, "big.pt", WHIT_OK, "");
     CHECK(f && whit_file_read(f, 0, 0, 12, got, NULL) == WHIT_OK && memcmp(got, want, 12) == 0,
           "big-endian, transposed");
     whit_file_close(f);
@@ -364,7 +353,7 @@ static void test_big_endian(const scratch *s)
     zb_add(&z, "x/byteorder", "middle", 6, 0);
     zb_add(&z, "x/data/0", octets, 12, 0);
     zb_write(&z, s, "middle.pt");
-    CHECK(!open_at(s, "middle.pt", WHIT_ERR_FORMAT, "neither little nor big"), "byteorder");
+    CHECK(!files_open(s, "middle.pt", WHIT_ERR_FORMAT, "neither little nor big"), "byteorder");
     free(pickle.data);
     tb_free(&b);
 }
@@ -432,7 +421,7 @@ static void test_names(const scratch *s)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         put_wrapped(s, "n.pt", rows[i].before, rows[i].before_len, rows[i].after,
                     rows[i].after_len);
-        whit_file *f = open_at(s, "n.pt", rows[i].name ? WHIT_OK : WHIT_ERR_FORMAT, "");
+        whit_file *f = files_open(s, "n.pt", rows[i].name ? WHIT_OK : WHIT_ERR_FORMAT, "");
         if (!f) continue;
         CHECK(whit_file_count(f) == 1 && strcmp(whit_file_tensor(f, 0)->name, rows[i].name) == 0,
               "row %zu: %s", i, whit_file_tensor(f, 0)->name);
@@ -462,7 +451,7 @@ static void test_left_out(const scratch *s)
     zb_add(&z, "x/data/9", b.data.data, 8, 0);
     zb_add(&z, "x/.format_version", "1", 1, 0);
     zb_write(&z, s, "l.pt");
-    whit_file *f = open_at(s, "l.pt", WHIT_OK, "");
+    whit_file *f = files_open(s, "l.pt", WHIT_OK, "");
     CHECK(f && whit_file_count(f) == 2 && whit_file_warnings(f) == 4, "warnings");
     CHECK(f && has_warning(f, "b: has the data of a, each gets its own"), "shared");
     CHECK(f && has_warning(f, "c: no tensor, and left out"), "None");
@@ -472,11 +461,11 @@ static void test_left_out(const scratch *s)
     zb_add(&z, "x/data.pkl", pickle.data, pickle.len, 0);
     zb_add(&z, "x/code/a.py", "", 0, 0);
     zb_write(&z, s, "script.pt");
-    CHECK(!open_at(s, "script.pt", WHIT_ERR_UNSUPPORTED, "a TorchScript archive"), "a program");
+    CHECK(!files_open(s, "script.pt", WHIT_ERR_UNSUPPORTED, "a TorchScript archive"), "a program");
     zb_add(&z, "x/data.pkl", pickle.data, pickle.len, 0);
     zb_add(&z, "y/data.pkl", pickle.data, pickle.len, 0);
     zb_write(&z, s, "two.pt");
-    CHECK(!open_at(s, "two.pt", WHIT_ERR_FORMAT, "2 data.pkl in one archive"), "two roots");
+    CHECK(!files_open(s, "two.pt", WHIT_ERR_FORMAT, "2 data.pkl in one archive"), "two roots");
     free(pickle.data);
     tb_free(&b);
 }
@@ -525,8 +514,8 @@ static void test_old_form(const scratch *s)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned char got[2];
         scratch_write(s, "o.pth", rows[i].file, rows[i].len);
-        whit_file *f = open_at(s, "o.pth", rows[i].words ? WHIT_ERR_FORMAT : WHIT_OK,
-                               rows[i].words ? rows[i].words : "");
+        whit_file *f = files_open(s, "o.pth", rows[i].words ? WHIT_ERR_FORMAT : WHIT_OK,
+                                  rows[i].words ? rows[i].words : "");
         CHECK(!f == (rows[i].words != NULL), "row %zu", i);
         if (f)
             CHECK(whit_file_read(f, 0, 0, 2, got, NULL) == WHIT_OK && got[0] == 'c' &&
@@ -537,7 +526,7 @@ static void test_old_form(const scratch *s)
     const size_t len = rows[3].len;
     for (size_t n = 15; n < len; n++) {
         scratch_write(s, "o.pth", rows[3].file, n);
-        CHECK(!open_at(s, "o.pth", WHIT_ERR_FORMAT, "o.pth"), "cut to %zu", n);
+        CHECK(!files_open(s, "o.pth", WHIT_ERR_FORMAT, "o.pth"), "cut to %zu", n);
     }
 }
 

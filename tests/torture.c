@@ -105,13 +105,9 @@ static int attempt(const place *p, const operation *op, kind k, int nth, uint64_
     size_t names = job_names(p->s.path);
     int fd = lowest_descriptor();
     whit_error err = { WHIT_OK, "" };
-    fault.kind = k;
-    fault.nth = nth;
-    atomic_store(&fault.seen, 0);
-    fault.armed = 1;
+    fault_arm(k, nth);
     whit_status st = op->run(p, op, &err);
-    fault.armed = 0;
-    int struck = atomic_load(&fault.seen) >= nth;
+    int struck = fault_struck();
     const char *what = kinds[k].name;
     uint64_t now = op->out ? scratch_state(p->out, 1) : 0;
     if (st == WHIT_OK) now = without_stale_shard(op, p, k, now);

@@ -46,13 +46,9 @@ static whit_status work(int which, const char *out, whit_error *err)
 static int attempt(int which, kind k, int nth)
 {
     whit_error err = { WHIT_OK, "" };
-    fault.kind = k;
-    fault.nth = nth;
-    atomic_store(&fault.seen, 0);
-    fault.armed = 1;
+    fault_arm(k, nth);
     const whit_status st = work(which, place.out, &err);
-    fault.armed = 0;
-    const int struck = atomic_load(&fault.seen) >= nth;
+    const int struck = fault_struck();
     CHECK(st == WHIT_OK ? job_same_file(place.out, place.want[which])
                         : struck && st == kinds[k].status && err.code == st && *err.msg,
           "%s, call %d of %s, %s: %d: %s", names[which], nth, kinds[k].calls, kinds[k].name,

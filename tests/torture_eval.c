@@ -36,13 +36,9 @@ static int attempt(int choices, kind k, int nth, double want)
 {
     whit_error err = { WHIT_OK, "" };
     double figure = 0;
-    fault.kind = k;
-    fault.nth = nth;
-    atomic_store(&fault.seen, 0);
-    fault.armed = 1;
+    fault_arm(k, nth);
     whit_status st = job(choices, &figure, &err);
-    fault.armed = 0;
-    const int struck = atomic_load(&fault.seen) >= nth;
+    const int struck = fault_struck();
     CHECK(st == WHIT_OK ? figure == want && (!struck || kinds[k].status == WHIT_OK)
                         : struck && st == kinds[k].status && err.code == st && *err.msg,
           "choices %d, call %d of %s, %s: %d: %s", choices, nth, kinds[k].calls, kinds[k].name,

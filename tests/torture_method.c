@@ -79,13 +79,9 @@ static int attempt(int which, const char *out, const char *want, kind k, int nth
     snprintf(partial, sizeof partial, "%s.partial", out);
     put_kept(which);
     const size_t names = job_names(room.path) - (which == AGAIN);
-    fault.kind = k;
-    fault.nth = nth;
-    atomic_store(&fault.seen, 0);
-    fault.armed = 1;
+    fault_arm(k, nth);
     const whit_status st = work(which, out, NULL, &err);
-    fault.armed = 0;
-    const int struck = atomic_load(&fault.seen) >= nth;
+    const int struck = fault_struck();
     CHECK(st == WHIT_OK ? job_same_file(out, want) : struck && deserved(k, st, &err),
           "%s, call %d of %s, %s: %d: %s", jobs[which].name, nth, kinds[k].calls, kinds[k].name,
           (int)st, err.msg);

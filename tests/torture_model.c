@@ -83,13 +83,9 @@ int main(int argc, char **argv)
         for (kind k = MEMORY; k <= READ_END; k++)
             for (int nth = 1;; nth++) {
                 whit_error err = { WHIT_OK, "" };
-                fault.kind = k;
-                fault.nth = nth;
-                atomic_store(&fault.seen, 0);
-                fault.armed = 1;
+                fault_arm(k, nth);
                 whit_status st = job(path, which, &err);
-                fault.armed = 0;
-                if (atomic_load(&fault.seen) < nth) {
+                if (!fault_struck()) {
                     CHECK(st == WHIT_OK, "%s", err.msg);
                     break;
                 }
