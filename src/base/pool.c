@@ -2,9 +2,10 @@
  *
  * The caller raises a generation counter; workers that see it run their part and count down. Both
  * sides spin on their counter first and sleep on a condition variable when that takes too long: a
- * worker that is asleep, or a caller whose worker lost its core, must not burn one. Every counter
- * has a cache line of its own. Who sleeps says so under the lock before looking once more, and who
- * changes a counter takes the lock only when somebody sleeps.
+ * worker that is asleep, or a caller whose worker lost its core, must not burn one. Who spun in
+ * vain spins half as long the next time, who did not twice as long, so a busy machine is left
+ * alone. Every counter has a cache line of its own. Who sleeps says so under the lock before
+ * looking once more, and who changes a counter takes the lock only when somebody sleeps.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -19,6 +20,7 @@
 #include "base/mem.h"
 
 #define LINE 64
+#define LEAST_SPIN_US 20u /* enough to notice that pieces of work follow each other again */
 
 typedef struct counter {
     _Alignas(LINE) atomic_uint value;
@@ -30,7 +32,8 @@ struct wh_pool {
     counter asleep;                  /* threads on the condition variable */
     _Alignas(LINE) wh_pool_fn *work; /* NULL: stop */
     void *ctx;
-    unsigned threads, started, spin_us;
+    unsigned threads, started, spin_us; /* the longest */
+    unsigned caller_spin_us;            /* this time */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct wh_pool_worker {
@@ -56,7 +59,7 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/* Whether *c leaves `value` within the spinning time; the clock is read once in 64 looks. */
+/* Whether *c leaves `value` within the time; the clock is read once in 64 looks. */
 static int spin_while(counter *c, unsigned value, unsigned spin_us)
 {
     if (spin_us == 0) return atomic_load_explicit(&c->value, memory_order_acquire) != value;
@@ -70,10 +73,20 @@ static int spin_while(counter *c, unsigned value, unsigned spin_us)
     return 0;
 }
 
-/* Until *c differs from `value`. */
-static void wait_while(wh_pool *p, counter *c, unsigned value)
+/* How long to spin the next time. */
+static unsigned next_spin(const wh_pool *p, unsigned spin_us, int enough)
 {
-    if (spin_while(c, value, p->spin_us)) return;
+    const unsigned least = p->spin_us < LEAST_SPIN_US ? p->spin_us : LEAST_SPIN_US;
+    if (enough) return spin_us < p->spin_us / 2 ? spin_us * 2 : p->spin_us;
+    return spin_us / 2 > least ? spin_us / 2 : least;
+}
+
+/* Until *c differs from `value`. */
+static void wait_while(wh_pool *p, counter *c, unsigned value, unsigned *spin_us)
+{
+    const int enough = spin_while(c, value, *spin_us);
+    *spin_us = next_spin(p, *spin_us, enough);
+    if (enough) return;
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->asleep.value, 1);
     while (atomic_load(&c->value) == value) pthread_cond_wait(&p->wake, &p->lock);
@@ -95,8 +108,9 @@ static void *worker_main(void *arg)
 {
     struct wh_pool_worker *w = arg;
     wh_pool *p = w->pool;
+    unsigned spin_us = p->spin_us;
     for (unsigned seen = 0;;) {
-        wait_while(p, &p->generation, seen);
+        wait_while(p, &p->generation, seen, &spin_us);
         seen++;
         if (!p->work) return NULL;
         p->work(p->ctx, w->t, p->threads);
@@ -113,7 +127,7 @@ whit_status wh_pool_open(wh_pool **out, unsigned threads, unsigned spin_us, whit
     if (!p) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for threads");
     memset(p, 0, sizeof *p);
     p->threads = threads;
-    p->spin_us = spin_us;
+    p->spin_us = p->caller_spin_us = spin_us;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     for (unsigned t = 1; t < threads; t++, p->started++) {
@@ -143,7 +157,7 @@ void wh_pool_run(wh_pool *pool, wh_pool_fn *work, void *ctx)
     work(ctx, 0, pool->threads);
     if (pool->threads > 1)
         for (unsigned left; (left = atomic_load(&pool->pending.value)) != 0;)
-            wait_while(pool, &pool->pending, left);
+            wait_while(pool, &pool->pending, left, &pool->caller_spin_us);
 }
 
 void wh_pool_close(wh_pool *pool)
