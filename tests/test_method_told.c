@@ -23,6 +23,7 @@ typedef struct lapse {
     const char *tensor, *why;                           /* the first that is only rounded */
     size_t count;                                       /* of such                        */
     int before; /* 1: the plan knows it, so --strict refuses that */
+    int rough;  /* 1: no descent */
 } lapse;
 
 #define LAYER "model.layers.0."
@@ -32,6 +33,8 @@ typedef struct lapse {
 #define WILD "what comes into it is not finite"
 #define BENT "its Hessian is not positive definite, whatever the damping"
 #define DEAD "nothing but zeros came into it"
+#define WORSE "rounding alone is no worse"
+#define ALL_BUT_Q "*.{k,v,o,gate,up,down}_proj.weight=keep"
 
 static const lapse lapses[] = {
     { "gptq", "int4-g32", NULL, "m", "few.state", LAYER "self_attn.q_proj.weight", FEW, 7, 0 },
@@ -55,6 +58,8 @@ static const lapse lapses[] = {
       0 },
     { "smoothquant", "int8-channel-a8", NULL, "dead", NULL, LAYER "self_attn.q_proj.weight", DEAD,
       3, 0 },
+    { "gptq", "int8-channel", ALL_BUT_Q, "m", "flat.state", LAYER "self_attn.q_proj.weight", WORSE,
+      1, 0, 1 },
     { "gptq", "int8-channel", NULL, "grid", "m.state", LAYER "mlp.up_proj.weight", NULL, 0, 0 },
 };
 
@@ -106,7 +111,8 @@ static void check_lapse(const lapse *l, const methods_text *text)
 {
     char in[SCRATCH_PATH], out[SCRATCH_PATH], state[SCRATCH_PATH], line[512];
     const int learns = strcmp(l->method, "hqq") != 0;
-    const whit_method_options m = methods_of(l->method, learns && !l->state ? text : NULL);
+    whit_method_options m = methods_of(l->method, learns && !l->state ? text : NULL);
+    if (l->rough) m.passes = 0;
     job_ask ask = { .scheme = l->scheme,
                     .rules = { l->rule },
                     .method = &m,
@@ -190,17 +196,19 @@ static void make_grid(float *w, uint64_t rows, uint64_t cols)
         w[i] = i % cols == 0 ? 127.0f / 1024 : floorf(w[i] * 127) / 1024;
 }
 
-/* A state that knows only the input of q. */
-static void make_part(const char *out)
+/* A state that knows only the input of q: normal values, or flat: one channel at a time, so that H
+ * is the same number along its diagonal and columns cannot make up for each other. */
+static void make_part(const char *out, int flat)
 {
-    static const char head[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (80, 64), }";
-    static unsigned char file[128 + 80 * DIM * 4];
+    static const char head[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (128, 64), }";
+    static unsigned char file[128 + 128 * DIM * 4];
+    static float x[128 * DIM];
     char path[SCRATCH_PATH];
     whit_calibrate_options o;
     whit_error err = { WHIT_OK, "" };
     check_rng rng = { 4 };
-    float x[80 * DIM];
-    for (size_t i = 0; i < 80 * DIM; i++) x[i] = check_normal(&rng);
+    for (size_t i = 0; i < 128 * DIM; i++)
+        x[i] = flat ? (float)(i % DIM == i / DIM % DIM) : check_normal(&rng);
     memset(file, ' ', 128);
     memcpy(file, "\x93NUMPY\1\0\x76\0", 10);
     memcpy(file + 10, head, sizeof head - 1);
@@ -254,7 +262,8 @@ static void check_lapses(const char *config, const methods_text *text)
     methods_ids(&few, 40, 64, 3);
     at("m", model);
     methods_state(model, &few, 1, at("few.state", path));
-    make_part(at("part.state", path));
+    make_part(at("part.state", path), 0);
+    make_part(at("flat.state", path), 1);
     make_bent(at("m.state", path), "bent.state", 1e12);
     make_bent(path, "broken.state", NAN);
     check_broken(model);

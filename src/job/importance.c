@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "job/act_scales.h"
+#include "job/method.h"
 #include "model/names.h"
 
 whit_status wh_importance_find(const whit_imatrix *imatrix, const char *name, uint64_t cols,
@@ -43,13 +44,14 @@ static whit_status judge(whit_plan *p, size_t known, whit_error *err)
     char name[WH_SHORT];
     double clipped, sqnr_db;
     const int ranges = wh_act_summary(p, &clipped, &sqnr_db) > 0; /* of activations come from it */
+    const int learns = p->method && p->method->state;             /* a method does, from it */
     wh_short(name, whit_imatrix_describe(m->imatrix)->path);
     if (known == 0)
         return wh_fail(err, WHIT_ERR_FORMAT,
                        "%s: has an entry for no tensor of this model; try: the calibration of this "
                        "model",
                        name);
-    if (m->used == 0 && !ranges)
+    if (m->used == 0 && !ranges && !learns)
         wh_lines_add(&p->warnings,
                      "%s: no tensor has scales that are searched for; not used; try: --clip mse",
                      name);

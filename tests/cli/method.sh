@@ -83,6 +83,8 @@ check 'alpha changes nothing' test "$(cmp -s alpha0.safetensors alpha1.safetenso
 run 0 quantize "$model" -o out.safetensors -f -q --scheme int8-a8 --method smoothquant --text a.txt
 check 'auto is the default' cmp out.safetensors alphaauto.safetensors
 quick --method gptq --calibration h.state
+run 0 quantize "$model" -o i8.safetensors --scheme int8 --method gptq --calibration h.state
+check 'the state is said to be unused' sh -c "! grep -q 'not used' '$err'"
 quick --method gptq --ids ids.json
 run 0 quantize "$model" -o out.gguf -f -q --scheme q4_k_m --method gptq --text a.txt
 run 0 inspect out.gguf --json
