@@ -118,6 +118,71 @@ static void check_case(const scratch *s, const char *golden, const char *name)
     methods_free(&t);
 }
 
+/* ---- heads that share keys and values -------------------------------------------------------- */
+
+#define HEADS 4
+#define KV_HEADS 2
+#define HEAD 16
+#define WIDTH (HEADS * HEAD)
+#define OUT "model.layers.0.self_attn.o_proj.weight"
+
+/* The largest magnitudes of column c: of what comes into it, of its weights. */
+static void column(const whit_calib *state, const float *w, size_t c, double *act, double *weight)
+{
+    const whit_calib_channel ch = whit_calib_channel_at(state, whit_calib_find(state, OUT), c);
+    *act = fmax(fabs(ch.min), fabs(ch.max));
+    *weight = 0;
+    for (size_t r = 0; r < WIDTH; r++) *weight = fmax(*weight, fabs((double)w[r * WIDTH + c]));
+}
+
+/* t of a column of the output projection is that of the largest magnitudes over its kv head. */
+static void check_shared(const whit_calib *state, const float *was, const float *is)
+{
+    const size_t rep = HEADS / KV_HEADS;
+    for (size_t c = 0; c < WIDTH; c++) {
+        double act = 0, weight = 0, a, w;
+        for (size_t k = 0; k < rep; k++) {
+            column(state, was, (c / HEAD / rep * rep + k) * HEAD + c % HEAD, &a, &w);
+            act = fmax(act, a);
+            weight = fmax(weight, w);
+        }
+        const double t = sqrt(act / weight);
+        for (size_t r = 0; r < WIDTH; r++)
+            CHECK(fabs((double)is[r * WIDTH + c] - t * (double)was[r * WIDTH + c]) <=
+                      1e-6 * t * weight,
+                  "column %zu: %g of %g, t is %g", c, (double)is[r * WIDTH + c],
+                  (double)was[r * WIDTH + c], t);
+    }
+}
+
+static void check_heads(const scratch *s)
+{
+    char config[1024], in[SCRATCH_PATH], out[SCRATCH_PATH], path[SCRATCH_PATH];
+    whit_error err = { WHIT_OK, "" };
+    whit_calib *state = NULL;
+    methods_text t;
+    methods_ids(&t, 200, 48, 8);
+    methods_folder(s, "shared", methods_config(config, "llama", WIDTH, 96, HEAD, 48), WHIT_F16,
+                   WHIT_F32);
+    methods_state(scratch_path(s, "shared", in), &t, 0, scratch_path(s, "shared.state", path));
+    whit_method_options m = methods_of("smoothquant", NULL);
+    m.alpha = 0.5;
+    const job_ask ask = {
+        .scheme = "f32", .rules = { "*_proj.weight=f32" }, .method = &m, .calibration = path
+    };
+    job_quantize(in, scratch_path(s, "shared.safetensors", out), &ask);
+    CHECK(whit_calib_open(&state, path, &err) == WHIT_OK, "%s", err.msg);
+    whit_source *a = job_open(in), *b = job_open(out);
+    float *was = job_values(a, OUT), *is = job_values(b, OUT);
+    check_shared(state, was, is);
+    free(was);
+    free(is);
+    whit_source_close(a);
+    whit_source_close(b);
+    whit_calib_close(state);
+    methods_free(&t);
+}
+
 static void check_stories(const scratch *s, const char *data)
 {
     char path[SCRATCH_PATH], out[SCRATCH_PATH];
@@ -139,6 +204,7 @@ int main(int argc, char **argv)
     scratch_make(&s);
     snprintf(golden, sizeof golden, "%s/../golden/model", argv[1]);
     for (size_t i = 0; i < CASES; i++) check_case(&s, golden, cases[i]);
+    check_heads(&s);
     check_stories(&s, argv[1]);
     scratch_remove(&s);
     return check_result();
