@@ -37,6 +37,7 @@ static const way ways[] = {
     { "smoothquant+gptq", "int8-channel-a8s", "out.safetensors", 0, 1, 1 },
     { "awq", "nf4-g32", "out", 0, 1, 0 },
     { "gptq", "nvfp4", "out.safetensors", 0, 1, 1 },
+    { "gptq", "nvfp4", "out.safetensors", 0, 0, 0 }, /* what was found is decoded again */
     { "gptq", "q4_0", "out.gguf", 1, 0, 1 },
     { "hqq", "int4-g32-asym", "out.safetensors", 0, 0, 0 },
 };

@@ -309,7 +309,15 @@ static double mean_error(const whit_calib *state, const whit_source *a, const wh
 
 static void check_biases(const char *config, whit_dtype type, const methods_text *text)
 {
-    static const char *const methods[] = { "gptq", "awq", "awq+gptq" };
+    static const struct {
+        const char *method, *scheme;
+        size_t linears; /* of which q, k, v are looked at: rows of v are scaled, too */
+    } ways[] = {
+        { "gptq", "int3-g32", 3 },
+        { "gptq", "nvfp4", 3 },
+        { "awq", "int3-g32", 2 },
+        { "awq+gptq", "int3-g32", 2 },
+    };
     static const char *const linears[] = { "q", "k", "v" };
     const double ulp = type == WHIT_F32 ? 1e-6 : 1e-3; /* biases of 1/4 at most, in their type */
     char in[SCRATCH_PATH], out[SCRATCH_PATH], path[SCRATCH_PATH];
@@ -319,16 +327,16 @@ static void check_biases(const char *config, whit_dtype type, const methods_text
     methods_state(at("biased", in), text, 1, at("biased.state", path));
     CHECK(whit_calib_open(&state, path, &err) == WHIT_OK, "%s", err.msg);
     whit_source *a = job_open(in);
-    for (size_t i = 0; i < 3; i++) {
-        const whit_method_options m = methods_of(methods[i], NULL);
-        const job_ask ask = { .scheme = "int3-g32", .calibration = path, .method = &m };
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        const whit_method_options m = methods_of(ways[i].method, NULL);
+        const job_ask ask = { .scheme = ways[i].scheme, .calibration = path, .method = &m };
         job_quantize(in, at("out.safetensors", out), &ask);
         whit_source *b = job_open(out);
-        for (size_t k = 0; k < (i ? 2 : 3); k++) { /* rows of v are scaled, too */
+        for (size_t k = 0; k < ways[i].linears; k++) {
             const double is = mean_error(state, a, b, linears[k], 1);
             const double was = mean_error(state, a, b, linears[k], 0);
-            CHECK(is <= ulp && was > 4 * ulp, "%s, %s of %s: mean error %g, was %g",
-                  whit_dtype_name(type), methods[i], linears[k], is, was);
+            CHECK(is <= ulp && was > 4 * ulp, "%s, %s of %s, %s: mean error %g, was %g",
+                  whit_dtype_name(type), ways[i].method, linears[k], ways[i].scheme, is, was);
         }
         whit_source_close(b);
         remove(out);

@@ -84,8 +84,6 @@ whit_status wh_planes_take_up(wh_planes *p, const wh_solutions *s, size_t i, whi
         st = wh_solutions_get(s, i, WH_PART_SCALE, 0, p->scale, p->scales * sizeof *p->scale, err);
     if (st == WHIT_OK && p->zero)
         st = wh_solutions_get(s, i, WH_PART_ZERO, 0, p->zero, p->scales, err);
-    if (st == WHIT_OK && p->format.spec.scheme.kind == WHIT_NVFP4)
-        st = wh_solutions_get(s, i, WH_PART_SCALE2, 0, &p->format.spec.scale2, sizeof(float), err);
     return st;
 }
 

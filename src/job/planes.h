@@ -31,7 +31,8 @@ whit_status wh_planes_round(wh_planes *p, whit_context *context, const float *w,
 /* The values of the codes, out [rows][cols]. */
 whit_status wh_planes_decode(const wh_planes *p, float *out, whit_error *err);
 
-/* As parts of entry i of the solutions, and back. Errors: WHIT_ERR_IO. */
+/* As parts of entry i of the solutions, and back (the second scale of NVFP4 is the format's).
+ * Errors: WHIT_ERR_IO. */
 whit_status wh_planes_keep(const wh_planes *p, wh_solutions *s, size_t i, whit_error *err);
 whit_status wh_planes_take_up(wh_planes *p, const wh_solutions *s, size_t i, whit_error *err);
 
