@@ -135,24 +135,17 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
     }
 }
 
-#define KIND(kind)                                                                                 \
+#define KIND(kind, ...)                                                                            \
     static void decode_##kind(const wh_decode_args *a)                                             \
     {                                                                                              \
         blocks(a, &wh_##kind##_avx2);                                                              \
     }
-#define PLAIN(kind, bits) KIND(kind)
-#define PARTS(kind, bits, sub, minima) KIND(kind)
-#define TABLE(kind, power) KIND(kind)
-#define TABLE_PARTS(kind, sub) KIND(kind)
 #define FORM(form, plain, minima, parts, power)                                                    \
     void wh_decode_##form##_avx2(const wh_decode_args *a)                                          \
     {                                                                                              \
         WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts, decode_##power)(a);      \
     }
-WH_PLAIN_BLOCKS(PLAIN)
-WH_PARTED_BLOCKS(PARTS)
-WH_TABLE_BLOCKS(TABLE)
-WH_PARTED_TABLES(TABLE_PARTS)
+WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */

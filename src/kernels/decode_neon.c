@@ -82,28 +82,17 @@ void wh_decode_f8_neon(const wh_decode_args *a)
         decode_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
 }
 
-#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
-#define PARTS(kind, width, sub, with)                                                              \
+#define KIND(kind, ...)                                                                            \
     static void decode_##kind(const wh_decode_args *a)                                             \
     {                                                                                              \
-        decode_codes(a,                                                                            \
-                     &(const value_kind){ .codes = &code_##width, .block = 1, .minima = with });   \
-    }
-#define TABLE(kind, power) TABLE_PARTS(kind, 0)
-#define TABLE_PARTS(kind, sub)                                                                     \
-    static void decode_##kind(const wh_decode_args *a)                                             \
-    {                                                                                              \
-        decode_codes(a, &(const value_kind){ .codes = NULL, .block = 1 });                         \
+        decode_codes(a, &kind_##kind);                                                             \
     }
 #define FORM(form, plain, minima, parts, power)                                                    \
     void wh_decode_##form##_neon(const wh_decode_args *a)                                          \
     {                                                                                              \
         WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts, decode_##power)(a);      \
     }
-WH_PLAIN_BLOCKS(PLAIN)
-WH_PARTED_BLOCKS(PARTS)
-WH_TABLE_BLOCKS(TABLE)
-WH_PARTED_TABLES(TABLE_PARTS)
+WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)
 
 static WH_INLINE void decode_floats(const wh_decode_args *a, column_fn *column)

@@ -149,27 +149,17 @@ void wh_gemv_f8_neon(const wh_gemv_args *a)
         gemv_codes(a, &(const value_kind){ .codes = &code_8, .e4m3 = 1 });
 }
 
-#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
-#define PARTS(kind, width, sub, with)                                                              \
+#define KIND(kind, ...)                                                                            \
     static void gemv_##kind(const wh_gemv_args *a)                                                 \
     {                                                                                              \
-        gemv_blocks(a, &(const value_kind){ .codes = &code_##width, .block = 1, .minima = with }); \
-    }
-#define TABLE(kind, power) TABLE_PARTS(kind, 0)
-#define TABLE_PARTS(kind, sub)                                                                     \
-    static void gemv_##kind(const wh_gemv_args *a)                                                 \
-    {                                                                                              \
-        gemv_blocks(a, &(const value_kind){ .codes = NULL, .block = 1 });                          \
+        gemv_blocks(a, &kind_##kind);                                                              \
     }
 #define FORM(form, plain, minima, parts, power)                                                    \
     void wh_gemv_##form##_neon(const wh_gemv_args *a)                                              \
     {                                                                                              \
         WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts, gemv_##power)(a);              \
     }
-WH_PLAIN_BLOCKS(PLAIN)
-WH_PARTED_BLOCKS(PARTS)
-WH_TABLE_BLOCKS(TABLE)
-WH_PARTED_TABLES(TABLE_PARTS)
+WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)
 
 /* ---- floats ---- */

@@ -40,6 +40,13 @@
 /* PARTS(kind, sub): with sub-blocks too, and entries that are octets (octets of whit_weight) */
 #define WH_PARTED_TABLES(PARTS) PARTS(btk, 32) /* IQ4_XS */
 
+/* KIND(kind, ..): all of these, with what each list says of them besides */
+#define WH_BLOCK_KINDS(KIND)                                                                       \
+    WH_PLAIN_BLOCKS(KIND)                                                                          \
+    WH_PARTED_BLOCKS(KIND)                                                                         \
+    WH_TABLE_BLOCKS(KIND)                                                                          \
+    WH_PARTED_TABLES(KIND)
+
 /* FORM(form, plain, minima, parts, power): its kinds with a scale alone, with minima, with
  * sub-blocks, with a power of two; where it has no such kind, another stands in its place. */
 #define WH_BLOCK_FORMS(FORM)                                                                       \

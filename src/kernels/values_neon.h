@@ -23,6 +23,16 @@ typedef struct value_kind {
     int e4m3, e5m2; /* floats of 8 bits */
 } value_kind;
 
+/* Of blocks. */
+#define PLAIN(kind, bits) PARTS(kind, bits, 0, 0)
+#define PARTS(kind, width, sub, with)                                                              \
+    static const value_kind kind_##kind = { .codes = &code_##width, .block = 1, .minima = with };
+#define TABLE(kind, ...) static const value_kind kind_##kind = { .codes = NULL, .block = 1 };
+WH_PLAIN_BLOCKS(PLAIN)
+WH_PARTED_BLOCKS(PARTS)
+WH_TABLE_BLOCKS(TABLE)
+WH_PARTED_TABLES(TABLE)
+
 /* ---- codes ---- */
 
 /* 4 rows at 4 inputs as they are stored, to one vector an input. */
