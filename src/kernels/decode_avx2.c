@@ -140,10 +140,10 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
     {                                                                                              \
         blocks(a, &wh_##kind##_avx2);                                                              \
     }
-#define FORM(form, plain, minima, parts, power)                                                    \
+#define FORM(form, ...)                                                                            \
     void wh_decode_##form##_avx2(const wh_decode_args *a)                                          \
     {                                                                                              \
-        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts, decode_##power)(a);      \
+        WH_OF_KIND(a->w, decode_, __VA_ARGS__)(a);                                                 \
     }
 WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)

@@ -87,10 +87,10 @@ void wh_decode_f8_neon(const wh_decode_args *a)
     {                                                                                              \
         decode_codes(a, &kind_##kind);                                                             \
     }
-#define FORM(form, plain, minima, parts, power)                                                    \
+#define FORM(form, ...)                                                                            \
     void wh_decode_##form##_neon(const wh_decode_args *a)                                          \
     {                                                                                              \
-        WH_OF_KIND(a->w, decode_##plain, decode_##minima, decode_##parts, decode_##power)(a);      \
+        WH_OF_KIND(a->w, decode_, __VA_ARGS__)(a);                                                 \
     }
 WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)

@@ -15,7 +15,7 @@ wh_tile_fn wh_tile_chain_scalar, wh_tile_steps_scalar;
 #define WH_FLOAT_FORM(form)                                                                        \
     wh_decode_fn wh_decode_##form##_avx2, wh_decode_##form##_avx512, wh_decode_##form##_neon;      \
     wh_gemv_fn wh_gemv_##form##_avx2, wh_gemv_##form##_avx512, wh_gemv_##form##_neon;
-#define WH_FLOAT_BLOCKS(form, plain, minima, parts, power) WH_FLOAT_FORM(form)
+#define WH_FLOAT_BLOCKS(form, ...) WH_FLOAT_FORM(form)
 WH_CODE_FORMS(WH_FLOAT_FORM)
 WH_BLOCK_FORMS(WH_FLOAT_BLOCKS)
 WH_FLOAT_FORM(f8)

@@ -154,10 +154,10 @@ void wh_gemv_f8_neon(const wh_gemv_args *a)
     {                                                                                              \
         gemv_blocks(a, &kind_##kind);                                                              \
     }
-#define FORM(form, plain, minima, parts, power)                                                    \
+#define FORM(form, ...)                                                                            \
     void wh_gemv_##form##_neon(const wh_gemv_args *a)                                              \
     {                                                                                              \
-        WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts, gemv_##power)(a);              \
+        WH_OF_KIND(a->w, gemv_, __VA_ARGS__)(a);                                                   \
     }
 WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)

@@ -47,8 +47,9 @@
     WH_TABLE_BLOCKS(KIND)                                                                          \
     WH_PARTED_TABLES(KIND)
 
-/* FORM(form, plain, minima, parts, power): its kinds with a scale alone, with minima, with
- * sub-blocks, with a power of two; where it has no such kind, another stands in its place. */
+/* FORM(form, kinds ..), for WH_OF_KIND: plain, minima, parts, power: its kinds with a scale alone,
+ * with minima, with sub-blocks, with a power of two; where it has no such kind, another stands in
+ * its place. */
 #define WH_BLOCK_FORMS(FORM)                                                                       \
     FORM(b2, b2, b2k, b2k, b2)                                                                     \
     FORM(b3, b3k, b3k, b3k, b3k)                                                                   \
@@ -58,11 +59,11 @@
     FORM(b8, b8, b8, b8, b8)                                                                       \
     FORM(bt, bt, bt, btk, btp)
 
-/* Of four functions that of the weight's kind. */
-#define WH_OF_KIND(w, plain, minima, parts, power)                                                 \
-    ((w)->sub                                ? (parts)                                             \
-     : (w)->min                              ? (minima)                                            \
-     : (w)->scale_type == WH_SCALE_HALF_E8M0 ? (power)                                             \
-                                             : (plain))
+/* Of the functions named after its kinds that of the weight's kind. */
+#define WH_OF_KIND(w, name, plain, minima, parts, power)                                           \
+    ((w)->sub                                ? name##parts                                         \
+     : (w)->min                              ? name##minima                                        \
+     : (w)->scale_type == WH_SCALE_HALF_E8M0 ? name##power                                         \
+                                             : name##plain)
 
 #endif

@@ -10,7 +10,7 @@ wh_gemm_fn wh_gemm_q8_scalar; /* all forms */
 #define WH_GEMM_X86(form)                                                                          \
     wh_gemm_fn wh_gemm_##form##_q8_avx2, wh_gemm_##form##_q8_avxvnni, wh_gemm_##form##_q8_avx512,  \
         wh_gemm_##form##_q8_avx512vnni;
-#define WH_GEMM_X86_BLOCKS(form, plain, minima, parts, power) WH_GEMM_X86(form)
+#define WH_GEMM_X86_BLOCKS(form, ...) WH_GEMM_X86(form)
 WH_CODE_FORMS(WH_GEMM_X86)
 WH_BLOCK_FORMS(WH_GEMM_X86_BLOCKS)
 

@@ -72,10 +72,10 @@ static void gemm_t4(const wh_gemm_args *a)
     {                                                                                              \
         gemm(a, run_blocks, &form_##kind, HALVES);                                                 \
     }
-#define FORM(form, plain, minima, parts, power)                                                    \
+#define FORM(form, ...)                                                                            \
     static void gemm_##form(const wh_gemm_args *a)                                                 \
     {                                                                                              \
-        WH_OF_KIND(a->w, kind_##plain, kind_##minima, kind_##parts, kind_##power)(a);              \
+        WH_OF_KIND(a->w, kind_, __VA_ARGS__)(a);                                                   \
     }
 WH_PLAIN_BLOCKS(PLAIN)
 WH_PARTED_BLOCKS(PARTS)

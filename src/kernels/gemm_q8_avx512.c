@@ -140,6 +140,6 @@ static WH_INLINE void products_digits(__m512i sum[2][TILE], const gemm_form *f, 
     {                                                                                              \
         gemm_##form(a);                                                                            \
     }
-#define BLOCKS(form, plain, minima, parts, power) EXPORT(form)
+#define BLOCKS(form, ...) EXPORT(form)
 WH_CODE_FORMS(EXPORT)
 WH_BLOCK_FORMS(BLOCKS)

@@ -94,6 +94,6 @@ static WH_INLINE void products_digits(__m256i *sum, const gemm_form *f, size_t h
     {                                                                                              \
         gemm_##form(a);                                                                            \
     }
-#define BLOCKS(form, plain, minima, parts, power) EXPORT(form)
+#define BLOCKS(form, ...) EXPORT(form)
 WH_CODE_FORMS(EXPORT)
 WH_BLOCK_FORMS(BLOCKS)

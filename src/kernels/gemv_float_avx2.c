@@ -246,10 +246,10 @@ static WH_INLINE void blocks(const wh_gemv_args *a, const wh_values_avx2 *f)
     {                                                                                              \
         blocks(a, &wh_##kind##_avx2);                                                              \
     }
-#define FORM(form, plain, minima, parts, power)                                                    \
+#define FORM(form, ...)                                                                            \
     void wh_gemv_##form##_avx2(const wh_gemv_args *a)                                              \
     {                                                                                              \
-        WH_OF_KIND(a->w, gemv_##plain, gemv_##minima, gemv_##parts, gemv_##power)(a);              \
+        WH_OF_KIND(a->w, gemv_, __VA_ARGS__)(a);                                                   \
     }
 WH_BLOCK_KINDS(KIND)
 WH_BLOCK_FORMS(FORM)
