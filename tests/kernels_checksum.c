@@ -84,7 +84,9 @@ static const char *const types[] = {
     "q6_k",
     "iq4_nl",
     "iq4_xs",
-    "gguf:mxfp4", /* the block, not our kind */
+    "gguf:mxfp4", /* the blocks, not our kinds */
+    "gguf:nvfp4",
+    "q1_0",
     "tq1_0",
     "tq2_0",
     "q2_0",

@@ -295,12 +295,12 @@ static void check_decoded(whit_context *context, const product *p)
 static void check_block(whit_context *context, whit_block block, size_t rows, size_t cols)
 {
     static const char *const forms[WHIT_BLOCK_COUNT] = {
-        [WHIT_Q4_0] = "q4g",        [WHIT_Q4_1] = "q4gm",  [WHIT_Q5_0] = "q5g",
-        [WHIT_Q5_1] = "q5gm",       [WHIT_Q8_0] = "q8g",   [WHIT_Q2_K] = "q2k",
-        [WHIT_Q3_K] = "q3k",        [WHIT_Q4_K] = "q4k",   [WHIT_Q5_K] = "q5k",
-        [WHIT_Q6_K] = "q6k",        [WHIT_TQ1_0] = "q2g",  [WHIT_TQ2_0] = "q2g",
-        [WHIT_Q2_0] = "q2g",        [WHIT_IQ4_NL] = "t4g", [WHIT_IQ4_XS] = "t4k",
-        [WHIT_BLOCK_MXFP4] = "t4g",
+        [WHIT_Q4_0] = "q4g",        [WHIT_Q4_1] = "q4gm",       [WHIT_Q5_0] = "q5g",
+        [WHIT_Q5_1] = "q5gm",       [WHIT_Q8_0] = "q8g",        [WHIT_Q2_K] = "q2k",
+        [WHIT_Q3_K] = "q3k",        [WHIT_Q4_K] = "q4k",        [WHIT_Q5_K] = "q5k",
+        [WHIT_Q6_K] = "q6k",        [WHIT_TQ1_0] = "q2g",       [WHIT_TQ2_0] = "q2g",
+        [WHIT_Q2_0] = "q2g",        [WHIT_IQ4_NL] = "t4g",      [WHIT_IQ4_XS] = "t4k",
+        [WHIT_BLOCK_MXFP4] = "t4g", [WHIT_BLOCK_NVFP4] = "t4g", [WHIT_Q1_0] = "q1g",
     };
     const whit_block_info *info = whit_block_describe(block);
     check_rng rng = { rows * 77 + cols };
@@ -319,9 +319,8 @@ static void check_block(whit_context *context, whit_block block, size_t rows, si
     if (weight) {
         p.w = weight;
         whit_weight_describe(weight, &p.info);
-        CHECK(forms[block] ? strcmp(p.info.form, forms[block]) == 0 && !p.info.decoded
-                           : p.info.decoded,
-              "%s: held as %s", info->name, p.info.form);
+        CHECK(strcmp(p.info.form, forms[block]) == 0 && !p.info.decoded, "%s: held as %s",
+              info->name, p.info.form);
         check_weight(context, &p);
         check_decoded(context, &p);
     }

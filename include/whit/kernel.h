@@ -19,8 +19,8 @@ extern "C" {
 typedef enum whit_acts {
     WHIT_ACTS_F32 = 0, /* as they are; the error is that of the weights and of float32       */
     WHIT_ACTS_Q8 = 1,  /* rounded to int8, one scale a token and group of at most 128 inputs
-                          (int8 per channel: one a token; blocks of GGUF: 32 inputs, of TQ1_0
-                          and TQ2_0 128, of Q2_0 64); integer products, exact                 */
+                          (int8 per channel: one a token; blocks of GGUF: 32 inputs, of TQ1_0,
+                          TQ2_0 and Q1_0 128, of Q2_0 64, of NVFP4 16); integer products, exact  */
     WHIT_ACTS_BF16 = 2 /* activations and decoded weights rounded to bfloat16, products summed in
                           float32 by the processor's tiles (AMX): within
                           (2^-7 + 2^-16 + (cols + 1) * 2^-23) * sum |w * x| of the exact sum,
@@ -55,7 +55,7 @@ typedef struct whit_weight whit_weight;
 typedef struct whit_weight_info {
     uint64_t rows, cols; /* outputs, inputs                                                  */
     whit_scheme scheme;  /* what it was prepared from; plain floats: WHIT_TO_F32, .._F16, .. */
-    const char *form;    /* what the kernels read: qN, N the bits of a code (2 3 4 5 6 8), with
+    const char *form;    /* what the kernels read: qN, N the bits of a code (1 .. 6, 8), with
                             c: a scale a row, g: a group, gz: and a zero point, gm: and a minimum,
                             k: scales of two levels; nf4b (any table of 16 values), of blocks of
                             GGUF t4g, t4k; f8c f8g (floats of 8 bits) f32 f16 bf16 */
@@ -88,10 +88,9 @@ WHIT_API whit_status whit_weight_from_codes(whit_weight **out, whit_context *con
 /*
  * Prepare blocks of GGUF: data [rows][cols / weights of a block] of them, no alignment needed.
  *
- * Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, MXFP4, TQ1_0, TQ2_0 and Q2_0 are
- * multiplied as they are (TQ1_0 in 2 bits), the others, NVFP4 and Q1_0, held as decoded float32,
- * with info.decoded. With WHIT_ACTS_F32 a product has the bits of the decoded
- * weights. Errors: WHIT_ERR_ARG (also cols that are no whole blocks), WHIT_ERR_NOMEM.
+ * All types are multiplied as they are (TQ1_0 in 2 bits). With WHIT_ACTS_F32 a product has the bits
+ * of the decoded weights. Errors: WHIT_ERR_ARG (also cols that are no whole blocks),
+ * WHIT_ERR_NOMEM.
  */
 WHIT_API whit_status whit_weight_from_blocks(whit_weight **out, whit_context *context,
                                              whit_block block, uint64_t rows, uint64_t cols,

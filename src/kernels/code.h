@@ -27,6 +27,8 @@ static inline int wh_code_at(const whit_weight *w, size_t p, size_t r, size_t k)
     const size_t q = k % WH_UNIT, unit_bytes = WH_UNIT * wh_input_bytes(w->form);
     const uint8_t *unit = w->data + p * w->panel_bytes + k / WH_UNIT * unit_bytes;
     switch (wh_form_bits(w->form)) {
+    case 1:
+        return wh_bit_at(unit, r, q) << 1;
     case 2:
         return wh_pair_at(unit, r, q);
     case 3:

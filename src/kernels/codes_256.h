@@ -42,6 +42,11 @@ static WH_INLINE __m256i masked_256(__m256i v, int mask)
     return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
 }
 
+static WH_INLINE __m256i raw_q1_256(const uint8_t *half, unsigned n)
+{
+    return moved_256(half, (int)n, 1);
+}
+
 static WH_INLINE __m256i raw_q2_256(const uint8_t *half, unsigned n)
 {
     return moved_256(half + n / 4 * LINE, 2 * (int)(n % 4), 0);
@@ -50,6 +55,11 @@ static WH_INLINE __m256i raw_q2_256(const uint8_t *half, unsigned n)
 static WH_INLINE __m256i raw_q4_256(const uint8_t *half, unsigned n)
 {
     return moved_256(half + n / 2 * LINE, 4 * (int)(n % 2), 0);
+}
+
+static WH_INLINE __m256i codes_q1_256(const uint8_t *half, unsigned n)
+{
+    return masked_256(raw_q1_256(half, n), 2);
 }
 
 static WH_INLINE __m256i codes_q2_256(const uint8_t *half, unsigned n)

@@ -38,6 +38,11 @@ static WH_INLINE __m512i joined_512(__m512i low, __m512i high, int mask)
     return _mm512_ternarylogic_epi32(high, _mm512_set1_epi8((char)mask), low, 0xea); /* ab|c */
 }
 
+static WH_INLINE __m512i codes_q1_512(const uint8_t *unit, unsigned n)
+{
+    return _mm512_and_si512(moved_512(unit, n, 1), _mm512_set1_epi8(2));
+}
+
 static WH_INLINE __m512i codes_q2_512(const uint8_t *unit, unsigned n)
 {
     const __m512i v = moved_512(unit + n / 4 * LINE, 2 * (n % 4), 0);

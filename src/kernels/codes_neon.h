@@ -47,6 +47,13 @@ static WH_INLINE void codes_4(const uint8_t *unit, size_t t, uint8x16_t *c)
     c[1] = vshrq_n_u8(nibbles, 4);
 }
 
+static WH_INLINE void codes_1(const uint8_t *unit, size_t t, uint8x16_t *c)
+{
+    const uint8x16_t bits = vld1q_u8(unit);
+    c[0] = moved(bits, 1 - (int)(2 * t), 2);
+    c[1] = moved(bits, -(int)(2 * t), 2);
+}
+
 static WH_INLINE void codes_2(const uint8_t *unit, size_t t, uint8x16_t *c)
 {
     const uint8x16_t pairs = vld1q_u8(unit + t / 2 * LINE);
@@ -86,8 +93,9 @@ static WH_INLINE void codes_8(const uint8_t *unit, size_t t, uint8x16_t *c)
     c[1] = vld1q_u8(unit + (2 * t + 1) * LINE);
 }
 
-static const code_kind code_2 = { codes_2, 2, 0, 0 }, code_3 = { codes_3, 3, 0, 0 },
-                       code_4 = { codes_4, 4, 0, 0 }, code_5 = { codes_5, 5, 0, 0 },
-                       code_6 = { codes_6, 6, 0, 0 }, code_8 = { codes_8, 8, 0, 1 };
+static const code_kind code_1 = { codes_1, 1, 0, 0 }, code_2 = { codes_2, 2, 0, 0 },
+                       code_3 = { codes_3, 3, 0, 0 }, code_4 = { codes_4, 4, 0, 0 },
+                       code_5 = { codes_5, 5, 0, 0 }, code_6 = { codes_6, 6, 0, 0 },
+                       code_8 = { codes_8, 8, 0, 1 };
 
 #endif

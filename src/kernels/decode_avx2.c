@@ -115,7 +115,6 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
     const whit_weight *w = a->w;
     const wh_meaning_avx2 m = wh_meaning_of_avx2(w, f);
     const uint8_t *data = w->data + a->p * w->panel_bytes;
-    const unsigned each = f->sub == 16 ? 4 : 8;
     float *out = a->out;
     for (size_t k = a->k0; k < a->k1; k += WH_UNIT, out += WH_UNIT * WH_PANEL) {
         const uint8_t *unit = data + k * f->bits * LINE / WH_UNIT;
@@ -124,7 +123,7 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx2 *f)
             wh_affine_avx2 affine = { m.low, m.low };
             WH_UNROLL
             for (unsigned v = 0; v < WH_UNIT / 4; v++) {
-                if (v % each == 0) affine = wh_affine_of_avx2(w, a->p, h, k + 4 * v, f);
+                if (v % f->each == 0) affine = wh_affine_of_avx2(w, a->p, h, k + 4 * v, f);
                 const __m256i octets = f->codes(unit + h * (LINE / 2), v);
                 WH_UNROLL
                 for (unsigned i = 0; i < 4; i++)

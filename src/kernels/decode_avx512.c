@@ -116,13 +116,12 @@ static WH_INLINE void blocks(const wh_decode_args *a, const wh_values_avx512 *f)
     const whit_weight *w = a->w;
     const wh_meaning_avx512 m = wh_meaning_of_avx512(w, f);
     const uint8_t *data = w->data + a->p * w->panel_bytes;
-    const unsigned each = f->sub == 16 ? 4 : 8;
     float *out = a->out;
     for (size_t k = a->k0; k < a->k1; k += WH_UNIT) {
         wh_affine_avx512 affine = { m.zero, m.zero };
         WH_UNROLL
         for (unsigned v = 0; v < WH_UNIT / 4; v++) {
-            if (v % each == 0) affine = wh_affine_of_avx512(w, a->p, k + 4 * v, f);
+            if (v % f->each == 0) affine = wh_affine_of_avx512(w, a->p, k + 4 * v, f);
             const __m512i octets = f->codes(data + k * f->bits * LINE / WH_UNIT, v);
             WH_UNROLL
             for (unsigned i = 0; i < 4; i++, out += WH_PANEL)

@@ -116,7 +116,9 @@ typedef struct wh_values_avx2 {
     /* of blocks */
     unsigned sub;
     int minima;
-    int table, power; /* there is a table; scales are halves of E8M0, not F16 */
+    int table;                /* there is one */
+    wh_scale_type scale_type; /* F16 but of some tables */
+    unsigned each;            /* vectors of a unit that share a step */
 } wh_values_avx2;
 
 /* Integers of `bits` bits, at most 4, less the zero point that all rows share. */
@@ -124,7 +126,7 @@ static WH_INLINE wh_meaning_avx2 wh_integers_avx2(unsigned bits, int centre)
 {
     const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i shared = _mm256_set1_epi32(centre);
-    const __m256i low = _mm256_and_si256(i, _mm256_set1_epi32((1 << bits) - 1));
+    const __m256i low = _mm256_and_si256(i, _mm256_set1_epi32(bits == 1 ? 2 : (1 << bits) - 1));
     const __m256i high = _mm256_add_epi32(i, _mm256_set1_epi32(8));
     const __m256 zero = _mm256_set1_ps((float)centre);
     return (wh_meaning_avx2){ .low = _mm256_cvtepi32_ps(_mm256_sub_epi32(low, shared)),
@@ -175,10 +177,8 @@ static WH_INLINE wh_affine_avx2 wh_affine_of_avx2(const whit_weight *w, size_t p
     const size_t at = (p * w->groups + k / w->group) * WH_PANEL + half * WH_HALF;
     const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL + half * WH_HALF : 0;
     wh_affine_avx2 a;
-    if (f->power)
-        a.step = wh_half_e8m0_256(_mm_loadl_epi64((const void *)((const uint8_t *)w->scale + at)));
-    else
-        a.step = wh_halves_as_floats_avx2((const uint16_t *)w->scale + at);
+    const size_t bytes = f->scale_type == WH_SCALE_F16 ? 2 : 1;
+    a.step = wh_scales_256((const uint8_t *)w->scale + at * bytes, f->scale_type, 1.0f);
     a.base = a.step;
     if (f->minima) a.base = wh_halves_as_floats_avx2(w->min + at);
     if (f->sub) {
@@ -228,18 +228,23 @@ static WH_INLINE __m256 wh_bf16_avx2(const uint8_t *panel, size_t k, unsigned ha
 /* ---- forms ---- */
 
 /* _z: with zero points. */
-static const wh_values_avx2 wh_q2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_t4_avx2 = { raw_q4_256, wh_entry_avx2, 4, 0, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q2z_avx2 = { codes_q2_256, wh_integer_avx2, 2, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q3z_avx2 = { codes_q3_256, wh_integer_avx2, 3, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_e4m3_values_avx2 = { codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0, 0, 0 };
-static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q2_avx2 = { raw_q2_256, wh_entry_8_avx2, 2, 0, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q3_avx2 = { codes_q3_256, wh_entry_8_avx2, 3, 0, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_t4_avx2 = { raw_q4_256, wh_entry_avx2, 4, 0, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q2z_avx2 = { codes_q2_256, wh_integer_avx2, 2, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q3z_avx2 = { codes_q3_256, wh_integer_avx2, 3, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q4_avx2 = { codes_q4_256, wh_integer_avx2, 4, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q5_avx2 = { codes_q5_256, wh_integer_avx2, 5, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q6_avx2 = { codes_q6_256, wh_integer_avx2, 6, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_q8_avx2 = { codes_q8_256, wh_integer_avx2, 8, 1, 0, 0, 0, 0, 0 };
+static const wh_values_avx2 wh_e4m3_values_avx2 = {
+    codes_q8_256, wh_e4m3_avx2, 8, 0, 0, 0, 0, 0, 0
+};
+static const wh_values_avx2 wh_e5m2_values_avx2 = {
+    codes_q8_256, wh_e5m2_avx2, 8, 0, 0, 0, 0, 0, 0
+};
 /* of blocks, by bits and whether there are minima: then no zero point is taken off */
+#define BLOCKS_1_0 raw_q1_256, wh_entry_8_avx2
 #define BLOCKS_2_0 raw_q2_256, wh_entry_8_avx2
 #define BLOCKS_2_1 raw_q2_256, wh_entry_8_avx2
 #define BLOCKS_3_0 codes_q3_256, wh_entry_8_avx2
@@ -253,12 +258,12 @@ static const wh_values_avx2 wh_e5m2_values_avx2 = { codes_q8_256, wh_e5m2_avx2, 
 #define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
 #define WH_PARTS(kind, bits, sub, minima)                                                          \
     static const wh_values_avx2 wh_##kind##_avx2 = {                                               \
-        BLOCKS_##bits##_##minima, bits, 0, sub, minima, 0, 0                                       \
+        BLOCKS_##bits##_##minima, bits, 0, sub, minima, 0, WH_SCALE_F16, sub == 16 ? 4 : 8         \
     };
-#define WH_TABLE(kind, power)                                                                      \
-    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, 0, 0, 1, power };
+#define WH_TABLE(kind, scale, each)                                                                \
+    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, 0, 0, 1, scale, each };
 #define WH_TABLE_PARTS(kind, sub)                                                                  \
-    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, sub, 0, 1, 0 };
+    static const wh_values_avx2 wh_##kind##_avx2 = { BLOCKS_T4, 4, 0, sub, 0, 1, WH_SCALE_F16, 8 };
 WH_PLAIN_BLOCKS(WH_PLAIN)
 WH_PARTED_BLOCKS(WH_PARTS)
 WH_TABLE_BLOCKS(WH_TABLE)

@@ -80,7 +80,12 @@ static WH_INLINE __m512 wh_e5m2_avx512(__m512i octets, unsigned i, const wh_mean
     return wh_f8_avx512(octets, i, 1);
 }
 
-/* Codes of 2 and 4 bits for tables: what stands above them is not masked out. */
+/* Codes of 1, 2 and 4 bits for tables: what stands beside them is not masked out. */
+static WH_INLINE __m512i wh_raw_q1_avx512(const uint8_t *unit, unsigned n)
+{
+    return moved_512(unit, n, 1);
+}
+
 static WH_INLINE __m512i wh_raw_q2_avx512(const uint8_t *unit, unsigned n)
 {
     return moved_512(unit + n / 4 * LINE, 2 * (n % 4), 0);
@@ -99,7 +104,9 @@ typedef struct wh_values_avx512 {
     /* of blocks */
     unsigned sub;
     int minima;
-    int table, power; /* there is a table; scales are halves of E8M0, not F16 */
+    int table;                /* there is one */
+    wh_scale_type scale_type; /* F16 but of some tables */
+    unsigned each;            /* vectors of a unit that share a step */
 } wh_values_avx512;
 
 /* Integers of `bits` bits less the zero point that all rows share. */
@@ -107,7 +114,7 @@ static WH_INLINE wh_meaning_avx512 wh_integers_avx512(unsigned bits, int centre)
 {
     const __m512i i = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i shared = _mm512_set1_epi32(centre);
-    const __m512i low = _mm512_and_si512(i, _mm512_set1_epi32((1 << bits) - 1));
+    const __m512i low = _mm512_and_si512(i, _mm512_set1_epi32(bits == 1 ? 2 : (1 << bits) - 1));
     const __m512i high = _mm512_add_epi32(i, _mm512_set1_epi32(16));
     return (wh_meaning_avx512){ .low = _mm512_cvtepi32_ps(_mm512_sub_epi32(low, shared)),
                                 .high = _mm512_cvtepi32_ps(_mm512_sub_epi32(high, shared)),
@@ -156,10 +163,8 @@ static WH_INLINE wh_affine_avx512 wh_affine_of_avx512(const whit_weight *w, size
     const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
     const size_t sub = f->sub ? (p * w->subs + k / f->sub) * WH_PANEL : 0;
     wh_affine_avx512 a;
-    if (f->power)
-        a.step = wh_half_e8m0_512(_mm_loadu_si128((const void *)((const uint8_t *)w->scale + at)));
-    else
-        a.step = wh_halves_as_floats_avx512((const uint16_t *)w->scale + at);
+    const size_t bytes = f->scale_type == WH_SCALE_F16 ? 2 : 1;
+    a.step = wh_scales_512((const uint8_t *)w->scale + at * bytes, f->scale_type, 1.0f);
     a.base = a.step;
     if (f->minima) a.base = wh_halves_as_floats_avx512(w->min + at);
     if (f->sub) {
@@ -210,23 +215,28 @@ static WH_INLINE __m512 wh_bf16_avx512(const uint8_t *panel, size_t k)
 /* ---- forms ---- */
 
 /* _z: with zero points. */
-static const wh_values_avx512 wh_q2_avx512 = { wh_raw_q2_avx512, wh_entry_avx512, 2, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q4_avx512 = { wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q2z_avx512 = { codes_q2_512, wh_integer_avx512, 2, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q3z_avx512 = { codes_q3_512, wh_integer_avx512, 3, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512, 4, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0, 0, 0 };
-static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q2_avx512 = {
+    wh_raw_q2_avx512, wh_entry_avx512, 2, 0, 0, 0, 0, 0
+};
+static const wh_values_avx512 wh_q3_avx512 = { codes_q3_512, wh_entry_avx512, 3, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q4_avx512 = {
+    wh_raw_q4_avx512, wh_entry_avx512, 4, 0, 0, 0, 0, 0
+};
+static const wh_values_avx512 wh_q5_avx512 = { codes_q5_512, wh_entry_32_avx512, 5, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q2z_avx512 = { codes_q2_512, wh_integer_avx512, 2, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q3z_avx512 = { codes_q3_512, wh_integer_avx512, 3, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q4z_avx512 = { codes_q4_512, wh_integer_avx512, 4, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q5z_avx512 = { codes_q5_512, wh_integer_avx512, 5, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q6_avx512 = { codes_q6_512, wh_integer_avx512, 6, 0, 0, 0, 0, 0 };
+static const wh_values_avx512 wh_q8_avx512 = { codes_q8_512, wh_integer_avx512, 8, 0, 0, 0, 0, 0 };
 static const wh_values_avx512 wh_e4m3_values_avx512 = {
-    codes_q8_512, wh_e4m3_avx512, 8, 0, 0, 0, 0
+    codes_q8_512, wh_e4m3_avx512, 8, 0, 0, 0, 0, 0
 };
 static const wh_values_avx512 wh_e5m2_values_avx512 = {
-    codes_q8_512, wh_e5m2_avx512, 8, 0, 0, 0, 0
+    codes_q8_512, wh_e5m2_avx512, 8, 0, 0, 0, 0, 0
 };
 /* of blocks, by bits; the table knows what is taken off */
+#define BLOCKS_1 wh_raw_q1_avx512, wh_entry_avx512
 #define BLOCKS_2 wh_raw_q2_avx512, wh_entry_avx512
 #define BLOCKS_3 codes_q3_512, wh_entry_avx512
 #define BLOCKS_4 wh_raw_q4_avx512, wh_entry_avx512
@@ -235,11 +245,13 @@ static const wh_values_avx512 wh_e5m2_values_avx512 = {
 #define BLOCKS_8 codes_q8_512, wh_integer_avx512
 #define WH_PLAIN(kind, bits) WH_PARTS(kind, bits, 0, 0)
 #define WH_PARTS(kind, bits, sub, minima)                                                          \
-    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_##bits, bits, sub, minima, 0, 0 };
-#define WH_TABLE(kind, power)                                                                      \
-    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, 0, 0, 1, power };
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_##bits,    bits, sub,              \
+                                                         minima,           0,    WH_SCALE_F16,     \
+                                                         sub == 16 ? 4 : 8 };
+#define WH_TABLE(kind, scale, each)                                                                \
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, 0, 0, 1, scale, each };
 #define WH_TABLE_PARTS(kind, sub)                                                                  \
-    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, sub, 0, 1, 0 };
+    static const wh_values_avx512 wh_##kind##_avx512 = { BLOCKS_4, 4, sub, 0, 1, WH_SCALE_F16, 8 };
 WH_PLAIN_BLOCKS(WH_PLAIN)
 WH_PARTED_BLOCKS(WH_PARTS)
 WH_TABLE_BLOCKS(WH_TABLE)

@@ -16,6 +16,7 @@
 
 /* PLAIN(kind, bits): blocks with a scale alone, which to int8 activations are groups of q */
 #define WH_PLAIN_BLOCKS(PLAIN)                                                                     \
+    PLAIN(b1, 1) /* Q1_0 */                                                                        \
     PLAIN(b2, 2) /* TQ1_0, TQ2_0, Q2_0 */                                                          \
     PLAIN(b4, 4) /* Q4_0 */                                                                        \
     PLAIN(b5, 5) /* Q5_0 */                                                                        \
@@ -31,11 +32,12 @@
     PARTS(b5k, 5, 32, 1) /* Q5_K */                                                                \
     PARTS(b6k, 6, 16, 0) /* Q6_K */
 
-/* TABLE(kind, power): nibbles for entries of a table, with a scale alone, which is a power of two
- * or F16; to int8 activations they are as t4 */
+/* TABLE(kind, scale, each): nibbles for entries of a table, with a scale alone, of that type, for
+ * so many vectors of 4 inputs; to int8 activations they are as t4 */
 #define WH_TABLE_BLOCKS(TABLE)                                                                     \
-    TABLE(bt, 0)  /* IQ4_NL */                                                                     \
-    TABLE(btp, 1) /* MXFP4 */
+    TABLE(bt, WH_SCALE_F16, 8)         /* IQ4_NL */                                                \
+    TABLE(btp, WH_SCALE_HALF_E8M0, 8)  /* MXFP4 */                                                 \
+    TABLE(bte, WH_SCALE_HALF_UE4M3, 4) /* NVFP4 */
 
 /* PARTS(kind, sub): with sub-blocks too, and entries that are octets (octets of whit_weight) */
 #define WH_PARTED_TABLES(PARTS) PARTS(btk, 32) /* IQ4_XS */
@@ -47,23 +49,25 @@
     WH_TABLE_BLOCKS(KIND)                                                                          \
     WH_PARTED_TABLES(KIND)
 
-/* FORM(form, kinds ..), for WH_OF_KIND: plain, minima, parts, power: its kinds with a scale alone,
- * with minima, with sub-blocks, with a power of two; where it has no such kind, another stands in
- * its place. */
+/* FORM(form, kinds ..), for WH_OF_KIND: plain, minima, parts, power, e4m3: its kinds with a scale
+ * alone, with minima, with sub-blocks, with a power of two, with an E4M3; where it has no such
+ * kind, another stands in its place. */
 #define WH_BLOCK_FORMS(FORM)                                                                       \
-    FORM(b2, b2, b2k, b2k, b2)                                                                     \
-    FORM(b3, b3k, b3k, b3k, b3k)                                                                   \
-    FORM(b4, b4, b4m, b4k, b4)                                                                     \
-    FORM(b5, b5, b5m, b5k, b5)                                                                     \
-    FORM(b6, b6k, b6k, b6k, b6k)                                                                   \
-    FORM(b8, b8, b8, b8, b8)                                                                       \
-    FORM(bt, bt, bt, btk, btp)
+    FORM(b1, b1, b1, b1, b1, b1)                                                                   \
+    FORM(b2, b2, b2k, b2k, b2, b2)                                                                 \
+    FORM(b3, b3k, b3k, b3k, b3k, b3k)                                                              \
+    FORM(b4, b4, b4m, b4k, b4, b4)                                                                 \
+    FORM(b5, b5, b5m, b5k, b5, b5)                                                                 \
+    FORM(b6, b6k, b6k, b6k, b6k, b6k)                                                              \
+    FORM(b8, b8, b8, b8, b8, b8)                                                                   \
+    FORM(bt, bt, bt, btk, btp, bte)
 
 /* Of the functions named after its kinds that of the weight's kind. */
-#define WH_OF_KIND(w, name, plain, minima, parts, power)                                           \
-    ((w)->sub                                ? name##parts                                         \
-     : (w)->min                              ? name##minima                                        \
-     : (w)->scale_type == WH_SCALE_HALF_E8M0 ? name##power                                         \
-                                             : name##plain)
+#define WH_OF_KIND(w, name, plain, minima, parts, power, e4m3)                                     \
+    ((w)->sub                                 ? name##parts                                        \
+     : (w)->min                               ? name##minima                                       \
+     : (w)->scale_type == WH_SCALE_HALF_E8M0  ? name##power                                        \
+     : (w)->scale_type == WH_SCALE_HALF_UE4M3 ? name##e4m3                                         \
+                                              : name##plain)
 
 #endif

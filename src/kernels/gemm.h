@@ -14,9 +14,10 @@ wh_gemm_fn wh_gemm_q8_scalar; /* all forms */
 WH_CODE_FORMS(WH_GEMM_X86)
 WH_BLOCK_FORMS(WH_GEMM_X86_BLOCKS)
 
-/* blocks too: b2 as q2, .. */
+/* blocks too: b2 as q2, ..; of one bit there is nothing else */
 #define WH_GEMM_ARM(form)                                                                          \
     wh_gemm_fn wh_gemm_##form##_q8_neon, wh_gemm_##form##_q8_dotprod, wh_gemm_##form##_q8_i8mm;
 WH_CODE_FORMS(WH_GEMM_ARM)
+WH_GEMM_ARM(q1)
 
 #endif

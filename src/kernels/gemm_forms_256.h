@@ -11,6 +11,7 @@
 
 #include "kernels/gemm_blocks_256.h"
 
+static const gemm_form form_q1 = { products, codes_q1_256, 1, 0, 0, 0, 0, 0 };
 static const gemm_form form_q2 = { products, codes_q2_256, 2, 0, 0, 0, 0, 0 };
 static const gemm_form form_q3 = { products, codes_q3_256, 3, 0, 0, 0, 0, 0 };
 static const gemm_form form_q4 = { products, codes_q4_256, 4, 0, 0, 0, 0, 0 };
@@ -26,6 +27,7 @@ static const gemm_form form_octets = { products_octets, codes_q4_256, 4, OFFSET,
     {                                                                                              \
         gemm(a, run_tile, &form_##form, HALVES);                                                   \
     }
+TILES(q1)
 TILES(q2)
 TILES(q3)
 TILES(q4)
@@ -59,7 +61,7 @@ static void gemm_t4(const wh_gemm_args *a)
     {                                                                                              \
         gemm(a, run_blocks, &form_##kind, HALVES);                                                 \
     }
-#define TABLE(kind, power)                                                                         \
+#define TABLE(kind, ...)                                                                           \
     static void kind_##kind(const wh_gemm_args *a)                                                 \
     {                                                                                              \
         gemm_t4(a);                                                                                \

@@ -10,6 +10,7 @@
 
 #include "kernels/gemm_blocks_512.h"
 
+static const gemm_form form_q1 = { products, codes_q1_512, 1, 0, 0, 0, 0, 0 };
 static const gemm_form form_q2 = { products, codes_q2_512, 2, 0, 0, 0, 0, 0 };
 static const gemm_form form_q3 = { products, codes_q3_512, 3, 0, 0, 0, 0, 0 };
 static const gemm_form form_q4 = { products, codes_q4_512, 4, 0, 0, 0, 0, 0 };
@@ -29,6 +30,7 @@ static const gemm_form form_octets = { products_octets, codes_q4_512, 4, OFFSET,
     {                                                                                              \
         gemm(a, tiles_##form);                                                                     \
     }
+TILES(q1, run_tile)
 TILES(q2, run_tile)
 TILES(q3, run_tile)
 TILES(q4, run_tile)
@@ -58,7 +60,7 @@ static void gemm_t4(const wh_gemm_args *a)
     {                                                                                              \
         gemm_##kind(a);                                                                            \
     }
-#define TABLE(kind, power)                                                                         \
+#define TABLE(kind, ...)                                                                           \
     static void kind_##kind(const wh_gemm_args *a)                                                 \
     {                                                                                              \
         gemm_t4(a);                                                                                \

@@ -47,6 +47,11 @@ static WH_INLINE void rows(const int32x4_t *sum, size_t tokens, int32x4_t *v)
 
 static const gemm_isa dotprod = { .dot = dot, .rows = rows, .tokens = 4, .signed_codes = 1 };
 
+void wh_gemm_q1_q8_dotprod(const wh_gemm_args *a)
+{
+    gemm(a, &code_1, &dotprod);
+}
+
 void wh_gemm_q2_q8_dotprod(const wh_gemm_args *a)
 {
     gemm(a, &code_2, &dotprod);

@@ -59,6 +59,11 @@ static WH_INLINE void run(const wh_gemm_args *a, const code_kind *f, wh_gemm_fn 
         gemm(a, f, &i8mm);
 }
 
+void wh_gemm_q1_q8_i8mm(const wh_gemm_args *a)
+{
+    run(a, &code_1, wh_gemm_q1_q8_dotprod);
+}
+
 void wh_gemm_q2_q8_i8mm(const wh_gemm_args *a)
 {
     run(a, &code_2, wh_gemm_q2_q8_dotprod);

@@ -71,6 +71,11 @@ static WH_INLINE void rows(const int32x4_t *sum, size_t tokens, int32x4_t *v)
 
 static const gemm_isa neon = { .dot = dot, .rows = rows, .tokens = 2, .signed_codes = 1 };
 
+void wh_gemm_q1_q8_neon(const wh_gemm_args *a)
+{
+    gemm(a, &code_1, &neon);
+}
+
 void wh_gemm_q2_q8_neon(const wh_gemm_args *a)
 {
     gemm(a, &code_2, &neon);

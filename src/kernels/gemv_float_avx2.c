@@ -183,7 +183,7 @@ static WH_INLINE void add_block_unit(__m256 acc[2 * BLOCKS], const wh_gemv_args 
                                      unsigned panels)
 {
     const whit_weight *w = a->w;
-    const size_t at = k * f->bits * LINE / WH_UNIT, each = f->sub == 16 ? 4 : 8;
+    const size_t at = k * f->bits * LINE / WH_UNIT;
     wh_affine_avx2 affine[2 * BLOCKS];
     WH_UNROLL
     for (unsigned v = 0; v < WH_UNIT / 4; v++) {
@@ -191,7 +191,7 @@ static WH_INLINE void add_block_unit(__m256 acc[2 * BLOCKS], const wh_gemv_args 
         WH_UNROLL
         for (unsigned q = 0; q < 2 * panels; q++) {
             const uint8_t *unit = w->data + (p + q / 2) * w->panel_bytes + at;
-            if (v % each == 0) affine[q] = wh_affine_of_avx2(w, p + q / 2, q % 2, k + 4 * v, f);
+            if (v % f->each == 0) affine[q] = wh_affine_of_avx2(w, p + q / 2, q % 2, k + 4 * v, f);
             if (v < f->bits && q % 2 == 0) fetch(unit, AHEAD_BLOCKS + v * LINE);
             octets[q] = f->codes(unit + q % 2 * (LINE / 2), v);
         }
@@ -209,9 +209,9 @@ static WH_INLINE void add_block_unit(__m256 acc[2 * BLOCKS], const wh_gemv_args 
 static WH_INLINE void fetch_scales(const whit_weight *w, size_t p, size_t k,
                                    const wh_values_avx2 *f)
 {
-    const size_t at = (p * w->groups + k / w->group) * WH_PANEL * 2;
-    fetch(w->scale, at + AHEAD_SCALES);
-    if (f->minima) fetch(w->min, at + AHEAD_SCALES);
+    const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
+    fetch(w->scale, at * (f->scale_type == WH_SCALE_F16 ? 2 : 1) + AHEAD_SCALES);
+    if (f->minima) fetch(w->min, at * 2 + AHEAD_SCALES);
     if (!f->sub) return;
     const size_t sub = (p * w->subs + k / f->sub) * WH_PANEL;
     fetch(w->sub_scale, sub + AHEAD_SCALES);

@@ -201,7 +201,7 @@ static WH_INLINE void add_block_unit(__m512 acc[MOST], const wh_gemv_args *a, si
                                      unsigned panels)
 {
     const whit_weight *w = a->w;
-    const size_t at = k * f->bits * LINE / WH_UNIT, each = f->sub == 16 ? 4 : 8;
+    const size_t at = k * f->bits * LINE / WH_UNIT;
     const size_t next = at + ahead(w, at, AHEAD_BLOCKS, panels);
     wh_affine_avx512 affine[MOST];
     WH_UNROLL
@@ -210,7 +210,7 @@ static WH_INLINE void add_block_unit(__m512 acc[MOST], const wh_gemv_args *a, si
         WH_UNROLL
         for (unsigned q = 0; q < panels; q++) {
             const uint8_t *data = w->data + (p + q) * w->panel_bytes;
-            if (v % each == 0) affine[q] = wh_affine_of_avx512(w, p + q, k + 4 * v, f);
+            if (v % f->each == 0) affine[q] = wh_affine_of_avx512(w, p + q, k + 4 * v, f);
             if (v < f->bits) fetch(data, next + v * LINE);
             octets[q] = f->codes(data + at, v);
         }
@@ -228,9 +228,9 @@ static WH_INLINE void add_block_unit(__m512 acc[MOST], const wh_gemv_args *a, si
 static WH_INLINE void fetch_scales(const whit_weight *w, size_t p, size_t k,
                                    const wh_values_avx512 *f)
 {
-    const size_t at = (p * w->groups + k / w->group) * WH_PANEL * 2;
-    fetch(w->scale, at + AHEAD_SCALES);
-    if (f->minima) fetch(w->min, at + AHEAD_SCALES);
+    const size_t at = (p * w->groups + k / w->group) * WH_PANEL;
+    fetch(w->scale, at * (f->scale_type == WH_SCALE_F16 ? 2 : 1) + AHEAD_SCALES);
+    if (f->minima) fetch(w->min, at * 2 + AHEAD_SCALES);
     if (!f->sub) return;
     const size_t sub = (p * w->subs + k / f->sub) * WH_PANEL;
     fetch(w->sub_scale, sub + AHEAD_SCALES);

@@ -298,6 +298,7 @@ static const wh_variant gemm_q2_q8[] = { SCALAR_GEMM X86_GEMM(q2), ARM_GEMM(q2) 
 static const wh_variant gemm_q3_q8[] = { SCALAR_GEMM X86_GEMM(q3), ARM_GEMM(q3) };
 static const wh_variant gemm_q5_q8[] = { SCALAR_GEMM X86_GEMM(q5), ARM_GEMM(q5) };
 static const wh_variant gemm_q6_q8[] = { SCALAR_GEMM X86_GEMM(q6), ARM_GEMM(q6) };
+static const wh_variant gemm_b1_q8[] = { SCALAR_GEMM X86_GEMM(b1), ARM_GEMM(q1) };
 static const wh_variant gemm_b2_q8[] = { SCALAR_GEMM X86_GEMM(b2), ARM_GEMM(q2) };
 static const wh_variant gemm_b3_q8[] = { SCALAR_GEMM X86_GEMM(b3), ARM_GEMM(q3) };
 static const wh_variant gemm_b4_q8[] = { SCALAR_GEMM X86_GEMM(b4), ARM_GEMM(q4) };
@@ -309,6 +310,7 @@ static const wh_variant gemv_q2[] = { SCALAR_GEMV X86_GEMV(q2), ARM_GEMV(q2) };
 static const wh_variant gemv_q3[] = { SCALAR_GEMV X86_GEMV(q3), ARM_GEMV(q3) };
 static const wh_variant gemv_q5[] = { SCALAR_GEMV X86_GEMV(q5), ARM_GEMV(q5) };
 static const wh_variant gemv_q6[] = { SCALAR_GEMV X86_GEMV(q6), ARM_GEMV(q6) };
+static const wh_variant gemv_b1[] = { SCALAR_GEMV X86_GEMV(b1), ARM_GEMV(b1) };
 static const wh_variant gemv_b2[] = { SCALAR_GEMV X86_GEMV(b2), ARM_GEMV(b2) };
 static const wh_variant gemv_b3[] = { SCALAR_GEMV X86_GEMV(b3), ARM_GEMV(b3) };
 static const wh_variant gemv_b4[] = { SCALAR_GEMV X86_GEMV(b4), ARM_GEMV(b4) };
@@ -320,6 +322,7 @@ static const wh_variant decode_q2[] = { SCALAR_DECODE X86_DECODE(q2), ARM_DECODE
 static const wh_variant decode_q3[] = { SCALAR_DECODE X86_DECODE(q3), ARM_DECODE(q3) };
 static const wh_variant decode_q5[] = { SCALAR_DECODE X86_DECODE(q5), ARM_DECODE(q5) };
 static const wh_variant decode_q6[] = { SCALAR_DECODE X86_DECODE(q6), ARM_DECODE(q6) };
+static const wh_variant decode_b1[] = { SCALAR_DECODE X86_DECODE(b1), ARM_DECODE(b1) };
 static const wh_variant decode_b2[] = { SCALAR_DECODE X86_DECODE(b2), ARM_DECODE(b2) };
 static const wh_variant decode_b3[] = { SCALAR_DECODE X86_DECODE(b3), ARM_DECODE(b3) };
 static const wh_variant decode_b4[] = { SCALAR_DECODE X86_DECODE(b4), ARM_DECODE(b4) };
@@ -333,37 +336,39 @@ static const wh_variant decode_bt[] = { SCALAR_DECODE X86_DECODE(bt), ARM_DECODE
 #name, name, sizeof(name) / sizeof(name)[0]                                                \
     }
 static const wh_op_row table[WH_OPS] = {
-    [WH_QACT_Q8] = ROW(qact_q8),       [WH_GEMM_Q2_Q8] = ROW(gemm_q2_q8),
-    [WH_GEMM_Q3_Q8] = ROW(gemm_q3_q8), [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
-    [WH_GEMM_Q5_Q8] = ROW(gemm_q5_q8), [WH_GEMM_Q6_Q8] = ROW(gemm_q6_q8),
-    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8), [WH_GEMM_T4_Q8] = ROW(gemm_t4_q8),
-    [WH_GEMM_B2_Q8] = ROW(gemm_b2_q8), [WH_GEMM_B3_Q8] = ROW(gemm_b3_q8),
-    [WH_GEMM_B4_Q8] = ROW(gemm_b4_q8), [WH_GEMM_B5_Q8] = ROW(gemm_b5_q8),
-    [WH_GEMM_B6_Q8] = ROW(gemm_b6_q8), [WH_GEMM_B8_Q8] = ROW(gemm_b8_q8),
-    [WH_GEMM_BT_Q8] = ROW(gemm_bt_q8), [WH_GEMV_Q2] = ROW(gemv_q2),
-    [WH_GEMV_Q3] = ROW(gemv_q3),       [WH_GEMV_Q4] = ROW(gemv_q4),
-    [WH_GEMV_Q5] = ROW(gemv_q5),       [WH_GEMV_Q6] = ROW(gemv_q6),
-    [WH_GEMV_Q8] = ROW(gemv_q8),       [WH_GEMV_T4] = ROW(gemv_t4),
-    [WH_GEMV_F8] = ROW(gemv_f8),       [WH_GEMV_B2] = ROW(gemv_b2),
-    [WH_GEMV_B3] = ROW(gemv_b3),       [WH_GEMV_B4] = ROW(gemv_b4),
-    [WH_GEMV_B5] = ROW(gemv_b5),       [WH_GEMV_B6] = ROW(gemv_b6),
-    [WH_GEMV_B8] = ROW(gemv_b8),       [WH_GEMV_BT] = ROW(gemv_bt),
-    [WH_GEMV_F32] = ROW(gemv_f32),     [WH_GEMV_F16] = ROW(gemv_f16),
-    [WH_GEMV_BF16] = ROW(gemv_bf16),   [WH_DECODE_Q2] = ROW(decode_q2),
-    [WH_DECODE_Q3] = ROW(decode_q3),   [WH_DECODE_Q4] = ROW(decode_q4),
-    [WH_DECODE_Q5] = ROW(decode_q5),   [WH_DECODE_Q6] = ROW(decode_q6),
-    [WH_DECODE_Q8] = ROW(decode_q8),   [WH_DECODE_T4] = ROW(decode_t4),
-    [WH_DECODE_F8] = ROW(decode_f8),   [WH_DECODE_B2] = ROW(decode_b2),
-    [WH_DECODE_B3] = ROW(decode_b3),   [WH_DECODE_B4] = ROW(decode_b4),
-    [WH_DECODE_B5] = ROW(decode_b5),   [WH_DECODE_B6] = ROW(decode_b6),
-    [WH_DECODE_B8] = ROW(decode_b8),   [WH_DECODE_BT] = ROW(decode_bt),
-    [WH_DECODE_F16] = ROW(decode_f16), [WH_DECODE_BF16] = ROW(decode_bf16),
-    [WH_TILE_CHAIN] = ROW(tile_chain), [WH_TILE_STEPS] = ROW(tile_steps),
+    [WH_QACT_Q8] = ROW(qact_q8),         [WH_GEMM_Q2_Q8] = ROW(gemm_q2_q8),
+    [WH_GEMM_Q3_Q8] = ROW(gemm_q3_q8),   [WH_GEMM_Q4_Q8] = ROW(gemm_q4_q8),
+    [WH_GEMM_Q5_Q8] = ROW(gemm_q5_q8),   [WH_GEMM_Q6_Q8] = ROW(gemm_q6_q8),
+    [WH_GEMM_Q8_Q8] = ROW(gemm_q8_q8),   [WH_GEMM_T4_Q8] = ROW(gemm_t4_q8),
+    [WH_GEMM_B1_Q8] = ROW(gemm_b1_q8),   [WH_GEMM_B2_Q8] = ROW(gemm_b2_q8),
+    [WH_GEMM_B3_Q8] = ROW(gemm_b3_q8),   [WH_GEMM_B4_Q8] = ROW(gemm_b4_q8),
+    [WH_GEMM_B5_Q8] = ROW(gemm_b5_q8),   [WH_GEMM_B6_Q8] = ROW(gemm_b6_q8),
+    [WH_GEMM_B8_Q8] = ROW(gemm_b8_q8),   [WH_GEMM_BT_Q8] = ROW(gemm_bt_q8),
+    [WH_GEMV_Q2] = ROW(gemv_q2),         [WH_GEMV_Q3] = ROW(gemv_q3),
+    [WH_GEMV_Q4] = ROW(gemv_q4),         [WH_GEMV_Q5] = ROW(gemv_q5),
+    [WH_GEMV_Q6] = ROW(gemv_q6),         [WH_GEMV_Q8] = ROW(gemv_q8),
+    [WH_GEMV_T4] = ROW(gemv_t4),         [WH_GEMV_F8] = ROW(gemv_f8),
+    [WH_GEMV_B1] = ROW(gemv_b1),         [WH_GEMV_B2] = ROW(gemv_b2),
+    [WH_GEMV_B3] = ROW(gemv_b3),         [WH_GEMV_B4] = ROW(gemv_b4),
+    [WH_GEMV_B5] = ROW(gemv_b5),         [WH_GEMV_B6] = ROW(gemv_b6),
+    [WH_GEMV_B8] = ROW(gemv_b8),         [WH_GEMV_BT] = ROW(gemv_bt),
+    [WH_GEMV_F32] = ROW(gemv_f32),       [WH_GEMV_F16] = ROW(gemv_f16),
+    [WH_GEMV_BF16] = ROW(gemv_bf16),     [WH_DECODE_Q2] = ROW(decode_q2),
+    [WH_DECODE_Q3] = ROW(decode_q3),     [WH_DECODE_Q4] = ROW(decode_q4),
+    [WH_DECODE_Q5] = ROW(decode_q5),     [WH_DECODE_Q6] = ROW(decode_q6),
+    [WH_DECODE_Q8] = ROW(decode_q8),     [WH_DECODE_T4] = ROW(decode_t4),
+    [WH_DECODE_F8] = ROW(decode_f8),     [WH_DECODE_B1] = ROW(decode_b1),
+    [WH_DECODE_B2] = ROW(decode_b2),     [WH_DECODE_B3] = ROW(decode_b3),
+    [WH_DECODE_B4] = ROW(decode_b4),     [WH_DECODE_B5] = ROW(decode_b5),
+    [WH_DECODE_B6] = ROW(decode_b6),     [WH_DECODE_B8] = ROW(decode_b8),
+    [WH_DECODE_BT] = ROW(decode_bt),     [WH_DECODE_F16] = ROW(decode_f16),
+    [WH_DECODE_BF16] = ROW(decode_bf16), [WH_TILE_CHAIN] = ROW(tile_chain),
+    [WH_TILE_STEPS] = ROW(tile_steps),
 #ifdef WH_BUILD_X86
-    [WH_QACT_BF16] = ROW(qact_bf16),   [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
-    [WH_MANY_Q3_Q8] = ROW(many_q3_q8), [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
-    [WH_MANY_Q5_Q8] = ROW(many_q5_q8), [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
-    [WH_MANY_Q8_Q8] = ROW(many_q8_q8), [WH_MANY_BF16] = ROW(many_bf16),
+    [WH_QACT_BF16] = ROW(qact_bf16),     [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
+    [WH_MANY_Q3_Q8] = ROW(many_q3_q8),   [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
+    [WH_MANY_Q5_Q8] = ROW(many_q5_q8),   [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
+    [WH_MANY_Q8_Q8] = ROW(many_q8_q8),   [WH_MANY_BF16] = ROW(many_bf16),
 #else
     [WH_QACT_BF16] = { "qact_bf16", NULL, 0 },
     [WH_MANY_Q2_Q8] = { "many_q2_q8", NULL, 0 },
@@ -387,6 +392,7 @@ static const struct {
     [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8, WH_MANY_Q8_Q8 },
     [WH_FORM_T4] = { WH_GEMM_T4_Q8, WH_GEMV_T4, WH_DECODE_T4, WH_OPS },
     [WH_FORM_F8] = { WH_OPS, WH_GEMV_F8, WH_DECODE_F8, WH_OPS },
+    [WH_FORM_B1] = { WH_GEMM_B1_Q8, WH_GEMV_B1, WH_DECODE_B1, WH_OPS },
     [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2, WH_MANY_Q2_Q8 },
     [WH_FORM_B3] = { WH_GEMM_B3_Q8, WH_GEMV_B3, WH_DECODE_B3, WH_OPS },
     [WH_FORM_B4] = { WH_GEMM_B4_Q8, WH_GEMV_B4, WH_DECODE_B4, WH_OPS },

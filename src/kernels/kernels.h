@@ -47,6 +47,7 @@
  *   q4, t4   nibbles                            q5  nibbles, then bits: the fifth
  *   q6       nibbles, then pairs: the fifth and sixth
  *   q8, f8   8 lines: octet i of row r in line t is the code of k = 4t + i
+ *   b1       bits, each half of its code: 0 and 2 about the centre 1
  *   b2 .. b8 as q2 .. q8                        bt  as t4
  *   floats   [cols][16]: the values of column k
  *   scale    [groups][16] of scale_type  zero [groups][16] octets, or NULL: all are `centre`
@@ -72,9 +73,10 @@
 typedef enum wh_scale_type {
     WH_SCALE_F32,
     WH_SCALE_F16,
-    WH_SCALE_E8M0,     /* the power of two of mxfp4                                      */
-    WH_SCALE_E4M3,     /* of nvfp4: the value times scale2, rounded once                 */
-    WH_SCALE_HALF_E8M0 /* of GGUF's MXFP4: half of it, and no NaN                    */
+    WH_SCALE_E8M0,      /* the power of two of mxfp4                                      */
+    WH_SCALE_E4M3,      /* of nvfp4: the value times scale2, rounded once                 */
+    WH_SCALE_HALF_E8M0, /* of GGUF's MXFP4: half of it, and no NaN                    */
+    WH_SCALE_HALF_UE4M3 /* of GGUF's NVFP4: half of an E4M3 that has no sign and no NaN: 0..0x7f */
 } wh_scale_type;
 
 typedef enum wh_form {
@@ -86,7 +88,8 @@ typedef enum wh_form {
     WH_FORM_Q8, /* integers 0..255 minus a zero point  */
     WH_FORM_T4, /* entries of a table of 16 values     */
     WH_FORM_F8, /* floats of 8 bits                    */
-    WH_FORM_B2, /* blocks of GGUF, by bits of a code   */
+    WH_FORM_B1, /* blocks of GGUF, by bits of a code   */
+    WH_FORM_B2,
     WH_FORM_B3,
     WH_FORM_B4,
     WH_FORM_B5,
@@ -141,9 +144,8 @@ struct whit_weight {
 /* Bits of a code; of a value without codes. */
 static inline unsigned wh_form_bits(wh_form form)
 {
-    static const uint8_t bits[WH_FORMS] = {
-        2, 3, 4, 5, 6, 8, 4, 8, 2, 3, 4, 5, 6, 8, 4, 32, 16, 16
-    };
+    static const uint8_t bits[WH_FORMS] = { 2, 3, 4, 5, 6, 8, 4,  8,  1, 2,
+                                            3, 4, 5, 6, 8, 4, 32, 16, 16 };
     return bits[form];
 }
 
@@ -156,7 +158,7 @@ static inline size_t wh_input_bytes(wh_form form)
 /* Blocks of GGUF: with float activations as if they were decoded. */
 static inline int wh_form_is_block(wh_form form)
 {
-    return form >= WH_FORM_B2 && form <= WH_FORM_BT;
+    return form >= WH_FORM_B1 && form <= WH_FORM_BT;
 }
 
 /* Codes are entries of a table. */
@@ -183,6 +185,8 @@ static inline float wh_weight_scale(const whit_weight *w, size_t at)
         return wh_e4m3_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
     case WH_SCALE_HALF_E8M0:
         return wh_e8m0_half_to_f32(((const uint8_t *)w->scale)[at]) * w->scale2;
+    case WH_SCALE_HALF_UE4M3: /* as the upper bits of float16 2^7 too small */
+        return wh_f16_to_f32((uint16_t)(((const uint8_t *)w->scale)[at] << 7)) * 0x1p7f;
     default:
         return ((const float *)w->scale)[at] * w->scale2;
     }
@@ -327,6 +331,7 @@ typedef enum wh_op {
     WH_GEMM_Q6_Q8,
     WH_GEMM_Q8_Q8,
     WH_GEMM_T4_Q8,
+    WH_GEMM_B1_Q8,
     WH_GEMM_B2_Q8,
     WH_GEMM_B3_Q8,
     WH_GEMM_B4_Q8,
@@ -349,6 +354,7 @@ typedef enum wh_op {
     WH_GEMV_Q8,
     WH_GEMV_T4,
     WH_GEMV_F8,
+    WH_GEMV_B1,
     WH_GEMV_B2,
     WH_GEMV_B3,
     WH_GEMV_B4,
@@ -367,6 +373,7 @@ typedef enum wh_op {
     WH_DECODE_Q8,
     WH_DECODE_T4,
     WH_DECODE_F8,
+    WH_DECODE_B1,
     WH_DECODE_B2,
     WH_DECODE_B3,
     WH_DECODE_B4,

@@ -96,6 +96,17 @@ static WH_INLINE void load_e4m3(const uint8_t *octet, float scale2, float32x4_t 
     scale_rows(v, scale2 * 256.0f);
 }
 
+/* Half of one without sign and NaN. */
+static WH_INLINE void load_half_ue4m3(const uint8_t *octet, float32x4_t *v)
+{
+    const uint8x16_t b = vld1q_u8(octet);
+    uint16_t half[WH_PANEL];
+    vst1q_u16(half, vshll_n_u8(vget_low_u8(b), 7));
+    vst1q_u16(half + 8, vshll_n_u8(vget_high_u8(b), 7));
+    load_f16(half, v);
+    scale_rows(v, 0x1p7f);
+}
+
 /* Scales of a panel and group; `at` as in wh_weight_scale, of its first row. */
 static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *v)
 {
@@ -107,6 +118,8 @@ static WH_INLINE void load_scales(const whit_weight *w, size_t at, float32x4_t *
         load_e8m0((const uint8_t *)w->scale + at, v);
     else if (w->scale_type == WH_SCALE_HALF_E8M0)
         load_half_e8m0((const uint8_t *)w->scale + at, v);
+    else if (w->scale_type == WH_SCALE_HALF_UE4M3)
+        load_half_ue4m3((const uint8_t *)w->scale + at, v);
     else
         load_e4m3((const uint8_t *)w->scale + at, w->scale2, v);
     if (w->form == WH_FORM_F8) scale_rows(v, w->scale2);

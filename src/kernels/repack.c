@@ -61,8 +61,8 @@ static void put_lines(const uint32_t v[8], unsigned from, unsigned bits, uint8_t
 
 static void pack_unit(const uint32_t v[8], unsigned bits, uint8_t *out)
 {
-    if (bits == 8)
-        put_lines(v, 0, 8, out);
+    if (bits == 8 || bits == 1)
+        put_lines(v, 0, bits, out);
     else if (bits >= 4)
         put_lines(v, 0, 4, out);
     else
@@ -170,7 +170,7 @@ static void put_block_scales(const whit_weight *w, size_t p, const wh_rows *rows
     if (w->scale_type == WH_SCALE_F16)
         put_turned(rows, p, rows->d, w->groups, 2, w->scale);
     else
-        put_turned(rows, p, rows->power, w->groups, 1, w->scale);
+        put_turned(rows, p, rows->octet, w->groups, 1, w->scale);
     if (w->min) put_turned(rows, p, rows->min, w->groups, 2, w->min);
     if (w->sub_scale) put_turned(rows, p, rows->sub_scale, w->subs, 1, w->sub_scale);
     if (w->sub_min) put_turned(rows, p, rows->sub_min, w->subs, 1, w->sub_min);

@@ -39,6 +39,13 @@ static WH_INLINE __m256 wh_e4m3_256(__m128i octets)
     return _mm256_cvtph_ps(_mm_or_si128(half, _mm_and_si128(nan, _mm_set1_epi16(0x7e00))));
 }
 
+/* Half of an E4M3 without sign and NaN, which as float16 is 2^8 too small. */
+static WH_INLINE __m256 wh_half_ue4m3_256(__m128i octets)
+{
+    const __m128i half = _mm_slli_epi16(_mm_cvtepu8_epi16(octets), 7);
+    return _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(0x1p7f));
+}
+
 static WH_INLINE __m256 wh_scales_256(const uint8_t *at, wh_scale_type type, float scale2)
 {
     if (type == WH_SCALE_F32) return _mm256_loadu_ps((const float *)(const void *)at);
@@ -47,6 +54,7 @@ static WH_INLINE __m256 wh_scales_256(const uint8_t *at, wh_scale_type type, flo
     const __m128i octets = _mm_loadl_epi64((const __m128i *)(const void *)at);
     if (type == WH_SCALE_E8M0) return wh_e8m0_256(octets);
     if (type == WH_SCALE_HALF_E8M0) return wh_half_e8m0_256(octets);
+    if (type == WH_SCALE_HALF_UE4M3) return wh_half_ue4m3_256(octets);
     return _mm256_mul_ps(wh_e4m3_256(octets), _mm256_set1_ps(scale2 * 256.0f));
 }
 

@@ -41,6 +41,13 @@ static WH_INLINE __m512 wh_e4m3_512(__m128i octets)
     return _mm512_cvtph_ps(_mm256_mask_mov_epi16(half, nan, _mm256_set1_epi16(0x7e00)));
 }
 
+/* Half of an E4M3 without sign and NaN. */
+static WH_INLINE __m512 wh_half_ue4m3_512(__m128i octets)
+{
+    const __m256i half = _mm256_slli_epi16(_mm256_cvtepu8_epi16(octets), 7);
+    return _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(0x1p7f));
+}
+
 static WH_INLINE __m512 wh_scales_512(const uint8_t *at, wh_scale_type type, float scale2)
 {
     if (type == WH_SCALE_F32) return _mm512_loadu_ps(at);
@@ -49,6 +56,7 @@ static WH_INLINE __m512 wh_scales_512(const uint8_t *at, wh_scale_type type, flo
     const __m128i octets = _mm_loadu_si128((const __m128i *)(const void *)at);
     if (type == WH_SCALE_E8M0) return wh_e8m0_512(octets);
     if (type == WH_SCALE_HALF_E8M0) return wh_half_e8m0_512(octets);
+    if (type == WH_SCALE_HALF_UE4M3) return wh_half_ue4m3_512(octets);
     return _mm512_mul_ps(wh_e4m3_512(octets), _mm512_set1_ps(scale2 * 256.0f));
 }
 

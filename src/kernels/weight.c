@@ -28,6 +28,7 @@ static const struct block_form {
     [WHIT_TQ1_0] = { WH_FORM_B2, 0, 0, 1 },   [WHIT_TQ2_0] = { WH_FORM_B2, 0, 0, 1 },
     [WHIT_Q2_0] = { WH_FORM_B2, 0, 0, 1 },    [WHIT_IQ4_NL] = { WH_FORM_BT, 0, 0, 0 },
     [WHIT_IQ4_XS] = { WH_FORM_BT, 32, 0, 0 }, [WHIT_BLOCK_MXFP4] = { WH_FORM_BT, 0, 0, 0 },
+    [WHIT_Q1_0] = { WH_FORM_B1, 0, 0, 1 },    [WHIT_BLOCK_NVFP4] = { WH_FORM_BT, 0, 0, 0 },
 };
 
 static const struct block_form *block_form_of(const whit_scheme *s)
@@ -88,14 +89,23 @@ static size_t step_of(size_t group, size_t cols)
     return step;
 }
 
+static wh_scale_type scales_of(whit_block block)
+{
+    return block == WHIT_BLOCK_MXFP4   ? WH_SCALE_HALF_E8M0
+           : block == WHIT_BLOCK_NVFP4 ? WH_SCALE_HALF_UE4M3
+                                       : WH_SCALE_F16;
+}
+
+/* A block is a group; one of NVFP4 is four. */
 static void set_blocks(whit_weight *w)
 {
     const struct block_form *f = block_form_of(&w->scheme);
-    w->group = whit_block_describe(w->scheme.block)->weights;
+    w->group =
+        w->scheme.block == WHIT_BLOCK_NVFP4 ? 16 : whit_block_describe(w->scheme.block)->weights;
     w->groups = w->cols / w->group;
     w->step = WH_UNIT;
     w->int_step = f->sub ? WH_UNIT : w->group < WH_STEP ? w->group : WH_STEP;
-    w->scale_type = w->scheme.block == WHIT_BLOCK_MXFP4 ? WH_SCALE_HALF_E8M0 : WH_SCALE_F16;
+    w->scale_type = scales_of(w->scheme.block);
     w->scale2 = 1.0f;
     w->centre = f->centre;
     w->sub = f->sub;
@@ -275,6 +285,7 @@ void whit_weight_free(whit_weight *weight)
 static const char *form_name(const whit_weight *w)
 {
     static const char *const names[9][5] = {
+        [1] = { "q1c", "q1g", "q1gz", "q1gm", "q1k" },
         [2] = { "q2c", "q2g", "q2gz", "q2gm", "q2k" },
         [3] = { "q3c", "q3g", "q3gz", "q3gm", "q3k" },
         [4] = { "q4c", "q4g", "q4gz", "q4gm", "q4k" },

@@ -38,7 +38,7 @@ typedef struct wh_rows {
     /* blocks of GGUF, taken apart, with codes but without scale and zero; NULL where the form has
      * no such plane */
     const uint16_t *d, *min; /* F16 [rows][groups]; min is what is subtracted */
-    const uint8_t *power;    /* E8M0 [rows][groups] instead of d: half of it  */
+    const uint8_t *octet;    /* [rows][groups] instead of d, as the planes have them */
     const int8_t *sub_scale; /* [rows][subs]                                  */
     const uint8_t *sub_min;  /* [rows][subs]                                  */
 } wh_rows;

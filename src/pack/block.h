@@ -43,20 +43,21 @@ typedef struct wh_block_type {
 } wh_block_type;
 
 /* What `count` blocks are made of, each kind of field by itself: codes and what they are multiplied
- * with. With scale = 1 and min = 1 where there are no sub-blocks, and power / 2 for d where there
- * is no d, value[i] = d * scale[sub] * level(code[i]) - m * min[sub] in the order of
+ * with. With scale = 1 and min = 1 where there are no sub-blocks, and half of the octet's float for
+ * d where there is no d, value[i] = d * scale[sub] * level(code[i]) - m * min[sub] in the order of
  * whit_block_decode, which gives the same bits; level is code + lowest, or that of
  * whit_block_levels. */
 typedef struct wh_block_fields {
     uint8_t *code;  /* [count * weights] */
     uint16_t *d;    /* F16 [count], of WH_STEP_D and WH_STEP_SCALED */
-    uint8_t *power; /* E8M0 [count], of WH_STEP_E8M0 */
+    uint8_t *octet; /* [count] of WH_STEP_E8M0; [count * weights / sub] of WH_STEP_UE4M3: 0..0x7f,
+                       an E4M3 of which 0x7f is 480 and not a NaN */
     uint16_t *m;    /* F16 [count], where the type is affine: what is subtracted */
     int8_t *scale;  /* [count * weights / sub], of WH_STEP_SCALED */
     uint8_t *min;   /* the same, where it is affine too */
 } wh_block_fields;
 
-/* Not for WH_STEP_UE4M3; fields that the type has not are not touched (block_fields.c). */
+/* Fields that the type has not are not touched (block_fields.c). */
 void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
                    const wh_block_fields *out);
 

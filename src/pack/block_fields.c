@@ -15,6 +15,12 @@ static int8_t factor(const wh_block_type *t, uint8_t stored)
     return (int8_t)(t->scale_signed ? (int)(int8_t)stored : (int)stored - t->scale_offset);
 }
 
+/* As the reference reads it, without what it does not look at: 0x7f is 0, but 0xff is 480. */
+static uint8_t unsigned_e4m3(uint8_t stored)
+{
+    return stored == 0x7f ? 0 : stored & 0x7f;
+}
+
 void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
                    const wh_block_fields *out)
 {
@@ -23,8 +29,10 @@ void wh_block_take(const wh_block_type *t, const uint8_t *in, size_t count,
         wh_block_parts p;
         t->unpack(in, &p);
         memcpy(out->code + b * weights, p.code, weights);
-        if (t->step == WH_STEP_E8M0)
-            out->power[b] = p.scale[0];
+        if (t->step == WH_STEP_UE4M3)
+            for (size_t k = 0; k < subs; k++) out->octet[b * subs + k] = unsigned_e4m3(p.scale[k]);
+        else if (t->step == WH_STEP_E8M0)
+            out->octet[b] = p.scale[0];
         else
             out->d[b] = p.d;
         if (t->step == WH_STEP_SCALED) {

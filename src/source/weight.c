@@ -172,6 +172,11 @@ typedef struct block_rows {
     uint8_t *raw;
 } block_rows;
 
+static size_t row_blocks(const whit_weight *w)
+{
+    return w->cols / whit_block_describe(w->scheme.block)->weights;
+}
+
 static whit_status block_rows_alloc(block_rows *b, const whit_weight *w, size_t rows, int raw,
                                     whit_error *err)
 {
@@ -180,11 +185,11 @@ static whit_status block_rows_alloc(block_rows *b, const whit_weight *w, size_t 
     b->part.code = wh_calloc(rows, w->cols);
     b->part.d = wh_calloc(groups, sizeof *b->part.d);
     b->part.m = wh_calloc(groups, sizeof *b->part.m);
-    b->part.power = wh_calloc(groups, sizeof *b->part.power);
+    b->part.octet = wh_calloc(groups, sizeof *b->part.octet);
     if (subs) b->part.scale = wh_calloc(subs, 1);
     if (subs) b->part.min = wh_calloc(subs, 1);
-    if (raw) b->raw = wh_calloc(groups, whit_block_describe(w->scheme.block)->bytes);
-    if (!b->part.code || !b->part.d || !b->part.m || !b->part.power ||
+    if (raw) b->raw = wh_calloc(rows * row_blocks(w), whit_block_describe(w->scheme.block)->bytes);
+    if (!b->part.code || !b->part.d || !b->part.m || !b->part.octet ||
         (subs && (!b->part.scale || !b->part.min)) || (raw && !b->raw))
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows of a weight", rows);
     return WHIT_OK;
@@ -195,7 +200,7 @@ static void block_rows_free(block_rows *b)
     free(b->part.code);
     free(b->part.d);
     free(b->part.m);
-    free(b->part.power);
+    free(b->part.octet);
     free(b->part.scale);
     free(b->part.min);
     free(b->raw);
@@ -205,12 +210,12 @@ static void block_rows_free(block_rows *b)
 static void put_blocks(whit_weight *w, size_t row, size_t n, const uint8_t *blocks,
                        const block_rows *b)
 {
-    wh_block_take(wh_block_type_of(w->scheme.block), blocks, n * w->groups, &b->part);
+    wh_block_take(wh_block_type_of(w->scheme.block), blocks, n * row_blocks(w), &b->part);
     const wh_rows rows = { .row = row,
                            .rows = n,
                            .codes = b->part.code,
                            .d = b->part.d,
-                           .power = b->part.power,
+                           .octet = b->part.octet,
                            .min = b->part.m,
                            .sub_scale = b->part.scale,
                            .sub_min = b->part.min };
@@ -221,7 +226,7 @@ static whit_status load_blocks(whit_weight *w, const whit_file *file, size_t ind
                                whit_error *err)
 {
     block_rows b;
-    const size_t row_bytes = w->groups * whit_block_describe(w->scheme.block)->bytes;
+    const size_t row_bytes = row_blocks(w) * whit_block_describe(w->scheme.block)->bytes;
     whit_status st = block_rows_alloc(&b, w, most, 1, err);
     for (size_t row = 0; row < w->rows && st == WHIT_OK; row += most) {
         const size_t n = w->rows - row < most ? w->rows - row : most;

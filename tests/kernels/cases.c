@@ -34,17 +34,27 @@ static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
 {
     static const struct {
         wh_form form;
-        size_t block, sub;
-        int minima, centre, power;
+        size_t group, sub;
+        int minima, centre;
+        wh_scale_type scale; /* octets: of tables whose levels are small */
     } types[] = {
-        { WH_FORM_B2, 256, 16, 1, 0, 0 }, { WH_FORM_B2, 256, 0, 0, 1, 0 },
-        { WH_FORM_B2, 64, 0, 0, 1, 0 },   { WH_FORM_B3, 256, 16, 0, 0, 0 },
-        { WH_FORM_B4, 32, 0, 0, 0, 0 },   { WH_FORM_B4, 32, 0, 1, 0, 0 },
-        { WH_FORM_B4, 256, 32, 1, 0, 0 }, { WH_FORM_B5, 32, 0, 0, 0, 0 },
-        { WH_FORM_B5, 32, 0, 1, 0, 0 },   { WH_FORM_B5, 256, 32, 1, 0, 0 },
-        { WH_FORM_B6, 256, 16, 0, 0, 0 }, { WH_FORM_B8, 32, 0, 0, 0, 0 },
-        { WH_FORM_BT, 32, 0, 0, 0, 0 },   { WH_FORM_BT, 256, 32, 0, 0, 0 },
-        { WH_FORM_BT, 32, 0, 0, 0, 1 }, /* whose levels are small */
+        { WH_FORM_B1, 128, 0, 0, 1, WH_SCALE_F16 },
+        { WH_FORM_B2, 256, 16, 1, 0, WH_SCALE_F16 },
+        { WH_FORM_B2, 256, 0, 0, 1, WH_SCALE_F16 },
+        { WH_FORM_B2, 64, 0, 0, 1, WH_SCALE_F16 },
+        { WH_FORM_B3, 256, 16, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_B4, 32, 0, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_B4, 32, 0, 1, 0, WH_SCALE_F16 },
+        { WH_FORM_B4, 256, 32, 1, 0, WH_SCALE_F16 },
+        { WH_FORM_B5, 32, 0, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_B5, 32, 0, 1, 0, WH_SCALE_F16 },
+        { WH_FORM_B5, 256, 32, 1, 0, WH_SCALE_F16 },
+        { WH_FORM_B6, 256, 16, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_B8, 32, 0, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_BT, 32, 0, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_BT, 256, 32, 0, 0, WH_SCALE_F16 },
+        { WH_FORM_BT, 32, 0, 0, 0, WH_SCALE_HALF_E8M0 },
+        { WH_FORM_BT, 16, 0, 0, 0, WH_SCALE_HALF_UE4M3 },
     };
     static const size_t blocks[] = { 1, 2, 3, 5, 9, 17, 33, 2, 1, 4 };
     size_t t = 0;
@@ -53,14 +63,14 @@ static int block_case(planes_spec *s, wh_form form, size_t n, check_rng *rng)
     if (t == COUNT(types)) return 0;
     memset(s, 0, sizeof *s);
     s->form = form;
-    s->group = types[t].block;
+    s->group = types[t].group;
     s->sub = types[t].sub;
     s->minima = types[t].minima;
     s->centre = types[t].centre;
-    s->small = types[t].power;
-    s->scale_type = types[t].power ? WH_SCALE_HALF_E8M0 : WH_SCALE_F16;
+    s->small = types[t].scale != WH_SCALE_F16;
+    s->scale_type = types[t].scale;
     s->step = 32;
-    s->cols = blocks[n % COUNT(blocks)] * s->group;
+    s->cols = blocks[n % COUNT(blocks)] * (s->group < 32 ? 64 : s->group);
     s->rows = s->cols > 256 ? 1 + check_below(rng, 70) : some_rows(n);
     some_fills(s, rng);
     return 1;

@@ -64,6 +64,8 @@ static whit_block block_of(const planes_spec *s)
 {
     const int k = s->sub != 0, m = s->minima;
     switch (s->form) {
+    case WH_FORM_B1:
+        return WHIT_Q1_0;
     case WH_FORM_B2:
         return k ? WHIT_Q2_K : s->group == 64 ? WHIT_Q2_0 : WHIT_TQ2_0;
     case WH_FORM_B3:
@@ -75,22 +77,31 @@ static whit_block block_of(const planes_spec *s)
     case WH_FORM_B6:
         return WHIT_Q6_K;
     case WH_FORM_BT:
+        if (s->scale_type == WH_SCALE_HALF_UE4M3) return WHIT_BLOCK_NVFP4;
         return k ? WHIT_IQ4_XS : s->small ? WHIT_BLOCK_MXFP4 : WHIT_IQ4_NL;
     default:
         return WHIT_Q8_0;
     }
 }
 
-/* Block b of the matrix, its fields as the type stores them. */
-static void block_parts(const planes *p, const planes_spec *s, size_t b, wh_block_parts *parts)
+/* Octet g of the matrix as the type stores it: 480 has no octet without the sign. */
+static uint8_t stored_octet(const planes *p, const planes_spec *s, size_t g)
 {
-    const size_t subs = s->sub ? s->group / s->sub : 0;
+    const int top = s->scale_type == WH_SCALE_HALF_UE4M3 && p->scale[g] == 0x7f;
+    return top ? 0xff : (uint8_t)p->scale[g];
+}
+
+/* Block b of the matrix, of so many weights, its fields as the type stores them. */
+static void block_parts(const planes *p, const planes_spec *s, size_t weights, size_t b,
+                        wh_block_parts *parts)
+{
+    const size_t subs = s->sub ? weights / s->sub : 0, groups = weights / s->group;
     const int lift = s->form == WH_FORM_B3 || s->form == WH_FORM_BT ? 32 : 0;
-    memcpy(parts->code, p->code + b * s->group, s->group);
-    if (s->scale_type == WH_SCALE_HALF_E8M0)
-        parts->scale[0] = (uint8_t)p->scale[b];
-    else
+    memcpy(parts->code, p->code + b * weights, weights);
+    if (s->scale_type == WH_SCALE_F16)
         parts->d = (uint16_t)p->scale[b];
+    else
+        for (size_t i = 0; i < groups; i++) parts->scale[i] = stored_octet(p, s, b * groups + i);
     if (p->min) parts->m = s->sub ? p->min[b] : p->min[b] ^ 0x8000;
     for (size_t i = 0; i < subs; i++) {
         parts->scale[i] = (uint8_t)(p->sub_scale[b * subs + i] + lift);
@@ -103,11 +114,11 @@ static whit_status prepare_blocks(whit_weight **w, whit_context *context, const 
                                   const planes_spec *s, whit_error *err)
 {
     const wh_block_type *t = wh_block_type_of(block_of(s));
-    const size_t count = s->rows * p->w.groups;
+    const size_t count = s->rows * s->cols / t->info.weights;
     uint8_t *bytes = need(count * t->info.bytes + 1);
     for (size_t b = 0; b < count; b++) {
         wh_block_parts parts = { 0 };
-        block_parts(p, s, b, &parts);
+        block_parts(p, s, t->info.weights, b, &parts);
         t->pack(&parts, bytes + 1 + b * t->info.bytes);
     }
     const whit_status st =
@@ -201,8 +212,9 @@ static void one_case(whit_context *context, const planes_spec *s, check_rng *rng
                   (w->centre == m->centre || wh_form_has_table(w->form)) &&
                   w->whole_token == m->whole_token,
               "%s: its numbers", guard_case_name());
-        CHECK(!p.code || (w->step <= WH_STEP && w->step % (s->small ? 16 : 32) == 0 &&
-                          (w->group == w->cols || w->group % w->step == 0)),
+        CHECK(!p.code ||
+                  (w->step <= WH_STEP && w->step % (s->small ? 16 : 32) == 0 &&
+                   (w->group == w->cols || w->group % w->step == 0 || wh_form_is_block(w->form))),
               "%s: a step of %zu", guard_case_name(), w->step);
         const int own = w->whole_token || wh_form_is_block(w->form);
         CHECK(!p.code || w->int_step == (own ? m->int_step : w->step), "%s: a step of %zu",
@@ -223,7 +235,8 @@ static void check_tables(whit_context *context)
         int digits, octets, centre;
     } types[] = { { WHIT_IQ4_NL, 1, 1, 128 },
                   { WHIT_IQ4_XS, 1, 1, 128 },
-                  { WHIT_BLOCK_MXFP4, 1, 0, 12 } };
+                  { WHIT_BLOCK_MXFP4, 1, 0, 12 },
+                  { WHIT_BLOCK_NVFP4, 1, 0, 12 } };
     const uint8_t octets[136] = { 0 };
     for (size_t n = 0; n < COUNT(types); n++) {
         const whit_block_info *info = whit_block_describe(types[n].block);

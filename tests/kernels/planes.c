@@ -47,6 +47,13 @@ static double half_e8m0(uint32_t bits)
     return ldexp(1.0, (int)bits - 128);
 }
 
+/* As GGUF reads it: half of an E4M3 that has no sign, the largest exponent one like the others. */
+static double half_ue4m3(uint32_t bits)
+{
+    if (bits < 8) return ldexp((double)bits, -10);
+    return ldexp((double)(8 + (bits & 7)), (int)(bits >> 3) - 11);
+}
+
 /* No infinity: the largest exponent is one like the others, but for one NaN of each sign. */
 double planes_e4m3(uint32_t bits)
 {
@@ -101,10 +108,11 @@ static uint32_t one_scale(const planes_spec *s, check_rng *rng)
         return s->scales == SCALES_SUBNORMAL ? r % 3
                : s->scales == SCALES_HUGE    ? (r % 4 ? 127 + 50 : 255)
                                              : 120 + r % 5;
-    if (s->scale_type == WH_SCALE_E4M3)
-        return sign << 7 | (s->scales == SCALES_SUBNORMAL ? 1 + r % 7
-                            : s->scales == SCALES_HUGE    ? 0x78 + r % 8
-                                                          : 8 + r % 112);
+    if (s->scale_type == WH_SCALE_E4M3 || s->scale_type == WH_SCALE_HALF_UE4M3)
+        return (s->scale_type == WH_SCALE_E4M3 ? sign << 7 : 0) |
+               (s->scales == SCALES_SUBNORMAL ? 1 + r % 7
+                : s->scales == SCALES_HUGE    ? 0x78 + r % 8
+                                              : 8 + r % 112);
     if (s->scale_type == WH_SCALE_F16) {
         const uint32_t usual = 0x2000 + r % 0x1400; /* 2^-7 .. 2^-2 */
         const uint32_t body = s->scales == SCALES_SUBNORMAL ? 1 + r % 0x3ff
@@ -226,6 +234,8 @@ static double stored_scale(const planes *p, uint32_t bits)
         return planes_e4m3(bits);
     case WH_SCALE_HALF_E8M0:
         return half_e8m0(bits);
+    case WH_SCALE_HALF_UE4M3:
+        return half_ue4m3(bits);
     default:
         return planes_f32(bits);
     }
@@ -255,7 +265,7 @@ int planes_level(const planes *p, size_t r, size_t k)
 {
     const uint8_t code = p->code[r * p->w.cols + k];
     if (wh_form_has_table(p->w.form)) return 128 * p->w.high[code] + p->w.low[code] - p->w.centre;
-    return code - planes_zero(p, r, k);
+    return (p->w.form == WH_FORM_B1 ? 2 * code : code) - planes_zero(p, r, k);
 }
 
 int planes_sub_scale(const planes *p, size_t r, size_t k)
@@ -324,7 +334,9 @@ static void pack_bits(uint8_t *lines, size_t r, size_t q, unsigned code, unsigne
 
 static void pack_codes(planes *p)
 {
-    const unsigned bits = wh_form_bits(p->w.form), low = bits == 8 ? 8 : bits < 4 ? 2 : 4;
+    const unsigned bits = wh_form_bits(p->w.form), low = bits == 8 || bits == 1 ? bits
+                                                         : bits < 4             ? 2
+                                                                                : 4;
     const size_t padded = (p->w.cols + 31) / 32 * 32;
     for (size_t row = 0; row < p->w.panels * 16; row++)
         for (size_t k = 0; k < padded; k++) {
