@@ -14,10 +14,9 @@
 #include <immintrin.h>
 
 #include "kernels/codes_256.h"
+#include "kernels/columns_avx2.h"
 #include "kernels/forms.h"
 #include "kernels/scale_256.h"
-
-#define WH_HALF 8 /* rows of a register */
 
 /* ---- codes: input i of four, in a vector of codes_256.h ---- */
 
@@ -198,31 +197,6 @@ static WH_INLINE __m256 wh_block_value_avx2(__m256i octets, unsigned i, const wh
 {
     const __m256 value = _mm256_mul_ps(a.step, f->value(octets, i, m, 0));
     return f->minima ? _mm256_sub_ps(value, a.base) : value;
-}
-
-/* ---- floats: half of the rows of input k of a panel ---- */
-
-typedef __m256 wh_column_avx2(const uint8_t *panel, size_t k, unsigned half);
-
-static WH_INLINE __m256 wh_f32_avx2(const uint8_t *panel, size_t k, unsigned half)
-{
-    return _mm256_load_ps((const float *)(const void *)panel + k * WH_PANEL + half * WH_HALF);
-}
-
-static WH_INLINE __m128i wh_halves_avx2(const uint8_t *panel, size_t k, unsigned half)
-{
-    return _mm_load_si128((const __m128i *)(const void *)panel + 2 * k + half);
-}
-
-static WH_INLINE __m256 wh_f16_avx2(const uint8_t *panel, size_t k, unsigned half)
-{
-    return _mm256_cvtph_ps(wh_halves_avx2(panel, k, half));
-}
-
-static WH_INLINE __m256 wh_bf16_avx2(const uint8_t *panel, size_t k, unsigned half)
-{
-    const __m256i wide = _mm256_cvtepu16_epi32(wh_halves_avx2(panel, k, half));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 
 /* ---- forms ---- */

@@ -15,6 +15,7 @@
 #include <immintrin.h>
 
 #include "kernels/codes_512.h"
+#include "kernels/columns_avx512.h"
 #include "kernels/forms.h"
 #include "kernels/scale_512.h"
 
@@ -185,31 +186,6 @@ static WH_INLINE __m512 wh_block_value_avx512(__m512i octets, unsigned i,
 {
     const __m512 value = _mm512_mul_ps(a.step, f->value(octets, i, m));
     return f->minima ? _mm512_sub_ps(value, a.base) : value;
-}
-
-/* ---- floats: the rows of input k of a panel ---- */
-
-typedef __m512 wh_column_avx512(const uint8_t *panel, size_t k);
-
-static WH_INLINE __m512 wh_f32_avx512(const uint8_t *panel, size_t k)
-{
-    return _mm512_load_ps((const float *)(const void *)panel + k * WH_PANEL);
-}
-
-static WH_INLINE __m256i wh_halves_avx512(const uint8_t *panel, size_t k)
-{
-    return _mm256_load_si256((const __m256i *)(const void *)panel + k);
-}
-
-static WH_INLINE __m512 wh_f16_avx512(const uint8_t *panel, size_t k)
-{
-    return _mm512_cvtph_ps(wh_halves_avx512(panel, k));
-}
-
-static WH_INLINE __m512 wh_bf16_avx512(const uint8_t *panel, size_t k)
-{
-    const __m512i wide = _mm512_cvtepu16_epi32(wh_halves_avx512(panel, k));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
 
 /* ---- forms ---- */

@@ -147,23 +147,57 @@ void wh_decode_bf16_scalar(const wh_decode_args *a)
 
 /* ---- tiles ---- */
 
-void wh_tile_chain_scalar(const wh_tile_args *a)
+typedef float tile_value_fn(const void *values, size_t i);
+
+static float tile_value_f32(const void *values, size_t i)
+{
+    return ((const float *)values)[i];
+}
+
+static float tile_value_f16(const void *values, size_t i)
+{
+    return wh_f16_to_f32(((const uint16_t *)values)[i]);
+}
+
+static float tile_value_bf16(const void *values, size_t i)
+{
+    return wh_bf16_to_f32(((const uint16_t *)values)[i]);
+}
+
+static void tile_chain(const wh_tile_args *a, tile_value_fn *value)
 {
     for (size_t p = 0; p < a->panels; p++)
         for (size_t k = 0; k < a->n; k++)
             for (size_t j = 0; j < a->tokens; j++) {
                 float *sum = a->sums + (p * a->tokens + j) * WH_PANEL;
                 for (size_t r = 0; r < WH_PANEL; r++)
-                    sum[r] = fmaf(a->value[p][k * WH_PANEL + r], a->x[k * a->tokens + j], sum[r]);
+                    sum[r] =
+                        fmaf(value(a->value[p], k * WH_PANEL + r), a->x[k * a->tokens + j], sum[r]);
             }
+}
+
+void wh_tile_chain_scalar(const wh_tile_args *a)
+{
+    tile_chain(a, tile_value_f32);
+}
+
+void wh_tile_f16_scalar(const wh_tile_args *a)
+{
+    tile_chain(a, tile_value_f16);
+}
+
+void wh_tile_bf16_scalar(const wh_tile_args *a)
+{
+    tile_chain(a, tile_value_bf16);
 }
 
 /* The step of inputs [k0, end) for one output. */
 static float step_sum(const wh_tile_args *a, size_t p, size_t j, size_t r, size_t k0, size_t end)
 {
+    const float *value = a->value[p];
     float part[4] = { 0.0f, 0.0f, 0.0f, 0.0f };
     for (size_t k = k0; k < end; k++)
-        part[k % 4] = fmaf(a->value[p][k * WH_PANEL + r], a->x[k * a->tokens + j], part[k % 4]);
+        part[k % 4] = fmaf(value[k * WH_PANEL + r], a->x[k * a->tokens + j], part[k % 4]);
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 

@@ -253,6 +253,26 @@ static const wh_variant tile_steps[] = {
     { .isa = "neon", .needs = WH_ISA_NEON, .tile = wh_tile_steps_neon, .tokens = 4, .panels = 1 },
 #endif
 };
+static const wh_variant tile_f16[] = {
+    { .isa = "scalar", .tile = wh_tile_f16_scalar, .tokens = 4, .panels = 1 },
+#ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .tile = wh_tile_f16_avx2, .tokens = 6, .panels = 1 },
+    { .isa = "avx512", .needs = AVX512, .tile = wh_tile_f16_avx512, .tokens = 12, .panels = 2 },
+#endif
+#ifdef WH_BUILD_ARM64
+    { .isa = "neon", .needs = WH_ISA_NEON, .tile = wh_tile_f16_neon, .tokens = 4, .panels = 1 },
+#endif
+};
+static const wh_variant tile_bf16[] = {
+    { .isa = "scalar", .tile = wh_tile_bf16_scalar, .tokens = 4, .panels = 1 },
+#ifdef WH_BUILD_X86
+    { .isa = "avx2", .needs = WH_ISA_AVX2, .tile = wh_tile_bf16_avx2, .tokens = 6, .panels = 1 },
+    { .isa = "avx512", .needs = AVX512, .tile = wh_tile_bf16_avx512, .tokens = 12, .panels = 2 },
+#endif
+#ifdef WH_BUILD_ARM64
+    { .isa = "neon", .needs = WH_ISA_NEON, .tile = wh_tile_bf16_neon, .tokens = 4, .panels = 1 },
+#endif
+};
 
 /* Codes of other widths, and blocks: those that have every instruction set of x86. */
 #ifdef WH_BUILD_X86
@@ -363,7 +383,8 @@ static const wh_op_row table[WH_OPS] = {
     [WH_DECODE_B6] = ROW(decode_b6),     [WH_DECODE_B8] = ROW(decode_b8),
     [WH_DECODE_BT] = ROW(decode_bt),     [WH_DECODE_F16] = ROW(decode_f16),
     [WH_DECODE_BF16] = ROW(decode_bf16), [WH_TILE_CHAIN] = ROW(tile_chain),
-    [WH_TILE_STEPS] = ROW(tile_steps),
+    [WH_TILE_STEPS] = ROW(tile_steps),   [WH_TILE_F16] = ROW(tile_f16),
+    [WH_TILE_BF16] = ROW(tile_bf16),
 #ifdef WH_BUILD_X86
     [WH_QACT_BF16] = ROW(qact_bf16),     [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
     [WH_MANY_Q3_Q8] = ROW(many_q3_q8),   [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
@@ -443,6 +464,10 @@ wh_op wh_matmul_op(const wh_kernels *k, const whit_weight *w, whit_acts acts, si
         return tokens >= WH_MANY_TOKENS && has_many(k, w) ? by_form[w->form].many
                                                           : by_form[w->form].gemm;
     if (tokens == 1) return by_form[w->form].gemv;
+    const wh_op own = w->form == WH_FORM_F16    ? WH_TILE_F16
+                      : w->form == WH_FORM_BF16 ? WH_TILE_BF16
+                                                : WH_OPS;
+    if (own != WH_OPS && tokens <= k->op[own]->tokens) return own;
     return w->scale && !wh_form_is_block(w->form) ? WH_TILE_STEPS : WH_TILE_CHAIN;
 }
 

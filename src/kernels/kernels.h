@@ -287,13 +287,14 @@ typedef struct wh_decode_args {
 /* A tile of products: `panels` panels of values times a strip of tokens, over inputs 0..n-1 of a
  * block. sums[panel][token][16] is loaded first and stored at the end, so blocks chain.
  * Values, scales and sums are 64-byte aligned, x is not.
- * chain: one chain an output. steps: the order of codes above; n is a multiple of step unless the
- * row ends. */
+ * chain, f16, bf16: one chain an output. steps: the order of codes above; n is a multiple of step
+ * unless the row ends. */
 typedef struct wh_tile_args {
-    const float *value[2]; /* [n][16] each; value[1] unused where panels is 1 */
-    size_t panels;         /* 1, or 2 where the variant has them */
-    const float *x;        /* [n][tokens] */
-    size_t tokens;         /* 1 .. the variant's */
+    const void *value[2]; /* [n][16] each, float32; of tile_f16, tile_bf16 as the weight has them;
+                             value[1] unused where panels is 1 */
+    size_t panels;        /* 1, or 2 where the variant has them */
+    const float *x;       /* [n][tokens] */
+    size_t tokens;        /* 1 .. the variant's */
     size_t n;
     float *sums;           /* [panels][tokens][16] */
     size_t step;           /* steps only */
@@ -385,6 +386,8 @@ typedef enum wh_op {
     WH_DECODE_BF16,
     WH_TILE_CHAIN,
     WH_TILE_STEPS,
+    WH_TILE_F16,
+    WH_TILE_BF16,
     WH_OPS
 } wh_op;
 

@@ -37,6 +37,7 @@ typedef struct product {
     const whit_weight *w;
     const wh_kernels *kernels;
     const wh_variant *serves; /* of wh_matmul_op */
+    int as_is;                /* its tiles take the weight as it lies */
     int bf16;                 /* activations */
     const float *x;
     float *y;
@@ -298,9 +299,8 @@ static void load_block(const product *call, const desk *b, wh_tile_args *tile, s
                        size_t k0, size_t k1)
 {
     const whit_weight *w = call->w;
-    if (w->form == WH_FORM_F32) {
-        tile->value[i] =
-            (const float *)(const void *)(w->data + p * w->panel_bytes) + k0 * WH_PANEL;
+    if (call->as_is) {
+        tile->value[i] = w->data + p * w->panel_bytes + k0 * wh_input_bytes(w->form);
         return;
     }
     fetch_next(w, p, k1);
@@ -449,7 +449,9 @@ whit_status whit_matmul(whit_context *context, const whit_weight *weight, whit_a
                          .tokens = (tokens - done) / (parts - i),
                          .scratch = context->scratch,
                          .bf16 = acts == WHIT_ACTS_BF16 };
-        part.serves = part.kernels->op[wh_matmul_op(part.kernels, weight, acts, part.tokens)];
+        const wh_op op = wh_matmul_op(part.kernels, weight, acts, part.tokens);
+        part.serves = part.kernels->op[op];
+        part.as_is = weight->form == WH_FORM_F32 || op == WH_TILE_F16 || op == WH_TILE_BF16;
         multiply(context->pool, &part);
         done += part.tokens;
     }

@@ -7,30 +7,29 @@
  * SPDX-License-Identifier: MIT */
 #include "kernels/float.h"
 
-#if !defined(__AVX2__) || !defined(__FMA__)
-#error "needs -mavx2 -mfma"
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "needs -mavx2 -mfma -mf16c"
 #endif
 
 #include <immintrin.h>
 
-#include "kernels/inline.h"
+#include "kernels/columns_avx2.h"
 
-#define HALF 8        /* rows of a register */
 #define TOKENS 6      /* of a strip */
 #define STEP_TOKENS 3 /* at once, in the order of codes */
 #define AT_ONCE 2     /* of the four sums of a step */
 
 /* ---- one chain an output ---- */
 
-static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens)
+static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens, wh_column_avx2 *load)
 {
-    const float *x = a->x, *value = a->value[0];
+    const float *x = a->x;
     __m256 sum[TOKENS][2];
     WH_UNROLL
     for (unsigned j = 0; j < 2 * tokens; j++)
-        sum[j / 2][j % 2] = _mm256_load_ps(a->sums + j * HALF);
-    for (size_t k = 0; k < a->n; k++, x += tokens, value += WH_PANEL) {
-        const __m256 low = _mm256_load_ps(value), high = _mm256_load_ps(value + HALF);
+        sum[j / 2][j % 2] = _mm256_load_ps(a->sums + j * WH_HALF);
+    for (size_t k = 0; k < a->n; k++, x += tokens) {
+        const __m256 low = load(a->value[0], k, 0), high = load(a->value[0], k, 1);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m256 xj = _mm256_broadcast_ss(x + j);
@@ -40,30 +39,45 @@ static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens)
     }
     WH_UNROLL
     for (unsigned j = 0; j < 2 * tokens; j++)
-        _mm256_store_ps(a->sums + j * HALF, sum[j / 2][j % 2]);
+        _mm256_store_ps(a->sums + j * WH_HALF, sum[j / 2][j % 2]);
+}
+
+static WH_INLINE void chain_tokens(const wh_tile_args *a, wh_column_avx2 *load)
+{
+    switch (a->tokens) {
+    case 1:
+        chain(a, 1, load);
+        break;
+    case 2:
+        chain(a, 2, load);
+        break;
+    case 3:
+        chain(a, 3, load);
+        break;
+    case 4:
+        chain(a, 4, load);
+        break;
+    case 5:
+        chain(a, 5, load);
+        break;
+    default:
+        chain(a, TOKENS, load);
+    }
 }
 
 void wh_tile_chain_avx2(const wh_tile_args *a)
 {
-    switch (a->tokens) {
-    case 1:
-        chain(a, 1);
-        break;
-    case 2:
-        chain(a, 2);
-        break;
-    case 3:
-        chain(a, 3);
-        break;
-    case 4:
-        chain(a, 4);
-        break;
-    case 5:
-        chain(a, 5);
-        break;
-    default:
-        chain(a, TOKENS);
-    }
+    chain_tokens(a, wh_f32_avx2);
+}
+
+void wh_tile_f16_avx2(const wh_tile_args *a)
+{
+    chain_tokens(a, wh_f16_avx2);
+}
+
+void wh_tile_bf16_avx2(const wh_tile_args *a)
+{
+    chain_tokens(a, wh_bf16_avx2);
 }
 
 /* ---- the order of codes ---- */
@@ -77,8 +91,8 @@ static WH_INLINE void add_two(__m256 part[AT_ONCE][STEP_TOKENS][2], const wh_til
     for (unsigned i = 0; i < AT_ONCE; i++) {
         if (first + i >= n) continue;
         const size_t at = k + first + i;
-        const float *value = a->value[0] + at * WH_PANEL;
-        const __m256 low = _mm256_load_ps(value), high = _mm256_load_ps(value + HALF);
+        const __m256 low = wh_f32_avx2(a->value[0], at, 0);
+        const __m256 high = wh_f32_avx2(a->value[0], at, 1);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m256 xj = _mm256_broadcast_ss(x + at * a->tokens + j);
@@ -119,9 +133,9 @@ static WH_INLINE void steps(const wh_tile_args *a, size_t j0, unsigned tokens)
         WH_UNROLL
         for (unsigned j = 0; j < 2 * tokens; j++) {
             const __m256 all = _mm256_add_ps(low[j / 2][j % 2], high[j / 2][j % 2]);
-            const __m256 acc = _mm256_load_ps(sum + j * HALF);
-            _mm256_store_ps(sum + j * HALF,
-                            _mm256_fmadd_ps(all, _mm256_load_ps(scale + j % 2 * HALF), acc));
+            const __m256 acc = _mm256_load_ps(sum + j * WH_HALF);
+            _mm256_store_ps(sum + j * WH_HALF,
+                            _mm256_fmadd_ps(all, _mm256_load_ps(scale + j % 2 * WH_HALF), acc));
         }
         k = end;
     }

@@ -3,6 +3,8 @@
  * 12 tokens by 2 panels keep 24 accumulators in registers, and 14 loads feed 24 multiply-adds. The
  * order of codes has four sums an output: there 6 tokens by 2 panels hold two of the four, in two
  * passes over the step.
+ * Halves are widened on the way, which for as few tokens as these takes less than to decode them
+ * beforehand: there is no store, and memory need not wait.
  * Source of the shape: Goto and van de Geijn 2008; measured on the CPU at hand.
  *
  * SPDX-License-Identifier: MIT */
@@ -14,7 +16,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/inline.h"
+#include "kernels/columns_avx512.h"
 
 #define TOKENS 12 /* of a strip */
 #define PANELS 2
@@ -23,7 +25,8 @@
 
 /* ---- one chain an output ---- */
 
-static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens, unsigned panels)
+static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens, unsigned panels,
+                            wh_column_avx512 *load)
 {
     const float *x = a->x;
     __m512 sum[PANELS][TOKENS];
@@ -36,7 +39,7 @@ static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens, unsigned pan
     for (size_t k = 0; k < a->n; k++, x += tokens) {
         __m512 value[PANELS];
         WH_UNROLL
-        for (unsigned q = 0; q < panels; q++) value[q] = _mm512_load_ps(a->value[q] + k * WH_PANEL);
+        for (unsigned q = 0; q < panels; q++) value[q] = load(a->value[q], k);
         WH_UNROLL
         for (unsigned j = 0; j < tokens; j++) {
             const __m512 xj = _mm512_set1_ps(x[j]);
@@ -53,53 +56,68 @@ static WH_INLINE void chain(const wh_tile_args *a, unsigned tokens, unsigned pan
     }
 }
 
-static WH_INLINE void chain_tokens(const wh_tile_args *a, unsigned panels)
+static WH_INLINE void chain_tokens(const wh_tile_args *a, unsigned panels, wh_column_avx512 *load)
 {
     switch (a->tokens) {
     case 1:
-        chain(a, 1, panels);
+        chain(a, 1, panels, load);
         break;
     case 2:
-        chain(a, 2, panels);
+        chain(a, 2, panels, load);
         break;
     case 3:
-        chain(a, 3, panels);
+        chain(a, 3, panels, load);
         break;
     case 4:
-        chain(a, 4, panels);
+        chain(a, 4, panels, load);
         break;
     case 5:
-        chain(a, 5, panels);
+        chain(a, 5, panels, load);
         break;
     case 6:
-        chain(a, 6, panels);
+        chain(a, 6, panels, load);
         break;
     case 7:
-        chain(a, 7, panels);
+        chain(a, 7, panels, load);
         break;
     case 8:
-        chain(a, 8, panels);
+        chain(a, 8, panels, load);
         break;
     case 9:
-        chain(a, 9, panels);
+        chain(a, 9, panels, load);
         break;
     case 10:
-        chain(a, 10, panels);
+        chain(a, 10, panels, load);
         break;
     case 11:
-        chain(a, 11, panels);
+        chain(a, 11, panels, load);
         break;
     default:
-        chain(a, TOKENS, panels);
+        chain(a, TOKENS, panels, load);
     }
+}
+
+static WH_INLINE void chains(const wh_tile_args *a, wh_column_avx512 *load)
+{
+    if (a->panels == 2)
+        chain_tokens(a, 2, load);
+    else
+        chain_tokens(a, 1, load);
 }
 
 void wh_tile_chain_avx512(const wh_tile_args *a)
 {
-    if (a->panels == 2)
-        chain_tokens(a, 2);
-    else
-        chain_tokens(a, 1);
+    chains(a, wh_f32_avx512);
+}
+
+void wh_tile_f16_avx512(const wh_tile_args *a)
+{
+    chains(a, wh_f16_avx512);
+}
+
+void wh_tile_bf16_avx512(const wh_tile_args *a)
+{
+    chains(a, wh_bf16_avx512);
 }
 
 /* ---- the order of codes ---- */
@@ -119,8 +137,7 @@ static WH_INLINE void add_two(__m512 part[AT_ONCE][PANELS][STEP_TOKENS], const w
         const size_t at = k + b.first + i;
         __m512 value[PANELS];
         WH_UNROLL
-        for (unsigned q = 0; q < b.panels; q++)
-            value[q] = _mm512_load_ps(a->value[q] + at * WH_PANEL);
+        for (unsigned q = 0; q < b.panels; q++) value[q] = wh_f32_avx512(a->value[q], at);
         WH_UNROLL
         for (unsigned j = 0; j < b.tokens; j++) {
             const __m512 xj = _mm512_set1_ps(x[at * a->tokens + j]);

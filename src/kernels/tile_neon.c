@@ -9,22 +9,23 @@
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/float.h"
-#include "kernels/panel_neon.h"
+#include "kernels/values_neon.h"
 
 #define TOKENS 4 /* as kernels.c says */
-#define PARTS 4
+#define SUMS 4
 
 /* acc[token][quarter] += inputs first, first + stride, .. below n. */
-static WH_INLINE void chain(const float *value, const float *x, size_t first, size_t n,
-                            size_t stride, size_t tokens, float32x4_t (*acc)[QUARTERS])
+static WH_INLINE void chain(const uint8_t *value, column_fn *load, const float *x, size_t first,
+                            size_t n, size_t stride, size_t tokens, float32x4_t (*acc)[QUARTERS])
 {
     for (size_t k = first; k < n; k += stride) {
+        float32x4_t v[QUARTERS];
+        load(value, k, v);
 #pragma GCC unroll 4
         for (size_t q = 0; q < QUARTERS; q++) {
-            const float32x4_t v = vld1q_f32(value + k * WH_PANEL + 4 * q);
 #pragma GCC unroll 4
             for (size_t j = 0; j < tokens; j++)
-                acc[j][q] = vfmaq_n_f32(acc[j][q], v, x[k * tokens + j]);
+                acc[j][q] = vfmaq_n_f32(acc[j][q], v[q], x[k * tokens + j]);
         }
     }
 }
@@ -45,26 +46,41 @@ static WH_INLINE void store_tokens(float *to, size_t tokens, float32x4_t (*v)[QU
 
 typedef void tile_fn(const wh_tile_args *a, size_t panel, size_t tokens);
 
-static WH_INLINE void tile_chain(const wh_tile_args *a, size_t panel, size_t tokens)
+static WH_INLINE void chains(const wh_tile_args *a, size_t panel, size_t tokens, column_fn *load)
 {
     float *sums = a->sums + panel * tokens * WH_PANEL;
     float32x4_t acc[TOKENS][QUARTERS];
     load_tokens(sums, tokens, acc);
-    chain(a->value[panel], a->x, 0, a->n, 1, tokens, acc);
+    chain(a->value[panel], load, a->x, 0, a->n, 1, tokens, acc);
     store_tokens(sums, tokens, acc);
+}
+
+static WH_INLINE void tile_chain(const wh_tile_args *a, size_t panel, size_t tokens)
+{
+    chains(a, panel, tokens, column_f32);
+}
+
+static WH_INLINE void tile_f16(const wh_tile_args *a, size_t panel, size_t tokens)
+{
+    chains(a, panel, tokens, column_f16);
+}
+
+static WH_INLINE void tile_bf16(const wh_tile_args *a, size_t panel, size_t tokens)
+{
+    chains(a, panel, tokens, column_bf16);
 }
 
 /* sums += a step, inputs [k, end). */
 static WH_INLINE void add_step(const wh_tile_args *a, size_t panel, size_t tokens, size_t k,
                                size_t end, float *sums)
 {
-    float part[PARTS][TOKENS * WH_PANEL];
+    float part[SUMS][TOKENS * WH_PANEL];
     float32x4_t scale[QUARTERS];
-    for (size_t c = 0; c < PARTS; c++) {
+    for (size_t c = 0; c < SUMS; c++) {
         float32x4_t acc[TOKENS][QUARTERS];
 #pragma GCC unroll 4
         for (size_t j = 0; j < tokens; j++) zero_rows(acc[j]);
-        chain(a->value[panel], a->x, k + c, end, PARTS, tokens, acc);
+        chain(a->value[panel], column_f32, a->x, k + c, end, SUMS, tokens, acc);
         store_tokens(part[c], tokens, acc);
     }
     load_f32(a->scale[panel] + k / a->step * WH_PANEL, scale);
@@ -110,4 +126,14 @@ void wh_tile_chain_neon(const wh_tile_args *a)
 void wh_tile_steps_neon(const wh_tile_args *a)
 {
     run(a, tile_steps);
+}
+
+void wh_tile_f16_neon(const wh_tile_args *a)
+{
+    run(a, tile_f16);
+}
+
+void wh_tile_bf16_neon(const wh_tile_args *a)
+{
+    run(a, tile_bf16);
 }

@@ -22,16 +22,28 @@ typedef struct tile_room {
 typedef struct tile_case {
     size_t n, step, blocks; /* step 0: one chain */
     size_t panels, tokens;
+    size_t each; /* octets of a value: 4, or of halves 2 */
     float value[2][MOST_N * 16];
+    uint16_t half[2][MOST_N * 16]; /* the same values, where they are halves */
     float scale[2][MOST_N + 16];   /* a step has 16 inputs or more */
     float x[MOST_N * MOST_TOKENS]; /* [n][tokens] */
     float before[2 * MOST_TOKENS * 16], after[2 * MOST_TOKENS * 16];
 } tile_case;
 
-static void fill(tile_case *c, float_fill values, float_fill acts, check_rng *rng)
+/* Input k of a panel, as the tile takes it. */
+static const void *values_at(const tile_case *c, size_t p, size_t k)
+{
+    return c->each == 2 ? (const void *)(c->half[p] + k * 16) : c->value[p] + k * 16;
+}
+
+static void fill(tile_case *c, whit_dtype type, float_fill values, float_fill acts, check_rng *rng)
 {
     for (int p = 0; p < 2; p++) {
         acts_floats(c->value[p], c->n * 16, values, rng);
+        if (c->each == 2) {
+            whit_dtype_from_f32(type, c->value[p], c->n * 16, c->half[p]);
+            whit_dtype_to_f32(type, c->half[p], c->n * 16, c->value[p]);
+        }
         acts_floats(c->scale[p], c->blocks * 16, FLOATS_NORMAL, rng);
     }
     acts_floats(c->x, c->n * c->tokens, acts, rng);
@@ -49,14 +61,10 @@ static void expect(const wh_variant *reference, tile_case *c)
             const size_t at = (p * c->tokens + j) * 16;
             for (size_t k = 0; k < c->n; k++) x[k] = c->x[k * c->tokens + j];
             memcpy(sums, c->before + at, sizeof sums);
-            const wh_tile_args a = { { c->value[p], NULL },
-                                     1,
-                                     x,
-                                     1,
-                                     c->n,
-                                     sums,
-                                     c->step,
-                                     { c->step ? c->scale[p] : NULL, NULL } };
+            const wh_tile_args a = {
+                { values_at(c, p, 0), NULL },          1, x, 1, c->n, sums, c->step,
+                { c->step ? c->scale[p] : NULL, NULL }
+            };
             reference->tile(&a);
             memcpy(c->after + at, sums, sizeof sums);
         }
@@ -103,7 +111,8 @@ static void run_block(const wh_variant *v, const tile_case *c, const tile_room *
     a.step = c->step;
     a.x = guard_put(&room->x, c->x + from * c->tokens, a.n * c->tokens * sizeof *c->x, 4, side);
     for (size_t p = 0; p < c->panels; p++) {
-        a.value[p] = guard_put(&room->value[p], c->value[p] + from * 16, a.n * 64, 64, side);
+        a.value[p] =
+            guard_put(&room->value[p], values_at(c, p, from), a.n * 16 * c->each, 64, side);
         if (!c->step) continue;
         const size_t blocks = (a.n + c->step - 1) / c->step;
         a.scale[p] =
@@ -150,7 +159,11 @@ static void check_variant(const wh_op_row *op, const wh_variant *v, tile_case *c
     static const size_t lengths[] = { 1, 3, 7, 31, 32, 33, 64, 100, 128, 160, 256, 512 + 33 };
     static const size_t steps[] = { 16, 32, 48, 64, 96, 128 };
     const int in_steps = op == &wh_op_table()[WH_TILE_STEPS];
+    const whit_dtype type = op == &wh_op_table()[WH_TILE_F16]    ? WHIT_F16
+                            : op == &wh_op_table()[WH_TILE_BF16] ? WHIT_BF16
+                                                                 : WHIT_F32;
     size_t turn = 0;
+    c->each = whit_dtype_bits(type) / 8;
     for (c->panels = 1; c->panels <= v->panels; c->panels++)
         for (c->tokens = 1; c->tokens <= v->tokens && c->tokens <= MOST_TOKENS; c->tokens++)
             for (size_t i = 0; i < COUNT(lengths); i++, turn++) {
@@ -158,7 +171,7 @@ static void check_variant(const wh_op_row *op, const wh_variant *v, tile_case *c
                 c->step = in_steps ? steps[check_below(rng, COUNT(steps))] : 0;
                 c->blocks = in_steps ? (c->n + c->step - 1) / c->step : 0;
                 const float_fill odd = (float_fill)check_below(rng, FLOAT_FILLS);
-                fill(c, turn % 5 ? FLOATS_NORMAL : odd, turn % 3 ? FLOATS_NORMAL : odd, rng);
+                fill(c, type, turn % 5 ? FLOATS_NORMAL : odd, turn % 3 ? FLOATS_NORMAL : odd, rng);
                 guard_case("%s n %zu step %zu", op->name, c->n, c->step);
                 expect(&op->variants[0], c);
                 check_oracle(c);
@@ -237,7 +250,7 @@ int check_tile(uint32_t allowed)
     }
     guard_open(&room.x, sizeof c.x);
     guard_open(&room.sums, sizeof c.before);
-    for (int op = WH_TILE_CHAIN; op <= WH_TILE_STEPS; op++) {
+    for (int op = WH_TILE_CHAIN; op <= WH_TILE_BF16; op++) {
         const wh_op_row *row = &wh_op_table()[op];
         for (size_t v = 0; v < row->count; v++) {
             if (row->variants[v].needs & ~allowed) continue;
