@@ -9,7 +9,8 @@
  *                      panels, and all blocks pass by; bfloat16 activations always take this way
  *   one token          straight from the panels
  *   more, float        tokens are packed into strips as wide as the tile; the values of two panels
- *                      over about 128 inputs are decoded next to the core and meet all strips
+ *                      over about 128 inputs are decoded next to the core and meet all strips (F32,
+ *                      and F16 and BF16 for no more than one strip, as they lie)
  *
  * Source of the loop order: Goto and van de Geijn 2008, Anatomy of High-Performance Matrix
  * Multiplication.
