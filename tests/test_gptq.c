@@ -19,9 +19,8 @@ typedef struct plain {
     wh_gptq_target target;
     size_t rows, cols, groups;
     float lo, hi;
-    float *step;   /* [rows][groups]: 0 not yet known */
-    float *seen;   /* [rows][cols] v */
-    float *weight; /* [cols] */
+    float *step; /* [rows][groups]: 0 not yet known */
+    float *seen; /* [rows][cols] v */
     uint8_t *codes;
 } plain;
 
@@ -35,7 +34,6 @@ static whit_status plain_find(const wh_gptq_target *t, const wh_gptq_region *r, 
         for (size_t k = 0; k < r->cols; k++) {
             const float v = r->v[i * r->cols + k];
             p->seen[(r->row + i) * p->cols + r->col + k] = v;
-            p->weight[r->col + k] = r->weight[k];
             if (fabsf(v) > most) most = fabsf(v);
         }
         const float step = p->hi > 0 ? most / p->hi : 0.25f;
@@ -71,7 +69,6 @@ static plain make_plain(const layer *l, size_t group, float hi)
     p.groups = (l->cols + group - 1) / group;
     p.step = room(l->rows * p.groups, sizeof *p.step);
     p.seen = room(l->rows * l->cols, sizeof *p.seen);
-    p.weight = room(l->cols, sizeof *p.weight);
     p.codes = room(l->rows * l->cols, 1);
     return p;
 }
@@ -80,7 +77,6 @@ static void free_plain(plain *p)
 {
     free(p->step);
     free(p->seen);
-    free(p->weight);
     free(p->codes);
 }
 
