@@ -300,7 +300,7 @@ static whit_status work(void *ctx, unsigned worker, uint64_t index, whit_error *
     if (index != p->work_fails[0] && index != p->work_fails[1]) return WHIT_OK;
     /* Where threads allow it the later item fails first. */
     atomic_fetch_add(&p->failing, 1);
-    if (index == p->work_fails[0] && p->threads > 1)
+    if (index == p->work_fails[0] && p->work_fails[1] != NONE && p->threads > 1)
         for (int k = 0; k < 2000 && atomic_load(&p->failing) < 2; k++) sched_yield();
     return wh_fail(err, WHIT_ERR_NUMERIC, "work %d", (int)index);
 }
