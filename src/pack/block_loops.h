@@ -24,6 +24,7 @@ static int encode_lanes(const wh_block_batch *b)
     v_tile(b->x, n, s.x);
     if (!all_finite(s.x, n)) return 0;
     if (b->importance[0]) v_tile(b->importance, n, s.w);
+    v_store(s.d, v_set(0.0f)); /* emitted, whether the type has them or not */
     v_store(s.m, v_set(0.0f));
     reference(b, &s);
     if (b->search == WHIT_SEARCH_BEST) best(b, &s);
