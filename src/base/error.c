@@ -28,7 +28,7 @@ static void clean_line(char *text)
     }
 }
 
-whit_status wh_fail(whit_error *err, whit_status code, const char *fmt, ...)
+whit_status(wh_fail)(whit_error *err, whit_status code, const char *fmt, ...)
 {
     if (!err) return code;
     va_list args;

@@ -14,6 +14,9 @@
 /* Fill *err (NULL is fine) and return code. Control characters in the text become '?', so that
  * names from a hostile file cannot break the line or the terminal. */
 whit_status wh_fail(whit_error *err, whit_status code, const char *fmt, ...) WH_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* which sees one file at a time, and would go on as if all were well */
+#define wh_fail(err, code, ...) ((void)wh_fail(err, code, __VA_ARGS__), code)
+#endif
 
 /* Put "prefix: " before the message that err holds (NULL err is fine), and return code. */
 whit_status wh_prefix(whit_error *err, whit_status code, const char *prefix);
