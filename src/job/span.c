@@ -236,6 +236,7 @@ static whit_status search(pass *p, unsigned threads, uint64_t tiles, const wh_ra
     p->cand = &fit;
     p->count = 1;
     st = wh_for_ordered(threads, tiles, error_work, error_commit, p, err);
+    p->cand = best; /* fit ends here */
     if (st == WHIT_OK && p->sum.error[0] < least) {
         *best = fit;
         *which = count;

@@ -49,9 +49,9 @@ whit_status wh_work_tile(const wh_work *w, unsigned worker, uint64_t tile, whit_
 /* For the ways to make a tile: its weights as the output orders them, to w->w; and octets of out,
  * scale_out or zero of the worker to the writer, which may come back to them until the tile is
  * sent. */
-whit_status wh_work_read(const wh_work *w, size_t i, const wh_rect *rect, wh_worker *worker,
+whit_status wh_work_read(const wh_work *r, size_t i, const wh_rect *rect, wh_worker *w,
                          whit_error *err);
-whit_status wh_work_write(const wh_work *w, const wh_worker *worker, wh_spot spot, uint64_t offset,
+whit_status wh_work_write(const wh_work *r, const wh_worker *w, wh_spot spot, uint64_t offset,
                           const void *data, size_t len, whit_error *err);
 
 /* Read and encode one tile of the plan, and write nothing. Scales that span tiles are taken from

@@ -19,10 +19,10 @@ whit_status wh_writer_begin(wh_writer *writer, unsigned worker, uint64_t tile, w
  * tile is sent. Name and descriptor live longer than the writer. Errors: of a write. */
 whit_status wh_writer_add(wh_writer *writer, unsigned worker, int fd, const char *name,
                           uint64_t offset, const void *data, size_t len, whit_error *err);
-/* The worker has the tile ready: it is written now, or its buffers go to who is writing and w gets
+/* The worker has the tile ready: it is written now, or its buffers go to who is writing and it gets
  * others. When all have returned, everything is written. Errors: of this tile's write, where it was
  * done here. */
-whit_status wh_writer_send(wh_writer *writer, unsigned worker, wh_worker *w, whit_error *err);
+whit_status wh_writer_send(wh_writer *writer, unsigned number, wh_worker *worker, whit_error *err);
 
 /* A tile has failed in another way; the lowest one counts. Returns st. */
 whit_status wh_writer_fail(wh_writer *writer, uint64_t tile, whit_status st, const whit_error *err);
