@@ -288,8 +288,9 @@ static void check_plane(const whit_file *f, const whit_file *g, const char *name
     CHECK(!t == !u && (!t || (t->bytes == u->bytes && t->rank == u->rank)), "%s, %s", a, b);
     if (!t || !u || t->bytes != u->bytes) return;
     const size_t bytes = (size_t)t->bytes;
-    unsigned char *x = malloc(3 * bytes), *y = x + bytes, *moved = y + bytes;
+    unsigned char *x = malloc(3 * bytes);
     if (!x) scratch_die("memory");
+    unsigned char *y = x + bytes, *moved = y + bytes;
     CHECK(whit_file_read(f, whit_file_find(f, a), 0, bytes, x, NULL) == WHIT_OK, "%s", a);
     CHECK(whit_file_read(g, whit_file_find(g, b), 0, bytes, y, NULL) == WHIT_OK, "%s", b);
     if (pairs) to_pairs(moved, x, (size_t)t->shape[0], bytes / (size_t)t->shape[0]);

@@ -250,7 +250,8 @@ static void test_isa(void)
         whit_status st = whit_isa(&name, &err);
         CHECK(st == (there ? WHIT_OK : WHIT_ERR_ARG), "%s: %d", levels[i].name, (int)st);
         CHECK(name != NULL, "%s: no name", levels[i].name);
-        if (i == 0) CHECK(name && strcmp(name, "scalar") == 0, "scalar gives %s", name);
+        if (i == 0)
+            CHECK(name && strcmp(name, "scalar") == 0, "scalar gives %s", name ? name : "nothing");
     }
     setenv("WHIT_ISA", "fast\nplease", 1);
     CHECK(whit_isa(&name, &err) == WHIT_ERR_ARG, "no level");

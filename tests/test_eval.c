@@ -23,9 +23,10 @@ static int near(double a, double b, double tolerance)
 
 static long double sum_plain(const float *x, size_t n)
 {
-    long double sum = 0, most = x[0];
+    long double most = x[0];
     for (size_t i = 1; i < n; i++) most = x[i] > most ? x[i] : most;
-    for (size_t i = 0; i < n; i++) sum += expl((long double)x[i] - most);
+    long double sum = expl((long double)x[0] - most);
+    for (size_t i = 1; i < n; i++) sum += expl((long double)x[i] - most);
     return most + logl(sum);
 }
 

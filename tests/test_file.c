@@ -288,7 +288,7 @@ static void paths(void)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *folder = wh_path_folder(cases[i].path);
         CHECK(folder && strcmp(folder, cases[i].folder) == 0, "folder of %s: %s", cases[i].path,
-              folder);
+              folder ? folder : "no memory");
         CHECK(strcmp(wh_path_name(cases[i].path), cases[i].name) == 0, "name of %s: %s",
               cases[i].path, wh_path_name(cases[i].path));
         CHECK(wh_path_is_plain(cases[i].path) == cases[i].plain, "plain: %s", cases[i].path);
@@ -297,7 +297,7 @@ static void paths(void)
     for (size_t i = 0; i < sizeof joins / sizeof joins[0]; i++) {
         char *path = wh_path_join(joins[i][0], joins[i][1]);
         CHECK(path && strcmp(path, joins[i][2]) == 0, "%s + %s: %s", joins[i][0], joins[i][1],
-              path);
+              path ? path : "no memory");
         free(path);
     }
 }

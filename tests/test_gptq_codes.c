@@ -231,7 +231,7 @@ static uint8_t *encode_blocks(whit_context *c, const layer *l, whit_block block,
     whit_error err = { WHIT_OK, "" };
     wh_gptq_blocks target;
     wh_gptq_base b;
-    wh_gptq_result result;
+    wh_gptq_result result = { 0 };
     CHECK(wh_gptq_base_make(&b, c, l->h, l->cols, &o, &err) == WHIT_OK, "%s", err.msg);
     for (int k = 0; k < 2; k++) {
         for (size_t i = 0; i < l->cols; i++) weight[i] = b.weight[b.place[i]];

@@ -242,7 +242,7 @@ typedef struct layout {
 /* Where element i of the row-major array is in Fortran order. */
 static size_t fortran_place(const layout *l, size_t i)
 {
-    size_t place = 0, index[4], unit = 1;
+    size_t place = 0, index[4] = { 0 }, unit = 1;
     for (uint32_t d = l->rank; d-- > 0; i /= l->shape[d]) index[d] = i % l->shape[d];
     for (uint32_t d = 0; d < l->rank; unit *= l->shape[d++]) place += index[d] * unit;
     return place;

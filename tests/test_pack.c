@@ -164,7 +164,7 @@ static void test_planes(void)
         CHECK(whit_scheme_parse(&s, name, NULL) == WHIT_OK, "%s", name);
         unsigned n = whit_native_planes(&s, cases[i].rows, cases[i].cols, p, &overflow);
         CHECK(n == cases[i].planes && overflow == 0, "%s: %u planes", name, n);
-        for (unsigned k = 0; k < n && k < WHIT_MAX_PLANES; k++) {
+        for (unsigned k = 0; k < n && k < COUNT(suffix); k++) {
             uint64_t rows = k ? cases[i].scale_rows : cases[i].rows;
             uint64_t cols = k ? cases[i].scale_cols : cases[i].q_cols;
             CHECK(strcmp(p[k].suffix, suffix[k]) == 0, "%s: %s", name, p[k].suffix);

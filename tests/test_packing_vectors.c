@@ -182,8 +182,8 @@ static void test_scb(void)
     }
     CHECK(lost > 50 && lost < 150, "one in 128, not %zu of 12800", lost);
     whit_error err = { WHIT_OK, "" };
-    CHECK(whit_pack_rows(&p, 0, 1, m.codes, &(float){ 3e36f }, NULL, im.data, &err) ==
-                  WHIT_ERR_UNSUPPORTED &&
+    const float huge = 3e36f;
+    CHECK(whit_pack_rows(&p, 0, 1, m.codes, &huge, NULL, im.data, &err) == WHIT_ERR_UNSUPPORTED &&
               strstr(err.msg, "row 0: a largest weight beyond F32"),
           "%s", err.msg);
     image_free(&im);

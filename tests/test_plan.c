@@ -134,7 +134,8 @@ static void selection(const scratch *s)
     }
     for (size_t i = 0; i < sizeof why / sizeof why[0]; i++) {
         const char *reason = entry_of(&j, why[i].name)->reason;
-        CHECK(reason && !strcmp(reason, why[i].reason), "%s: %s", why[i].name, reason);
+        CHECK(reason && !strcmp(reason, why[i].reason), "%s: %s", why[i].name,
+              reason ? reason : "none");
     }
     const whit_plan_entry *e = entry_of(&j, "least_cols.weight");
     CHECK(!strcmp(whit_scheme_print(&e->scheme, text), "int4-g128"), "the default: %s", text);

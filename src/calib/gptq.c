@@ -89,6 +89,7 @@ static void solve_panel(wh_slab *s, size_t k0, size_t k1, size_t first, size_t c
     }
     for (size_t i = 0; i < s->rows; i++)
         for (size_t c = 0; c < k1 - k0; c++)
+            /* cppcheck-suppress uninitvar ; at[c] was set for k = k0 + c */
             s->v[i * cols + at[c]] = s->w[(k0 + c) * ROWS + i] - x.at[c][i];
 }
 

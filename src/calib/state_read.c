@@ -105,9 +105,8 @@ static whit_status read_object(reading *r, member *m, size_t members, char ***li
                                size_t *count)
 {
     whit_status st = WHIT_OK;
-    wh_json_token token;
     int listed = 0;
-    while (st == WHIT_OK && (token = wh_json_next(&r->j)) == WH_JSON_KEY) {
+    while (st == WHIT_OK && wh_json_next(&r->j) == WH_JSON_KEY) {
         size_t i = 0;
         while (i < members && strcmp(m[i].key, r->j.text) != 0) i++;
         if (i < members)
@@ -153,6 +152,7 @@ static whit_status read_source(reading *r)
     };
     whit_status st = read_object(r, m, sizeof m / sizeof m[0], NULL, NULL);
     if (st == WHIT_OK) {
+        /* cppcheck-suppress nullPointer ; no object passes read_object without its kind */
         const int texts = strcmp(kind, "text") == 0 || strcmp(kind, "ids") == 0;
         if ((!texts && strcmp(kind, "activations") != 0) || texts != !input ||
             !wh_sha256_is_text(sha256) || tokens == 0 || tokens > WH_CALIB_TOKENS)

@@ -148,8 +148,10 @@ static void put_run(work *w, const unsigned char *src, uint64_t n, uint64_t step
                         src[i * step * size + (w->view->swapped ? size - 1 - k : k)];
         }
         if (w->floats) {
+            /* cppcheck-suppress legacyUninitvar ; the next line fills it */
             float *to = place == 1 ? w->floats + at : value;
             whit_dtype_to_f32(w->dtype, from, (size_t)m, to);
+            /* cppcheck-suppress uninitvar ; to is value where place is not 1 */
             for (uint64_t i = 0; place != 1 && i < m; i++) w->floats[at + i * place] = value[i];
         } else if (place == 1) {
             memcpy(w->octets + at * size, from, (size_t)m * size);

@@ -75,6 +75,7 @@ static uint64_t layer_bytes(const wh_sides *s, unsigned threads)
 static void make_h(layer *l)
 {
     double near[NEAR], *to = l->triangle;
+    /* cppcheck-suppress uninitvar ; the one before is set */
     for (size_t i = 0; i < NEAR; i++) near[i] = i ? 0.7 * near[i - 1] : 1;
     wh_bench_fill(l->weight, l->cols, 7);
     for (size_t i = 0; i < l->cols; i++) {

@@ -87,6 +87,7 @@ uint64_t wh_rotation(const uint64_t *bytes, size_t n, uint64_t target, uint64_t 
         }
     }
     for (size_t i = 0; i < n; i++) busiest = calls[i] > busiest ? calls[i] : busiest;
+    /* cppcheck-suppress zerodiv ; there are weights, and each has octets */
     uint64_t want = (target + turn - 1) / turn, fit = limit / turn;
     if (want > fit) want = fit;
     if (want > WH_MOST_COPIES / busiest) want = WH_MOST_COPIES / busiest;

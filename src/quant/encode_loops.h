@@ -67,6 +67,7 @@ static ALWAYS_INLINE grid16 grid_open(kind k, const wh_grid *g)
         r.hi = v_set(g->minifloat->largest);
         r.small = g->minifloat;
     }
+    /* cppcheck-suppress uninitvar ; what another kind has is not read */
     return r;
 }
 
