@@ -164,6 +164,7 @@ static whit_status run_gptq(problem *x, const wh_gptq_base *base, const float *w
     else
         st = wh_gptq_codes_open(&codes, &p->format.spec, p->rows, p->cols, p->codes, p->scale,
                                 p->zero, err);
+    /* cppcheck-suppress uninitvar ; opened where there are no blocks */
     if (st == WHIT_OK && !wh_planes_are_blocks(p) && codes.target.fixed) {
         float *weight = importance_of(base);
         st = weight ? wh_gptq_codes_shared(&codes, w, weight, err)
