@@ -23,6 +23,11 @@ WHIT_API const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }
+WHIT_API const char *__msan_default_options(void);
+WHIT_API const char *__msan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
 WHIT_API const char *__tsan_default_options(void);
 WHIT_API const char *__tsan_default_options(void)
 {
