@@ -174,9 +174,9 @@ static inline vf i_float(vi i)
     return _mm256_cvtepi32_ps(i);
 }
 
-static inline vf i_bits(vi i)
+static inline void v_store_bits(float *p, vi i)
 {
-    return _mm256_castsi256_ps(i);
+    v_store(p, _mm256_castsi256_ps(i));
 }
 
 static inline vf v_lookup(const float *table, vi i)

@@ -175,9 +175,9 @@ static inline vf i_float(vi i)
     return _mm512_cvtepi32_ps(i);
 }
 
-static inline vf i_bits(vi i)
+static inline void v_store_bits(float *p, vi i)
 {
-    return _mm512_castsi512_ps(i);
+    v_store(p, _mm512_castsi512_ps(i));
 }
 
 static inline vf v_lookup(const float *table, vi i)

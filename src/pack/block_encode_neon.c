@@ -174,9 +174,9 @@ static inline vf i_float(vi i)
     return vcvtq_f32_s32(vreinterpretq_s32_u32(i));
 }
 
-static inline vf i_bits(vi i)
+static inline void v_store_bits(float *p, vi i)
 {
-    return vreinterpretq_f32_u32(i);
+    v_store(p, vreinterpretq_f32_u32(i));
 }
 
 static inline vf v_lookup(const float *table, vi i)

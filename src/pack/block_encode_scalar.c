@@ -169,9 +169,10 @@ static inline vf i_float(vi i)
     return (float)(int32_t)i;
 }
 
-static inline vf i_bits(vi i)
+/* Not as a float: on its way some registers make a signalling NaN of four codes a quiet one. */
+static inline void v_store_bits(float *p, vi i)
 {
-    return wh_bits_f32(i);
+    memcpy(p, &i, sizeof i);
 }
 
 static inline vf v_lookup(const float *table, vi i)

@@ -14,7 +14,7 @@
  *   i_add i_or i_left(i, n)         v_lookup(table, i): the entries i, 0..15, of sixteen floats;
  *   i_count(i, m)                   i, and 1 more where m;  v_lookup8(table, i): 0..7, of eight
  *   i_round(v)  i_float(i)          to the integer towards 0, and back
- *   i_bits(i)                       the same bits, to be stored where floats are
+ *   v_store_bits(p, i)              the same bits, where floats are stored
  *   v_store_half(p, v)              the F16 of v, W times 16 bits
  *   v_tile(from, n, tile)           tile[i * W + l] = from[l][i], n a multiple of W; bits are kept
  *
@@ -122,14 +122,16 @@ static ALWAYS_INLINE vi iq4_entry(vf v)
     return k;
 }
 
-/* Four codes to a word, so that the octets of a block come to lie together. */
+/* Four codes to a word, so that the octets of a block come to lie together: the first of them is
+ * the first octet in memory, which is the lowest or the highest one of a word. */
 static void gather(const int32_t *code, size_t n, float *words)
 {
     for (size_t i = 0; i < n; i += 4) {
-        vi word = i_load(code + i * W);
-        for (int b = 1; b < 4; b++)
-            word = i_or(word, i_left(i_load(code + (i + (size_t)b) * W), 8 * b));
-        v_store(words + i / 4 * W, i_bits(word));
+        const size_t low = WH_LITTLE_ENDIAN ? 0 : 3;
+        vi word = i_load(code + (i + low) * W);
+        for (size_t b = 1; b < 4; b++)
+            word = i_or(word, i_left(i_load(code + (i + (b ^ low)) * W), 8 * (int)b));
+        v_store_bits(words + i / 4 * W, word);
     }
 }
 
