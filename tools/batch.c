@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700 /* realpath */
+#define _FILE_OFFSET_BITS 64
 
 #include "cli.h"
 

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
+#define _FILE_OFFSET_BITS 64
 #include "io/old_model.h"
 
 #include <errno.h>

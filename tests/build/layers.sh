@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every #include in src and tools obeys the layers: a folder may include its own headers, those of
 # the layers below it, and <whit/...>; siblings (quant, pack, io, kernels) do not know each other.
-# The tools have their own headers and <whit/...>.
+# The tools have their own headers and <whit/...>. Who asks the system about files says how wide an
+# offset is, without which a machine of 32 bits does not open large ones.
 set -u
 root=$1
 bad=0
@@ -35,6 +36,11 @@ for file in "$root"/tools/*.[ch]; do
         case $include in */*) own= ;; *) own=$root/tools/$include ;; esac
         [ -f "$own" ] || { echo "tools: ${file##*/} includes $include"; bad=1; }
     done
+done
+for file in $(grep -lE '^# *include *<(sys/stat|sys/statvfs|fcntl|dirent)\.h>' "$root"/src/*/*.[ch] \
+    "$root"/tools/*.[ch]); do
+    grep -q '^#define _FILE_OFFSET_BITS 64' "$file" ||
+        { echo "${file##*/}: no _FILE_OFFSET_BITS before the system's headers"; bad=1; }
 done
 for file in "$root"/include/whit/*.h; do
     if grep -n '^# *include *"' "$file"; then
