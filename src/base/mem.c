@@ -22,9 +22,11 @@ int wh_add_u64(uint64_t a, uint64_t b, uint64_t *out)
     return 1;
 }
 
-void *wh_calloc(size_t count, size_t size)
+void *wh_calloc(uint64_t count, size_t size)
 {
-    return calloc(count ? count : 1, size ? size : 1);
+    const size_t each = size ? size : 1;
+    if (count > SIZE_MAX / each) return NULL;
+    return calloc(count ? (size_t)count : 1, each);
 }
 
 int wh_grow(void **data, size_t *capacity, size_t need, size_t size)
@@ -53,10 +55,10 @@ char *wh_strndup(const char *text, size_t len)
     return copy;
 }
 
-void *wh_alloc_aligned(size_t count, size_t size)
+void *wh_alloc_aligned(uint64_t count, size_t size)
 {
     if (size != 0 && count > (SIZE_MAX - 64) / size) return NULL;
-    size_t bytes = (count * size + 63) / 64 * 64;
+    size_t bytes = ((size_t)count * size + 63) / 64 * 64;
     void *p = NULL;
     return posix_memalign(&p, 64, bytes ? bytes : 64) == 0 ? p : NULL;
 }

@@ -56,9 +56,9 @@ whit_status wh_hessians_open(wh_hessians *h, whit_context *context, const uint64
         if (!wh_add_u64(h->first[i], wh_triangle(cols[i]), &h->first[i + 1])) return no_memory(err);
     }
     if (h->first[count] > SIZE_MAX / sizeof(double)) return no_memory(err);
-    h->product = wh_calloc((size_t)(most * most), sizeof *h->product);
+    h->product = wh_calloc(most * most, sizeof *h->product);
     if (fd < 0)
-        h->element = wh_calloc((size_t)h->first[count], sizeof *h->element);
+        h->element = wh_calloc(h->first[count], sizeof *h->element);
     else
         h->piece = wh_calloc(PIECE, sizeof *h->piece);
     if (!h->product || !(fd < 0 ? h->element : h->piece)) return no_memory(err);

@@ -52,7 +52,7 @@ whit_status wh_imatrix_add(whit_imatrix *m, const char *name, size_t len, uint64
     if (!grown || count > SIZE_MAX) return wh_imatrix_no_memory(m, err);
     wh_imatrix_slot *s = &m->slot[m->info.entries];
     *s = (wh_imatrix_slot){ .name = wh_strndup(name, len),
-                            .values = wh_calloc((size_t)count, sizeof *s->values) };
+                            .values = wh_calloc(count, sizeof *s->values) };
     s->entry = (whit_imatrix_entry){ s->name, count, s->values };
     int added = s->name && s->values ? wh_names_add(&m->names, s->name, m->info.entries) : -1;
     m->info.entries++; /* from here on whit_imatrix_close looks after it */
@@ -154,7 +154,7 @@ static whit_status read_pair(whit_imatrix *m, const whit_file *file, size_t inde
     const uint64_t cols = sums->shape[sums->rank - 1], matrices = sums->elements / cols;
     st = wh_imatrix_add(m, sums->name, strlen(sums->name) - strlen(SUMS), sums->elements, &v, err);
     if (st != WHIT_OK) return st;
-    counts = wh_calloc((size_t)matrices, sizeof *counts);
+    counts = wh_calloc(matrices, sizeof *counts);
     if (!counts) return wh_imatrix_no_memory(m, err);
     st = whit_file_read_f32(file, index, 0, (size_t)sums->elements, v, err);
     if (st == WHIT_OK) st = whit_file_read_f32(file, at, 0, (size_t)matrices, counts, err);

@@ -98,8 +98,10 @@ whit_status wh_io_add_tensor(whit_file *file, const whit_tensor *tensor, whit_er
 whit_status wh_io_add_meta(whit_file *file, size_t shard, const char *key, const char *value,
                            whit_error *err);
 /* Put the tensors from `first` on, those of one shard, into the order of their data (equal
- * offsets: the shorter one first, then by name), and enter their names.
- * Errors: WHIT_ERR_FORMAT (a name is there twice, in this shard or an earlier one). */
+ * offsets: the shorter one first, then by name), and enter their names. They were proved to lie in
+ * their file.
+ * Errors: WHIT_ERR_FORMAT (a name is there twice, in this shard or an earlier one);
+ * WHIT_ERR_UNSUPPORTED (more elements than this machine has addresses). */
 whit_status wh_io_seal(whit_file *file, size_t first, whit_error *err);
 
 /* Reads elements that are stored as a plain little-endian array. */

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "io/io.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,20 @@ static int by_offset(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
+/* A number of elements is one of octets in memory elsewhere, and a row with what it becomes is held
+ * whole: neither may wrap around where addresses have 32 bits. */
+static whit_status check_reach(const whit_file *file, const whit_tensor *t, whit_error *err)
+{
+    char label[WH_SHORT], name[WH_SHORT];
+    uint64_t rows, cols;
+    whit_tensor_matrix(t, &rows, &cols);
+    if (t->elements == 0 || (t->elements <= SIZE_MAX && cols <= SIZE_MAX / 16)) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                   "%s: %s: %" PRIu64 " x %" PRIu64 " elements are beyond the addresses of this "
+                   "machine; try: one of 64 bits",
+                   wh_io_label(label, file->path), wh_short(name, t->name), rows, cols);
+}
+
 whit_status wh_io_seal(whit_file *file, size_t first, whit_error *err)
 {
     whit_tensor *t = file->tensors;
@@ -139,6 +154,8 @@ whit_status wh_io_seal(whit_file *file, size_t first, whit_error *err)
     while (i < file->count && by_offset(&t[i - 1], &t[i]) <= 0) i++;
     if (i < file->count) qsort(t + first, file->count - first, sizeof *t, by_offset);
     for (i = first; i < file->count; i++) {
+        whit_status st = check_reach(file, &t[i], err);
+        if (st != WHIT_OK) return st;
         int added = wh_names_add(&file->names, t[i].name, i);
         if (added < 0) return wh_io_no_memory(file, err);
         if (added) continue;

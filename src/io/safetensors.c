@@ -312,7 +312,7 @@ whit_status wh_safetensors_list(whit_file *file, size_t shard, whit_error *err)
                        h.label, n + 8, s->bytes);
     h.data = n + sizeof length;
     h.room -= n;
-    text = wh_calloc((size_t)n, 1);
+    text = wh_calloc(n, 1);
     if (!text) return wh_io_no_memory(file, err);
     wh_json_init(&h.json, text, (size_t)n);
     st = wh_file_pread(s->fd, s->path, sizeof length, text, (size_t)n, err);

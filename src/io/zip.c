@@ -322,9 +322,9 @@ whit_status wh_zip_open(wh_zip *z, const wh_shard *shard, whit_error *err)
     wh_io_label(d.label, shard->path);
     whit_status st = read_end(&d);
     if (st != WHIT_OK) return st;
-    d.data = wh_calloc((size_t)d.bytes, 1);
-    z->texts = wh_calloc((size_t)d.bytes, 1);
-    z->entry = wh_calloc((size_t)d.count, sizeof *z->entry);
+    d.data = wh_calloc(d.bytes, 1);
+    z->texts = wh_calloc(d.bytes, 1);
+    z->entry = wh_calloc(d.count, sizeof *z->entry);
     z->crc = wh_calloc(1, sizeof *z->crc);
     st = d.data && z->texts && z->entry && z->crc ? get(&d, d.at, d.data, (size_t)d.bytes)
                                                   : no_memory(&d);

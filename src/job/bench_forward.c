@@ -170,7 +170,7 @@ static whit_status add_row(forward *f, int which, const char *type, whit_error *
     }
     row->us_min = best(t);
     row->runs = t->runs - dropped(t);
-    row->us_median = wh_median(t->us + dropped(t), row->runs);
+    row->us_median = wh_median(t->us + dropped(t), (size_t)row->runs);
     row->checksum = t->checksum;
     row->matmul_us = best(&f->task[which + PROMPT_PRODUCTS]);
     const double body = (double)f->b->subject.weights - head_weights;

@@ -208,7 +208,7 @@ static void fill_row(trial *t, whit_bench_row *row, const seconds *best, size_t 
     row->bytes = (uint64_t)t->l.rows * t->l.cols * sizeof *t->l.w;
     row->runs = t->runs - first;
     row->us_min = sum(best) * 1e6;
-    row->us_median = wh_median(t->us + first, row->runs);
+    row->us_median = wh_median(t->us + first, (size_t)row->runs);
     row->factor_us = best->factor * 1e6;
     row->round_us = best->round * 1e6;
     row->pass_us = t->passes ? best->passes * 1e6 / t->passes : 0;

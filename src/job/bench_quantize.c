@@ -263,7 +263,7 @@ static whit_status measure(trial *t, size_t at, whit_error *err)
     row->bytes = n * sizeof(float);
     row->cold = t->copies > 1;
     row->runs = t->runs - first;
-    row->us_median = wh_median(t->us + first, row->runs);
+    row->us_median = wh_median(t->us + first, (size_t)row->runs);
     row->us_min = t->us[first];
     row->checksum = wh_checksum(
         t->job.codes, scheme->kind == WHIT_GGUF ? t->job.rows * row_bytes(scheme, t->job.cols) : n);

@@ -183,7 +183,7 @@ static void take_times(group *g)
         whit_bench_row *row = &g->b->row[c->row];
         const size_t first = dropped(c);
         row->runs = c->runs - first;
-        row->us_median = wh_median(c->us + first, row->runs);
+        row->us_median = wh_median(c->us + first, (size_t)row->runs);
         row->us_min = c->us[first]; /* sorted now */
         row->checksum = c->checksum;
         if (!g->cold) row->read_gbps = wh_probes_reread(g->b, row->bytes);

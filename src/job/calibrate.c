@@ -279,7 +279,7 @@ static whit_status feed_window(whit_calibration *c, const wh_feed *f, whit_error
 
 static whit_status feed_activations(whit_calibration *c, const wh_feed *f, whit_error *err)
 {
-    float *x = wh_calloc((size_t)f->cols, WH_CALIB_PIECE * sizeof *x);
+    float *x = wh_calloc(f->cols, WH_CALIB_PIECE * sizeof *x);
     whit_status st = x ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory for activations");
     while (st == WHIT_OK && c->at.position < f->rows) {
         const uint64_t left = f->rows - c->at.position;

@@ -14,7 +14,7 @@
 whit_status wh_facts_make(wh_facts *f, size_t cols, int drift, int sample, whit_error *err)
 {
     *f = (wh_facts){ .cols = cols, .finite = 1 };
-    f->triangle = wh_calloc((size_t)wh_triangle(cols), sizeof *f->triangle);
+    f->triangle = wh_calloc(wh_triangle(cols), sizeof *f->triangle);
     f->sum = wh_calloc(cols, sizeof *f->sum);
     f->sum_abs = wh_calloc(cols, sizeof *f->sum_abs);
     f->most = wh_calloc(cols, sizeof *f->most);

@@ -121,7 +121,7 @@ static whit_status take(const whit_plan *p, size_t i, wh_part part, float **to, 
 {
     const wh_solutions *s = &p->method->solutions;
     if (!wh_solutions_has(s, i, part)) return WHIT_OK;
-    if (!*to) *to = wh_calloc((size_t)n, sizeof **to);
+    if (!*to) *to = wh_calloc(n, sizeof **to);
     if (!*to) return no_memory(err);
     return wh_solutions_get(s, i, part, 0, *to, n * sizeof **to, err);
 }

@@ -27,7 +27,7 @@ static whit_status rows_open(wh_rows_kept *k, uint64_t rows, size_t cols, uint64
     if (!wh_mul_u64(rows, cols * sizeof(float), &bytes))
         return wh_fail(err, WHIT_ERR_NOMEM, "too many tokens");
     if (bytes > room) return wh_temp_spill(output, &k->fd, err);
-    k->data = wh_calloc((size_t)rows, cols * sizeof *k->data);
+    k->data = wh_calloc(rows, cols * sizeof *k->data);
     return k->data ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory for activations");
 }
 
@@ -159,7 +159,7 @@ static whit_status read_bias(const wh_layers *l, unsigned side, wh_linear *linea
     uint64_t rows, cols;
     if (!wh_role_expected(&l->config, role)) return WHIT_OK;
     wh_role_shape(&l->config, role, &rows, &cols);
-    if (!linear->bias) linear->bias = wh_calloc((size_t)cols, sizeof *linear->bias);
+    if (!linear->bias) linear->bias = wh_calloc(cols, sizeof *linear->bias);
     if (!linear->bias) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a bias");
     return read_vector(l, side, role, linear->bias, err);
 }

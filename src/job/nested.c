@@ -80,9 +80,9 @@ whit_status wh_span_nested(const whit_plan *plan, size_t index, const wh_quantiz
     collect c = { plan, index, q, workers, meter, NULL, per_row, 0.0 };
     float map[256];
     whit_status st = WHIT_OK;
-    c.scale = wh_calloc((size_t)groups, sizeof *c.scale);
-    out->code = wh_calloc((size_t)groups, 1);
-    out->absmax = wh_calloc((size_t)((groups - 1) / WH_NESTED_BLOCK + 1), sizeof *out->absmax);
+    c.scale = wh_calloc(groups, sizeof *c.scale);
+    out->code = wh_calloc(groups, 1);
+    out->absmax = wh_calloc((groups - 1) / WH_NESTED_BLOCK + 1, sizeof *out->absmax);
     if (!c.scale || !out->code || !out->absmax)
         st = wh_fail(err, WHIT_ERR_NOMEM, "%.100s: no memory for its scales", s->tensor.name);
     if (st == WHIT_OK)

@@ -7,6 +7,7 @@
  * run has finished is only run.
  *
  * SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -59,10 +60,10 @@ typedef enum make { MAKE_FLOAT, MAKE_SOLVED, MAKE_AGAIN } make;
 static whit_status put_linear(driver *d, size_t linear, make how, whit_error *err)
 {
     const size_t i = entry_of(d, linear);
-    const size_t n = (size_t)d->plan->entry[i].weights;
+    const uint64_t n = d->plan->entry[i].weights;
     float *w = wh_alloc_aligned(n, sizeof *w), *decoded = wh_alloc_aligned(n, sizeof *decoded);
     whit_status st = WHIT_OK;
-    if (!w || !decoded) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu weights", n);
+    if (!w || !decoded) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " weights", n);
     if (st == WHIT_OK) st = wh_solver_read(d->s, i, w, err);
     if (st == WHIT_OK && how == MAKE_SOLVED)
         st = wh_solve(d->s, i, w, decoded, d->scaling[linear], err);

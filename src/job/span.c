@@ -287,7 +287,7 @@ whit_status wh_span_fit(const whit_plan *plan, size_t index, const wh_quantizer 
     uint64_t *counts =
         wh_calloc(q->percentile > 0 ? (size_t)threads + 1 : 0, COUNTS * sizeof *counts);
     p.slot = wh_calloc(threads, sizeof *p.slot);
-    *out = wh_calloc((size_t)regions, sizeof **out);
+    *out = wh_calloc(regions, sizeof **out);
     whit_status st = WHIT_OK;
     if (!sums || !counts || !p.slot || !*out)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a search");

@@ -279,7 +279,7 @@ static whit_status stream(stats_job *j, const whit_job_options *options, whit_er
         return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     if (st != WHIT_OK) return st;
-    j->largest = wh_calloc((size_t)rows, sizeof *j->largest);
+    j->largest = wh_calloc(rows, sizeof *j->largest);
     if (j->largest) return wh_stream_pass(&j->stream, &pass, err);
     wh_stream_close(&j->stream);
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for %" PRIu64 " rows of a matrix", rows);

@@ -228,7 +228,7 @@ static whit_status try_commit(void *ctx, unsigned worker, uint64_t item, whit_er
     sweep_job *j = ctx;
     wh_rect rect;
     size_t i = wh_numbering_find(&j->tiles, item / WH_SWEEP_ROWS, &rect),
-           row = item % WH_SWEEP_ROWS;
+           row = (size_t)(item % WH_SWEEP_ROWS);
     const whit_quant_stats *s = &j->stream.workers[worker].stats;
     const target *t = &j->target[i];
     const hold *h = &j->hold[worker];

@@ -71,7 +71,7 @@ static whit_status begin(const wh_work *r, size_t i, image *m, whit_error *err)
     whit_status st = whit_packing_planes(packing, planes, &count, err);
     for (unsigned k = 0; k < count && st == WHIT_OK; k++) {
         m->bytes[k] = planes[k].bytes;
-        m->plane[k] = planes[k].bytes <= SIZE_MAX ? wh_calloc((size_t)planes[k].bytes, 1) : NULL;
+        m->plane[k] = wh_calloc(planes[k].bytes, 1);
         if (!m->plane[k])
             st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tensors of a checkpoint");
     }

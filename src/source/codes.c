@@ -142,8 +142,9 @@ static whit_status decode_piece(const wh_reader *r, const wh_span *p, uint64_t c
 
 static void copy_piece(const wh_reader *r, const wh_span *p, uint64_t c, uint8_t *dst, size_t pitch)
 {
+    const size_t n = (size_t)(p->c0 + p->cols - c);
     for (uint64_t i = 0; i < p->rows; i++)
-        memcpy(dst + i * pitch, r->codes + i * p->cols + (c - p->c0), p->c0 + p->cols - c);
+        memcpy(dst + i * pitch, r->codes + i * p->cols + (c - p->c0), n);
 }
 
 /* The span, decoded to `values` or as codes. */
@@ -186,11 +187,12 @@ static whit_status each_scale(const wh_reader *r, const wh_span *s, float *scale
         for (size_t g = 0; g < groups; g += most) {
             const wh_span p = { (s->r0 + i) / r->high, at_most(s->rows - i, rows), s->c0 + g,
                                 at_most(groups - g, most) };
+            const size_t n = (size_t)p.cols;
             whit_status st = r->ops->scales(r, &p, r->scale, r->zero);
             for (uint64_t k = 0; k < p.rows && st == WHIT_OK; k++) {
-                const size_t to = (size_t)(i + k) * groups + g, from = (size_t)(k * p.cols);
-                memcpy(scale + to, r->scale + from, p.cols * sizeof *scale);
-                if (zero) memcpy(zero + to, r->zero + from, p.cols);
+                const size_t to = (size_t)(i + k) * groups + g, from = (size_t)k * n;
+                memcpy(scale + to, r->scale + from, n * sizeof *scale);
+                if (zero) memcpy(zero + to, r->zero + from, n);
             }
             if (st != WHIT_OK) return st;
         }
