@@ -43,9 +43,9 @@ static inline uint64_t check_u64(check_rng *r)
 }
 
 /* [0, n) */
-static inline uint64_t check_below(check_rng *r, uint64_t n)
+static inline size_t check_below(check_rng *r, uint64_t n)
 {
-    return check_u64(r) % n;
+    return (size_t)(check_u64(r) % n);
 }
 
 /* [-1, 1), a multiple of 2^-23 */

@@ -72,7 +72,7 @@ static inline size_t gg_padding(const gg_build *b, size_t len)
     return (a - len % a) % a;
 }
 
-/* A tensor of rank dimensions, the fastest first, with its data. */
+/* A tensor of rank dimensions, the fastest first, with its data as octets. */
 static inline void gg_tensor(gg_build *b, const char *name, unsigned type, unsigned rank,
                              const uint64_t *ne, const void *data, size_t bytes)
 {
@@ -84,6 +84,16 @@ static inline void gg_tensor(gg_build *b, const char *name, unsigned type, unsig
     gg_int(&b->infos, b->data.len, 8);
     st_put(&b->data, data, bytes);
     b->tensor_count++;
+}
+
+/* The same of F32, in this machine's order. */
+static inline void gg_floats(gg_build *b, const char *name, unsigned rank, const uint64_t *ne,
+                             const float *data, size_t bytes)
+{
+    st_text ordered = { 0 };
+    st_put_elements(&ordered, data, bytes, sizeof *data);
+    gg_tensor(b, name, 0, rank, ne, ordered.data, bytes);
+    free(ordered.data);
 }
 
 /* Write the file, the zeros behind the last tensor included, and forget what was added. Returns

@@ -76,8 +76,10 @@ static inline void methods_add(void *to, const wh_model_config *c, const char *n
     unsigned char *octets = malloc(bytes);
     (void)c;
     if (!octets || whit_dtype_from_f32(type, data, n, octets) != WHIT_OK) scratch_die(name);
-    st_add2(&m->b, name, whit_dtype_name(type), wh_role_is_vector(role) ? 0 : rows, cols, octets,
-            bytes);
+    const int vector = wh_role_is_vector(role);
+    const uint64_t shape[2] = { rows, cols };
+    st_add_octets(&m->b, name, whit_dtype_name(type), vector ? 1 : 2, shape + vector, octets,
+                  bytes);
     free(octets);
 }
 

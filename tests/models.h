@@ -91,7 +91,7 @@ static inline void models_put_gguf(void *to, const wh_model_config *c, const cha
     else if (f.permuted_heads)
         models_permute(data, rows, cols, f.permuted_heads);
     if (vector || type == 0) {
-        gg_tensor(to, f.name, 0, vector ? 1 : 2, ne, data, n * sizeof *data);
+        gg_floats(to, f.name, vector ? 1 : 2, ne, data, n * sizeof *data);
         return;
     }
     uint16_t *half = malloc(n * sizeof *half);
@@ -147,7 +147,7 @@ static inline int models_gguf_of(const scratch *s, const char *name, const char 
             float divisors[64];
             const uint64_t ne = c.head_dim / 2;
             wh_rope_divisors(&c, divisors);
-            gg_tensor(&b, "rope_freqs.weight", 0, 1, &ne, divisors, (size_t)ne * 4);
+            gg_floats(&b, "rope_freqs.weight", 1, &ne, divisors, (size_t)ne * 4);
         }
         gg_write(&b, s, name);
     }

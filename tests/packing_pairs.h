@@ -76,8 +76,8 @@ static inline void write_checkpoint(const scratch *s, const whit_packing *p, con
         const whit_plane *q = &im->plane[k];
         char name[64];
         snprintf(name, sizeof name, "L%s", q->suffix);
-        st_add(&b, name, whit_dtype_name(q->dtype), q->rank, q->shape, im->data[k],
-               (size_t)q->bytes);
+        st_add_octets(&b, name, whit_dtype_name(q->dtype), q->rank, q->shape, im->data[k],
+                      (size_t)q->bytes);
     }
     st_write(&b, s, "model.safetensors");
     /* what the tensors alone do not tell: the version, how long a short last group is not, the bits

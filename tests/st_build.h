@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 
+#include "base/bytes.h"
 #include "scratch.h"
 
 typedef struct st_text {
@@ -59,9 +60,25 @@ typedef struct st_build {
     st_text entries, meta, data;
 } st_build;
 
-/* The bytes of a tensor; data NULL: zeros. */
-static inline void st_add(st_build *b, const char *name, const char *dtype, unsigned rank,
-                          const uint64_t *shape, const void *data, size_t bytes)
+/* Elements of `size` octets as this machine holds them, in the order of files. */
+static inline void st_put_elements(st_text *t, const void *data, size_t bytes, size_t size)
+{
+    const unsigned char *p = data;
+    unsigned char turned[8];
+    if (WH_LITTLE_ENDIAN || size == 1) {
+        st_put(t, data, bytes);
+        return;
+    }
+    for (size_t i = 0; i + size <= bytes; i += size) {
+        for (size_t k = 0; k < size; k++) turned[k] = p[i + size - 1 - k];
+        st_put(t, turned, size);
+    }
+    st_put(t, p + bytes / size * size, bytes % size);
+}
+
+/* The bytes of a tensor, as they are in the file; data NULL: zeros. */
+static inline void st_add_octets(st_build *b, const char *name, const char *dtype, unsigned rank,
+                                 const uint64_t *shape, const void *data, size_t bytes)
 {
     st_put(&b->entries, ",", b->entries.len > 0);
     st_put_string(&b->entries, name);
@@ -77,6 +94,18 @@ static inline void st_add(st_build *b, const char *name, const char *dtype, unsi
     if (!zeros) scratch_die("st_build");
     st_put(&b->data, zeros, bytes);
     free(zeros);
+}
+
+/* The same of elements in this machine's order: arrays of float, uint16_t.. */
+static inline void st_add(st_build *b, const char *name, const char *dtype, unsigned rank,
+                          const uint64_t *shape, const void *data, size_t bytes)
+{
+    const char *digits = dtype + strcspn(dtype, "0123456789");
+    const unsigned long bits = strtoul(digits, NULL, 10);
+    st_text ordered = { 0 };
+    st_put_elements(&ordered, data ? data : "", data ? bytes : 0, bits > 8 ? bits / 8 : 1);
+    st_add_octets(b, name, dtype, rank, shape, data ? ordered.data : NULL, bytes);
+    free(ordered.data);
 }
 
 /* The usual ones: a matrix, or a vector where rows is 0. */

@@ -206,6 +206,9 @@ static void test_alloc(void)
     CHECK(wh_calloc(SIZE_MAX / 2 + 2, 2) == NULL, "a product that wraps to 2");
     CHECK(wh_alloc_aligned(SIZE_MAX / 2 + 2, 2) == NULL, "a product that wraps to 2");
     CHECK(wh_alloc_aligned(SIZE_MAX - 3, 1) == NULL, "a size that wraps when rounded up");
+    const uint64_t wide = (uint64_t)1 << 40; /* 0 in 32 bits */
+    CHECK(wh_calloc(wide + 1, 1 << 24) == NULL, "a count that is cut to 1");
+    CHECK(wh_alloc_aligned(wide + 1, 1 << 24) == NULL, "a count that is cut to 1");
     char *s = wh_strndup("abcdef", 3), *e = wh_strndup("", 0);
     CHECK(s && strcmp(s, "abc") == 0 && e && *e == 0, "wh_strndup");
     CHECK(wh_strndup("", SIZE_MAX) == NULL, "no room for the NUL");

@@ -73,7 +73,9 @@ static void check_sums(void)
         { WHIT_Q4_K, 0, 0xe0947ac0c1ead5a7 },   { WHIT_Q5_K, 0, 0x864bab14d5a83243 },
         { WHIT_Q6_K, 0, 0x77cfb74f2b722ae3 },   { WHIT_IQ4_XS, 0, 0x9198c4398b8dbaa3 },
     };
-    CHECK(fnv((const unsigned char *)input_b, sizeof input_b) == 0x559ed6629927f17d, "input B");
+    unsigned char octets[sizeof input_b];
+    for (size_t i = 0; i < LONGEST; i++) wh_store32(octets + 4 * i, wh_f32_bits(input_b[i]));
+    CHECK(fnv(octets, sizeof octets) == 0x559ed6629927f17d, "input B");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const whit_block_info *info = whit_block_describe(cases[i].type);
         unsigned char out[LONGEST * 2];
@@ -166,6 +168,7 @@ static void check_golden(const char *data)
     float w[8 * 64];
     unsigned char want[2048], out[2048];
     CHECK(read_file(data, "attn_q.f32", w, sizeof w) == sizeof w, "8 rows of 64");
+    for (size_t i = 0; i < sizeof w / sizeof w[0]; i++) w[i] = wh_bits_f32(wh_load32(w + i));
     for (size_t i = 0; i < 2; i++) {
         const whit_block_info *info = whit_block_describe(types[i]);
         char name[32];

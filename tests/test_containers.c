@@ -183,7 +183,8 @@ static void put_torch(const whit_file *f, const scratch *s, const char *name, in
         const whit_tensor *t = whit_file_tensor(f, i);
         const uint64_t rows = t->shape[0], cols = t->rank == 2 ? t->shape[1] : 1;
         const uint64_t plain[2] = { cols, 1 }, turned[2] = { 1, rows };
-        unsigned char *raw = octets_of(f, i), *other = transposed(raw, rows, cols, size);
+        unsigned char *raw = octets_of(f, i),
+                      *other = transposed(raw, (size_t)rows, (size_t)cols, size);
         const size_t n = (size_t)t->elements, bytes = (size_t)t->bytes;
         if (i % 3 == 0)
             tb_tensor(&b, t->name, tb_add(&b, type, raw, n, bytes), 0, t->rank, t->shape, plain);
@@ -393,7 +394,7 @@ static void put_wide(const whit_file *f, const scratch *s, const char *name)
         CHECK(whit_file_read_f32(f, i, 0, n, v, NULL) == WHIT_OK, "%s", t->name);
         for (size_t k = 0; k < n; k++) v[k] *= 0.9f;
         whit_dtype_from_f32(WHIT_F32, v, n, raw);
-        st_add(&b, t->name, "F32", t->rank, t->shape, raw, n * sizeof *v);
+        st_add_octets(&b, t->name, "F32", t->rank, t->shape, raw, n * sizeof *v);
         free(raw);
         free(v);
     }

@@ -253,7 +253,7 @@ static void long_rows(const scratch *s)
     gg_build b = { 0 };
     for (uint64_t i = 0; i < ne[0]; i++) v[i] = fabsf(v[i]);
     for (uint64_t i = ne[0] / 2; i < ne[0]; i++) w[i] *= 100; /* the parts of a row differ */
-    gg_tensor(&b, "blk.0.ffn_up.weight", 0, 2, ne, w, (size_t)ne[0] * 8);
+    gg_floats(&b, "blk.0.ffn_up.weight", 2, ne, w, (size_t)ne[0] * 8);
     gg_write(&b, s, "long.gguf");
     write_importance(s, "blk.0.ffn_up.weight", v, (size_t)ne[0]);
     scratch_path(s, "long.gguf", in);
@@ -286,8 +286,8 @@ static void stacks(const scratch *s)
     float *v = random_rows(COLS * EXPERTS, 6);
     gg_build b = { 0 };
     for (size_t i = 0; i < COLS * EXPERTS; i++) v[i] = fabsf(v[i]);
-    gg_tensor(&b, "blk.0.ffn_down_exps.weight", 0, 3, ne, w, COLS * ROWS * EXPERTS * 4);
-    gg_tensor(&b, "four.weight", 0, 4, ne, w, (size_t)COLS * ROWS * EXPERTS * 2 * 4);
+    gg_floats(&b, "blk.0.ffn_down_exps.weight", 3, ne, w, COLS * ROWS * EXPERTS * 4);
+    gg_floats(&b, "four.weight", 4, ne, w, (size_t)COLS * ROWS * EXPERTS * 2 * 4);
     gg_write(&b, s, "stacks.gguf");
     write_importance(s, "blk.0.ffn_down_exps.weight", v, COLS * EXPERTS);
     scratch_path(s, "stacks.gguf", in);
@@ -326,7 +326,7 @@ static void alignments(const scratch *s)
         gg_number(&b, "general.alignment", ways[i].type, ways[i].alignment, ways[i].octets);
         for (int k = 0; k < 4; k++) {
             const char name[2] = { (char)('a' + k), 0 };
-            gg_tensor(&b, name, 0, 2, ne, w + k * 108, 432);
+            gg_floats(&b, name, 2, ne, w + k * 108, 432);
         }
         gg_write(&b, s, "aligned.gguf");
         scratch_path(s, "aligned.gguf", in);
@@ -371,7 +371,7 @@ static void broken(const scratch *s)
         gg_build b = { 0 };
         job j;
         w[256 * 2 + 35] = ways[i].value;
-        gg_tensor(&b, "blk.0.up.weight", 0, 2, ne, w, 256 * 4 * 4);
+        gg_floats(&b, "blk.0.up.weight", 2, ne, w, 256 * 4 * 4);
         gg_write(&b, s, "broken.gguf");
         const whit_status st = job_run(&j, scratch_path(s, "broken.gguf", in),
                                        scratch_path(s, "broken-out.gguf", out), &ways[i].ask);

@@ -276,7 +276,7 @@ static void add_part(st_build *b, const stored *p)
         for (size_t k = 0; k < size; k++)
             data[i * size + k] = (unsigned char)((uint64_t)p->ints[i] >> 8 * k);
     if (p->text) memcpy(data, p->text, n * size);
-    st_add(b, p->name, p->dtype, p->rank, p->shape, data, n * size);
+    st_add_octets(b, p->name, p->dtype, p->rank, p->shape, data, n * size);
     free(data);
 }
 

@@ -4,6 +4,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/calib.h>
 
+#include <math.h>
+
 #include "check.h"
 #include "gguf_build.h"
 
@@ -140,9 +142,9 @@ static void put_pair(gg_build *b, const char *name, uint64_t cols, uint64_t matr
     const uint64_t wide[2] = { cols, matrices }, narrow[2] = { 1, matrices };
     char full[64];
     snprintf(full, sizeof full, "%s.in_sum2", name);
-    gg_tensor(b, full, 0, matrices > 1 ? 2 : 1, wide, sums, (size_t)(cols * matrices) * 4);
+    gg_floats(b, full, matrices > 1 ? 2 : 1, wide, sums, (size_t)(cols * matrices) * 4);
     snprintf(full, sizeof full, "%s.counts", name);
-    if (counts) gg_tensor(b, full, 0, matrices > 1 ? 2 : 1, narrow, counts, (size_t)matrices * 4);
+    if (counts) gg_floats(b, full, matrices > 1 ? 2 : 1, narrow, counts, (size_t)matrices * 4);
 }
 
 static void test_gguf(const scratch *s)
@@ -158,7 +160,7 @@ static void test_gguf(const scratch *s)
     put_pair(&b, "a.weight", 3, 1, one, &three);
     put_pair(&b, "exps.weight", 2, 3, many, counts);
     put_pair(&b, "token_embd.weight", 3, 1, one, &three);
-    gg_tensor(&b, "a.weight.in_sum", 0, 1, &two, one, 8); /* of another program */
+    gg_floats(&b, "a.weight.in_sum", 1, &two, one, 8); /* of another program */
     gg_tensor(&b, ".in_sum2", 24, 0, NULL, "", 1);
     gg_write(&b, s, "m.gguf");
     whit_imatrix *m = open_at(s, "m.gguf", WHIT_OK, "");
@@ -180,7 +182,8 @@ static void test_gguf(const scratch *s)
 
 static void test_refused(const scratch *s)
 {
-    static const float one[4] = { 6, 3, 0, 1 }, count[2] = { 3, 3 }, minus = -1, tiny = 1e-40f;
+    static const float one[4] = { 6, 3, 0, 1 }, count[2] = { 3, 3 }, minus = -1, tiny = 1e-40f,
+                       nan = NAN;
     static const struct {
         unsigned without;
         whit_status want;
@@ -202,7 +205,7 @@ static void test_refused(const scratch *s)
                   { 0, 2, one, count, "not one for each matrix" },
                   { 1, 1, one, &minus, "a: value 0 is negative" },
                   { 1, 1, one, &tiny, "a: value 0 is not finite" },
-                  { 1, 1, (const float *)(const void *)"\0\0\300\177", count, "not finite" } };
+                  { 1, 1, &nan, count, "not finite" } };
     gg_build b = { 0 };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         put_keys(&b, keys[i].without);
@@ -221,8 +224,8 @@ static void test_refused(const scratch *s)
     gg_write(&b, s, "r.gguf");
     whit_imatrix_close(open_at(s, "r.gguf", FMT, "it has no entries"));
     put_keys(&b, 0);
-    gg_tensor(&b, "a.in_sum2", 0, 1, four, one, 8);
-    gg_tensor(&b, "a.counts", 0, 1, four, count, 8);
+    gg_floats(&b, "a.in_sum2", 1, four, one, 8);
+    gg_floats(&b, "a.counts", 1, four, count, 8);
     gg_write(&b, s, "r.gguf");
     whit_imatrix_close(open_at(s, "r.gguf", FMT, "not one for each matrix"));
     put_keys(&b, 0);
@@ -231,8 +234,8 @@ static void test_refused(const scratch *s)
     gg_write(&b, s, "r.gguf");
     whit_imatrix_close(open_at(s, "r.gguf", FMT, "are not F32"));
     put_keys(&b, 0);
-    gg_tensor(&b, "a.in_sum2", 0, 3, four, one, 16);
-    gg_tensor(&b, "a.counts", 0, 1, four, count, 8);
+    gg_floats(&b, "a.in_sum2", 3, four, one, 16);
+    gg_floats(&b, "a.counts", 1, four, count, 8);
     gg_write(&b, s, "r.gguf");
     whit_imatrix_close(open_at(s, "r.gguf", FMT, "not one for each matrix"));
     scratch_folder(s, "folder");

@@ -435,7 +435,7 @@ static void test_refused(const scratch *s)
         models_tensors(&c, add_changed, &x);
         if (*models[i].added)
             st_add2(&x.b, models[i].added, models[i].dtype, models[i].rows, models[i].cols, NULL,
-                    (models[i].rows ? models[i].rows : 1) * models[i].cols *
+                    (size_t)(models[i].rows ? models[i].rows : 1) * (size_t)models[i].cols *
                         (models[i].dtype[0] == 'F' && models[i].dtype[1] == '8' ? 1 : 4));
         st_write(&x.b, s, "bad/model.safetensors");
         whit_status st = whit_model_open(&m, scratch_path(s, "bad", path), NULL, &err);

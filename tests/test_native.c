@@ -271,7 +271,7 @@ static void rectangles(const scratch *s)
             whit_status st = whit_source_read_f32(o, k, r0, rows, c0, cols, part, NULL);
             wrong += st != WHIT_OK;
             for (uint64_t y = 0; y < rows && st == WHIT_OK; y++)
-                wrong += memcmp(part + y * cols, v + (r0 + y) * COLS + c0, cols * 4) != 0;
+                wrong += memcmp(part + y * cols, v + (r0 + y) * COLS + c0, (size_t)cols * 4) != 0;
         }
         CHECK(wrong == 0, "%s: %zu rectangles", schemes[i], wrong);
         static const uint64_t outside[][4] = {

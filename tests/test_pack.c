@@ -183,13 +183,13 @@ static void test_query(void)
     check_rng r = { 2 };
     for (unsigned bits = 2; bits <= 8; bits++)
         for (int k = 0; k < 40; k++) {
-            uint64_t rows = check_below(&r, 6), cols = check_below(&r, LONGEST + 1);
+            size_t rows = check_below(&r, 6), cols = check_below(&r, LONGEST + 1);
             whit_scheme s = { WHIT_INT, bits, 1, WHIT_GRAN_GROUP, 2 + (uint32_t)check_below(&r, 9),
                               WHIT_BF16 };
             whit_plane p[WHIT_MAX_PLANES];
             uint64_t groups = 0, octets = 0;
             for (uint64_t c = 0; c < cols; c += s.group) groups++;
-            for (uint64_t row = 0; row < rows; row++) octets += whit_packed_bytes(cols, bits);
+            for (size_t row = 0; row < rows; row++) octets += whit_packed_bytes(cols, bits);
             CHECK(whit_native_planes(&s, rows, cols, p, NULL) == 3, "planes");
             CHECK(p[0].bytes == octets && p[0].shape[1] * rows == octets, "int%u %d x %d", bits,
                   (int)rows, (int)cols);

@@ -5,8 +5,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/file.h>
 
+#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "files.h"
@@ -436,6 +439,59 @@ static void test_sharded(const scratch *s)
     whit_file_close(files_open(s, "three", WHIT_OK, ""));
 }
 
+/* Holes read as zeros, so that a file of many GiB takes no room. 0: this disk has no such files. */
+static int make_large(const char *path, uint64_t size)
+{
+    const unsigned char two = 0x40; /* of E4M3 */
+    const int fd = open(path, O_WRONLY);
+    const int made = fd >= 0 && (off_t)size > 0 && ftruncate(fd, (off_t)size) == 0 &&
+                     pwrite(fd, &two, 1, (off_t)size - 1) == 1;
+    if (fd >= 0) close(fd);
+    return made;
+}
+
+/* Offsets beyond 4 GiB, and numbers of elements: what addresses of 32 bits do not reach is refused
+ * there, never cut short. */
+static void test_large(const scratch *s)
+{
+    enum { BEFORE = 3 }; /* GiB */
+    static const struct {
+        uint64_t rows, cols;
+        int narrow; /* machines of 32 bits read it, too */
+    } cases[] = {
+        { 65537, 40000, 1 },         { 3, ((uint64_t)1 << 28) - 1, 1 },
+        { 3, (uint64_t)1 << 28, 0 }, { 65537, 65536, 0 },
+        { 65536, 65536, 0 }, /* 0 in 32 bits */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const uint64_t before = (uint64_t)BEFORE << 30, n = cases[i].rows * cases[i].cols;
+        const int reads = cases[i].narrow || SIZE_MAX > UINT32_MAX;
+        char header[320], path[SCRATCH_PATH];
+        whit_error err = { WHIT_OK, "" };
+        whit_file *f = NULL;
+        float v[2] = { 7, 7 };
+        snprintf(header, sizeof header,
+                 "{\"a\":{\"dtype\":\"U8\",\"shape\":[%d,1048576],\"data_offsets\":[0,%" PRIu64
+                 "]},\"b\":{\"dtype\":\"F8_E4M3\",\"shape\":[%" PRIu64 ",%" PRIu64
+                 "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}}",
+                 BEFORE << 10, before, cases[i].rows, cases[i].cols, before, before + n);
+        scratch_safetensors(s, "large", header, "", 0);
+        scratch_path(s, "large", path);
+        if (!make_large(path, 8 + strlen(header) + before + n)) {
+            printf("skip: no file of %" PRIu64 " octets here\n", before + n);
+            return;
+        }
+        whit_status st = whit_file_open(&f, path, &err);
+        CHECK(st == (reads ? WHIT_OK : WHIT_ERR_UNSUPPORTED), "case %zu: %s", i, err.msg);
+        if (st == WHIT_OK) {
+            st = whit_file_read_f32(f, 1, n - 2, 2, v, &err);
+            CHECK(st == WHIT_OK && v[0] == 0 && v[1] == 2, "case %zu: %s", i, err.msg);
+        } else
+            CHECK(strstr(err.msg, "large: b: ") && strstr(err.msg, "64 bits"), "%s", err.msg);
+        whit_file_close(f);
+    }
+}
+
 int main(void)
 {
     scratch s;
@@ -447,6 +503,7 @@ int main(void)
     test_folder_choice(&s);
     test_index(&s);
     test_sharded(&s);
+    test_large(&s);
     scratch_remove(&s);
     CHECK(free_descriptor() == lowest, "every file is closed, after failures as well");
     return check_result();

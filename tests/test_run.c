@@ -129,15 +129,19 @@ static void write_matrices(const scratch *s, const char *name, const matrix *m, 
         w[i] = make_values(m[i].rows, m[i].cols, 17 + i);
         if (type == WHIT_F64) {
             for (size_t k = 0; k < n; k++) {
-                double v = (double)w[i][k] * (1.0 + 1e-9);
-                memcpy(bytes + 8 * k, &v, 8);
+                const double v = (double)w[i][k] * (1.0 + 1e-9);
+                uint64_t bits;
+                memcpy(&bits, &v, sizeof bits);
+                wh_store64(bytes + 8 * k, bits);
             }
         } else if (whit_dtype_from_f32(type, w[i], n, bytes) != WHIT_OK) {
             for (size_t k = 0; k < n; k++)
                 bytes[k] = (unsigned char)(check_below(&r, 120) | (k % 2 << 7));
         }
         whit_dtype_to_f32(type, bytes, n, w[i]);
-        st_add2(&b, m[i].name, m[i].dtype, m[i].rows, m[i].cols, bytes, n * size);
+        const uint64_t shape[2] = { m[i].rows, m[i].cols };
+        const int vector = m[i].rows == 0;
+        st_add_octets(&b, m[i].name, m[i].dtype, vector ? 1 : 2, shape + vector, bytes, n * size);
         free(bytes);
     }
     st_write(&b, s, name);
@@ -258,7 +262,8 @@ static void kept(const scratch *s)
             unsigned char *data = malloc(bytes);
             for (size_t i = 0; i < bytes; i++) data[i] = (unsigned char)check_u64(&r);
             snprintf(name, sizeof name, "t%d", t);
-            st_add2(&b, name, whit_dtype_name((whit_dtype)t), 3, cols, data, bytes);
+            const uint64_t shape[2] = { 3, cols };
+            st_add_octets(&b, name, whit_dtype_name((whit_dtype)t), 2, shape, data, bytes);
             free(data);
         }
         st_write(&b, s, "kept.safetensors");
