@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include <whit/block.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,6 +283,15 @@ static void check_refusals(void)
     w[LONGEST + 77] = -65600.0f;
     CHECK(whit_block_encode(WHIT_Q4_1, ref, w, 2, LONGEST, NULL, blocks, &err) == WHIT_ERR_NUMERIC,
           "a minimum beyond F16");
+    w[LONGEST + 77] = FLT_MAX; /* log2f rounds it up: the reference's codes would be infinite */
+    for (int search = 0; search < 2; search++)
+        CHECK(whit_block_encode(WHIT_BLOCK_MXFP4, (whit_search)search, w, 2, LONGEST, NULL, blocks,
+                                &err) == WHIT_ERR_NUMERIC &&
+                  strstr(err.msg, "row 1, columns from 64: no finite power of two"),
+              "%s", err.msg);
+    w[LONGEST + 77] = 0x1.9p+127f;
+    CHECK(whit_block_encode(WHIT_BLOCK_MXFP4, ref, w, 2, LONGEST, NULL, blocks, &err) == WHIT_OK,
+          "%s", err.msg);
     w[LONGEST + 77] = 1.0f;
     importance[3] = -1.0f;
     CHECK(whit_block_encode(WHIT_Q4_0, ref, w, 2, LONGEST, importance, blocks, &err) ==

@@ -52,11 +52,23 @@ static float mean_square(const float *x, size_t n)
     return sum / (float)n;
 }
 
-/* Whether a scale became infinite in F16, or no number: importances can overflow too. */
-static int overflows(const wh_block_type *t, const uint8_t *block)
+/* Whether a value of the block is beyond float32: of a power of two only the two largest can lead
+ * there, which the reference takes for weights just below 2^128. */
+static int beyond_f32(const wh_block_batch *b, const uint8_t *block)
 {
+    float x[WH_BLOCK_WEIGHTS];
+    if (b->type->step != WH_STEP_E8M0 || block[0] < 253) return 0;
+    return whit_block_decode(b->block, block, 1, x, NULL) != WHIT_OK ||
+           first_special(x, b->type->info.weights) < b->type->info.weights;
+}
+
+/* Whether a scale became infinite in F16, or no number: importances can overflow too. */
+static int overflows(const wh_block_batch *b, const uint8_t *block)
+{
+    const wh_block_type *t = b->type;
     const int d = t->d_at >= 0 && (wh_load16(block + t->d_at) & 0x7c00) == 0x7c00;
-    return d || (t->m_at >= 0 && (wh_load16(block + t->m_at) & 0x7c00) == 0x7c00);
+    const int m = t->m_at >= 0 && (wh_load16(block + t->m_at) & 0x7c00) == 0x7c00;
+    return d || m || beyond_f32(b, block);
 }
 
 typedef struct rows {
@@ -123,10 +135,11 @@ static whit_status encode_rows(wh_block_batch *b, rows *r, whit_error *err)
         if (!ops->encode(b)) return refuse(r, b, err);
         for (size_t l = 0; l < used; l++) {
             const size_t block = (size_t)(b->out[l] - first) / bytes;
-            if (overflows(b->type, b->out[l]))
+            if (overflows(b, b->out[l]))
                 return wh_fail(err, WHIT_ERR_NUMERIC,
-                               "row %zu, columns from %zu: no finite F16 holds the scale of %s",
+                               "row %zu, columns from %zu: no finite %s holds the scale of %s",
                                block / in_row, block % in_row * b->type->info.weights,
+                               b->type->step == WH_STEP_E8M0 ? "power of two" : "F16",
                                b->type->info.name);
         }
     }
