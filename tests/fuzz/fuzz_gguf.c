@@ -20,8 +20,9 @@ static void put_second(void)
         "\10\0\0\0\0\0\0\0split.no\2\0\0\0\1\0"
         "\13\0\0\0\0\0\0\0split.count\2\0\0\0\2\0"
         "\1\0\0\0\0\0\0\0z\1\0\0\0\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0" /* F16 [2] */
-        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0"                                      /* up to octet 128 */
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
         "abcd";
+    _Static_assert(sizeof sound - 1 == 128 + 4, "data begin at a multiple of 32");
     scratch_write(&input.folder, "m-00002-of-00002.gguf", sound, sizeof sound - 1);
 }
 
