@@ -11,6 +11,7 @@
 
 #include "calib/state.h"
 #include "input.h"
+#include "mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -74,7 +75,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(info->inputs > 0 && info->sources > 0 && !whit_calib_at(c, info->inputs));
     require(whit_calib_probe(input.path));
     for (size_t i = 0; i < info->inputs; i++) check_input(c, i);
+    const whit_status whole = whit_calib_check(c, NULL);
+    require(whole == WHIT_OK || whole == WHIT_ERR_FORMAT);
     check_pair(c);
     whit_calib_close(c);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return mutate_and_mend(st_mend, data, size, max, seed);
+}
+#endif

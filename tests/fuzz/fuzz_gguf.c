@@ -9,6 +9,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/file.h>
 
+#include "gguf_mutate.h"
 #include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -110,3 +111,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_file_close(f);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return gguf_mutate(data, size, max, seed);
+}
+#endif

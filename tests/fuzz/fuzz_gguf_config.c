@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "config_check.h"
+#include "gguf_mutate.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -44,3 +45,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_file_close(file);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return gguf_mutate(data, size, max, seed);
+}
+#endif

@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/quant.h>
 #include <whit/source.h>
+#include "mutate.h"
 #include "source/codes.h"
 
 #include <fcntl.h>
@@ -89,9 +90,10 @@ static void check_codes(const whit_source *s, const whit_source_tensor *t, const
 static void check_tensor(const whit_source *s, size_t i)
 {
     const whit_source_tensor *t = whit_source_at(s, i);
+    const int native = t->layout == WHIT_LAYOUT_NATIVE;
     require(whit_source_find(s, t->tensor.name) == i);
-    if (t->layout == WHIT_LAYOUT_NATIVE) return;
-    check_planes(s, t);
+    if (native && !whit_scheme_is_quantized(&t->scheme)) return;
+    if (!native) check_planes(s, t);
     if (t->tensor.elements > MOST) return;
     float *whole = malloc((size_t)t->tensor.elements * sizeof *whole),
           *part = malloc((size_t)t->cols * sizeof *part);
@@ -100,7 +102,7 @@ static void check_tensor(const whit_source *s, size_t i)
     const uint64_t r = t->rows / 2, c = t->cols / 2 / 8 * 8;
     require(whit_source_read_f32(s, i, r, 1, c, t->cols - c, part, NULL) == WHIT_OK);
     require(memcmp(part, whole + r * t->cols + c, (size_t)(t->cols - c) * sizeof *part) == 0);
-    if (!t->scattered && t->scheme.gran != WHIT_GRAN_BLOCK) check_codes(s, t, whole);
+    if (!native && !t->scattered && t->scheme.gran != WHIT_GRAN_BLOCK) check_codes(s, t, whole);
     free(whole);
     free(part);
 }
@@ -127,3 +129,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_source_close(s);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+/* The file is what is behind the configuration. */
+static size_t mend(uint8_t *data, size_t size, size_t max)
+{
+    const uint8_t *nul = size ? memchr(data, 0, size) : NULL;
+    const size_t from = nul ? (size_t)(nul - data) + 1 : 0;
+    return nul ? from + st_mend(data + from, size - from, max - from) : size;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return mutate_and_mend(mend, data, size, max, seed);
+}
+#endif

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "gguf_mutate.h"
 #include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -41,3 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_imatrix_close(m);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return gguf_mutate(data, size, max, seed);
+}
+#endif

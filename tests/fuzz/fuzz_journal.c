@@ -8,6 +8,7 @@
 #include "io/journal.h"
 
 #include "input.h"
+#include "mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,3 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wh_journal_close(&j);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return mutate_and_mend(journal_mend, data, size, max, seed);
+}
+#endif

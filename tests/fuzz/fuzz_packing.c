@@ -44,6 +44,7 @@ static whit_packing choose(const uint8_t *d)
                     : p.scheme.kind < WHIT_FP8_E4M3 ? 4
                                                     : 8;
     p.scheme.asym = p.scheme.kind == WHIT_INT && d[1] >> 3 & 1;
+    p.scheme.a8 = (d[1] >> 4 & 3) % 3;
     p.scheme.dq = p.scheme.kind != WHIT_INT && d[1] >> 3 & 1;
     p.scheme.gran = (whit_gran)(d[3] % 5);
     p.scheme.group = p.scheme.gran >= WHIT_GRAN_GROUP ? 1u << d[3] / 32 : 0;
@@ -84,6 +85,33 @@ static void clean(planes *x, const whit_packing *p, size_t scales)
         x->zero[i] = (uint8_t)(x->zero[i] & mask ? x->zero[i] & mask : 1);
 }
 
+/* What a matrix has beside its rows: what is taken comes back. */
+static void check_rest(const whit_packing *p, void *const *image, size_t scales, uint64_t groups)
+{
+    const size_t cols = (size_t)p->cols, blocks = (scales + 255) / 256;
+    uint32_t *g_idx = fill(cols * sizeof *g_idx), *g_back = fill(cols * sizeof *g_back);
+    float *absmax = fill(blocks * sizeof *absmax), *absmax_back = fill(blocks * sizeof *absmax);
+    float *single = fill(2 * sizeof *single), offset = 0;
+    for (size_t i = 0; i < cols; i++) g_idx[i] %= (uint32_t)groups + (g_idx[i] >> 31);
+    const whit_packing_rest rest = { g_idx, absmax, single[0], single[1] };
+    const whit_status st = whit_pack_rest(p, &rest, image, NULL);
+    require(st == WHIT_OK || st == WHIT_ERR_ARG);
+    if (st == WHIT_OK) {
+        const void *const *tensors = (const void *const *)image;
+        require(whit_unpack_rest(p, tensors, g_back, absmax_back, &offset, NULL) == WHIT_OK);
+        if (p->layout == WHIT_LAYOUT_GPTQ || p->layout == WHIT_LAYOUT_GPTQ_V2)
+            require(memcmp(g_idx, g_back, cols * sizeof *g_idx) == 0);
+        if (p->layout == WHIT_LAYOUT_BNB4 && p->scheme.dq)
+            require(memcmp(absmax, absmax_back, blocks * sizeof *absmax) == 0 &&
+                    offset == single[0]);
+    }
+    free(single);
+    free(absmax_back);
+    free(absmax);
+    free(g_back);
+    free(g_idx);
+}
+
 static void check(const whit_packing *p, const whit_plane *plane, unsigned count)
 {
     void *image[WHIT_MAX_PACKED] = { 0 };
@@ -111,6 +139,7 @@ static void check(const whit_packing *p, const whit_plane *plane, unsigned count
         if (p->scheme.dq || p->layout == WHIT_LAYOUT_BNB8) continue;
         require(x.scale[i] == y.scale[i] || (x.scale[i] != x.scale[i] && y.scale[i] != y.scale[i]));
     }
+    check_rest(p, image, scales, groups);
     for (unsigned k = 0; k < count; k++) free(image[k]);
     drop(&x);
     drop(&y);

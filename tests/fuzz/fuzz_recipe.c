@@ -1,5 +1,6 @@
 /* tests/fuzz/fuzz_recipe.c - a recipe: it is taken or refused with a line and a reason; what is
- * taken, written and read again decides the same and is written the same.
+ * taken, written and read again decides the same and is written the same. Its lines are rules of a
+ * command line, too.
  * SPDX-License-Identifier: MIT */
 #include "job/rules.h"
 
@@ -57,6 +58,24 @@ static void check_round_trip(wh_recipe *recipe)
     free(text);
 }
 
+/* The lines as rules of a command line: all are taken, or one is refused. */
+static void check_rules(char *text)
+{
+    const char *rule[8];
+    size_t count = 0;
+    wh_rules *rules = NULL;
+    whit_error err = { WHIT_OK, "" };
+    for (char *line = text; line && count < sizeof rule / sizeof rule[0];) {
+        rule[count++] = line;
+        line = strchr(line, '\n');
+        if (line) *line++ = 0;
+    }
+    const whit_status st = wh_rules_make(&rules, "int4-g128", NULL, NULL, rule, count, &err);
+    if (st != WHIT_OK && (st != WHIT_ERR_ARG || err.code != st || rules)) abort();
+    if (st == WHIT_OK && wh_rules_unmatched(rules) != count) abort();
+    wh_rules_free(rules);
+}
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     wh_recipe recipe;
@@ -65,7 +84,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     char *text = malloc(size + 1);
     if (!text) abort();
     if (size > 0) memcpy(text, data, size);
+    text[size] = 0;
     whit_status st = wh_recipe_parse(&recipe, "r", text, size, &err);
+    check_rules(text);
     free(text);
     if (st == WHIT_OK)
         check_round_trip(&recipe);

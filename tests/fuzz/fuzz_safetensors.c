@@ -11,6 +11,7 @@
 
 #include "input.h"
 #include "job/provenance.h"
+#include "mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -86,3 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_file_close(f);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    return mutate_and_mend(st_mend, data, size, max, seed);
+}
+#endif

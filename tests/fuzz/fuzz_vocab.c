@@ -9,6 +9,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include <whit/tokenizer.h>
 
+#include "gguf_mutate.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,3 +160,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     whit_tokenizer_close(t);
     return 0;
 }
+
+#ifdef WHIT_FUZZER
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+    if (size == 0 || data[0] % FILES != 0) return LLVMFuzzerMutate(data, size, max);
+    return 1 + gguf_mutate(data + 1, size - 1, max - 1, seed);
+}
+#endif
