@@ -199,6 +199,7 @@ static const hostile bnb[] = {
     { "too few codes",          BNB, { SOUND, { "L.weight", "U8", 2, { 255, 1 } }, ABSMAX, MAP }, "255 octets of codes for 512 weights" },
     { "too many codes",         BNB, { SOUND, { "L.weight", "U8", 2, { 257, 1 } }, ABSMAX, MAP }, "257 octets of codes for 512 weights" },
     { "codes in a row",         BNB, { SOUND, { "L.weight", "U8", 1, { 256 } }, ABSMAX, MAP }, "" },
+    { "codes of 3 dimensions",  BNB, { SOUND, { "L.weight", "U8", 3, { 128, 2, 1 } }, ABSMAX, MAP }, "weight has 3 dimensions; at most 2 are read" },
     { "codes in BF16",          BNB, { SOUND, { "L.weight", "BF16", 2, { 128, 1 } }, ABSMAX, MAP }, "codes in BF16 (bnb_4bit_quant_storage); only uint8 is read" },
     { "too few scales",         BNB, { SOUND, CODES, { "L.weight.absmax", "F32", 1, { 7 } }, MAP }, "weight.absmax is F32 [7], not F32 [8]" },
     { "scales F16",             BNB, { SOUND, CODES, { "L.weight.absmax", "F16", 1, { 8 } }, MAP }, "weight.absmax is F16 [8]" },

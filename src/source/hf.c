@@ -91,6 +91,9 @@ whit_status wh_hf_take(wh_hf *h, size_t index, int plane, whit_dtype dtype, uint
     const whit_tensor *t = whit_file_tensor(h->file, index);
     const uint64_t shape[2] = { first, second };
     char found[80], want[80];
+    if (rank > 2) /* a caller may hand on the file's own */
+        return wh_hf_bad(h, "%s has %" PRIu32 " dimensions; at most 2 are read",
+                         t->name + h->stem + (t->name[h->stem] == '.'), rank);
     if (t->dtype != dtype || t->rank != rank || memcmp(t->shape, shape, rank * sizeof *shape) != 0)
         return wh_hf_bad(h, "%s is %s, not %s", t->name + h->stem + (t->name[h->stem] == '.'),
                          shape_text(found, whit_tensor_type(t), t->rank, t->shape),

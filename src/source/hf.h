@@ -58,8 +58,8 @@ extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq, wh_hf_awq
 size_t wh_hf_part(wh_hf *h, const char *suffix);
 /* The same where it must be there. */
 whit_status wh_hf_need(wh_hf *h, const char *suffix, size_t *index);
-/* It is claimed for P.weight, as plane number `plane` (below 0: as none), of that type and shape.
- */
+/* It is claimed for P.weight, as plane number `plane` (below 0: as none), of that type and shape;
+ * of more than two dimensions it is refused. */
 whit_status wh_hf_take(wh_hf *h, size_t index, int plane, whit_dtype dtype, uint32_t rank,
                        uint64_t first, uint64_t second);
 /* "FILE: P.weight: ..", WHIT_ERR_FORMAT. */
