@@ -43,6 +43,7 @@ typedef struct ask {
     uint64_t shard_size;
     unsigned threads;
     const char *rule;
+    const char *scheme; /* NULL: int4-g32-asym */
 } ask;
 
 static whit_status plan(job *j, const char *in, const char *out, ask a)
@@ -50,7 +51,7 @@ static whit_status plan(job *j, const char *in, const char *out, ask a)
     whit_quantize_options o;
     memset(j, 0, sizeof *j);
     whit_quantize_options_init(&o);
-    o.scheme = "int4-g32-asym";
+    o.scheme = a.scheme ? a.scheme : "int4-g32-asym";
     o.shard_size = a.shard_size;
     o.rules = &a.rule;
     o.rules_count = a.rule != NULL;
@@ -216,11 +217,12 @@ static void test_source_in_shards(const scratch *s)
 
 /* Small tensors, whose header is larger than their data, and much metadata in every file: all of it
  * counts, at any limit. */
-static void test_headers_count(const char *in)
+static void test_headers_count(const char *in, const char *scheme)
 {
     for (uint64_t limit = 46000; limit < 400000; limit += 7919) {
         job j;
-        CHECK(plan(&j, in, NULL, (ask){ .shard_size = limit }) == WHIT_OK, "%s", j.err.msg);
+        const ask a = { .shard_size = limit, .scheme = scheme };
+        CHECK(plan(&j, in, NULL, a) == WHIT_OK, "%s", j.err.msg);
         const wh_layout *l = j.plan ? &j.plan->target.layout : NULL;
         for (size_t f = 0; l && f < l->count; f++)
             CHECK(wh_layout_file_bytes(l, f) <= limit, "limit %llu: file %zu of %zu has %llu bytes",
@@ -228,6 +230,24 @@ static void test_headers_count(const char *in)
                   (unsigned long long)wh_layout_file_bytes(l, f));
         job_close(&j);
     }
+}
+
+/* The name of a tensor stands in the header more than twice for each of its parts. */
+static void test_long_names(const scratch *s)
+{
+    static const float w[64 * 32];
+    char in[SCRATCH_PATH], name[1600];
+    st_build b = { 0 };
+    for (size_t i = 0; i < 60; i++) {
+        memset(name, 'x', sizeof name - 1);
+        snprintf(name + sizeof name - 32, 32, ".%zu.weight", i);
+        st_add2(&b, name, "F32", 64, 32, w, sizeof w);
+    }
+    st_write(&b, s, "long.safetensors");
+    scratch_path(s, "long.safetensors", in);
+    test_headers_count(in, NULL);
+    test_headers_count(in, "nf4-g64-dq");
+    test_headers_count(in, "keep");
 }
 
 /* Too many files: the value that is named works. */
@@ -247,7 +267,8 @@ static void test_too_many(const scratch *s)
     }
     st_write(&b, s, "many.safetensors");
     scratch_path(s, "many.safetensors", in);
-    test_headers_count(in);
+    test_headers_count(in, NULL);
+    test_headers_count(in, "nf4-g64-dq");
     job j;
     CHECK(plan(&j, in, NULL, (ask){ .shard_size = 1000 }) == WHIT_ERR_ARG, "%s", j.err.msg);
     const char *value = strstr(j.err.msg, "try: --shard-size ");
@@ -277,6 +298,7 @@ int main(void)
     test_limits(&s);
     test_same(&s);
     test_source_in_shards(&s);
+    test_long_names(&s);
     test_too_many(&s);
     test_refused(&s);
     scratch_remove(&s);

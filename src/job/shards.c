@@ -2,8 +2,8 @@
  *
  * Entries are taken in the order of the plan, and a file is closed when the next one might not fit.
  * What a header will need is not known exactly before the files are, so it is bounded from above,
- * in safetensors by one or two thousand bytes for each tensor: a file can end that much early,
- * never late. The first file of GGUF has the metadata of the model, vocabulary included.
+ * in safetensors by two thousand bytes for each tensor: a file can end that much early, never late.
+ * The first file of GGUF has the metadata of the model, vocabulary included.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/shards.h"
@@ -17,6 +17,8 @@
 #include "job/gguf_out.h"
 
 #define NUMBER_OCTETS 21 /* a uint64_t and a comma */
+#define DIGEST_OCTETS 80 /* 64 digits, quotes, a colon and a comma */
+#define SUFFIX_OCTETS 40 /* ".weight.quant_state.bitsandbytes__nf4" */
 #define MIB ((uint64_t)1 << 20)
 
 static whit_status no_memory(whit_error *err)
@@ -25,15 +27,21 @@ static whit_status no_memory(whit_error *err)
 }
 
 /* Octets of the header that one entry costs: a member for each part, with type, shape and two
- * offsets, and one in whit.tensors, where as text inside a text it can double. */
-static int header_share(const whit_plan_entry *e, uint64_t *octets)
+ * offsets, and its digest in whit.sha256; a member in whit.tensors. The last two are texts inside a
+ * text, where what is quoted in a name is quoted again. */
+static int header_share(const whit_plan *plan, const whit_plan_entry *e, uint64_t *octets)
 {
-    wh_buf name = { 0 };
-    uint64_t member = 100 + NUMBER_OCTETS * (WHIT_MAX_RANK + 2);
+    const int parted = whit_scheme_is_quantized(&e->scheme) && !plan->fake;
+    const uint64_t parts = !parted ? 1 : plan->checkpoint ? WHIT_MAX_PACKED : WHIT_MAX_PLANES;
+    const uint64_t member = 100 + NUMBER_OCTETS * (WHIT_MAX_RANK + 2);
+    wh_buf name = { 0 }, nested = { 0 };
     wh_json_put_string(&name, e->source->tensor.name);
-    *octets = WHIT_MAX_PLANES * (name.len + member) + 2 * (name.len + member + WHIT_SCHEME_TEXT);
-    int ok = !name.failed;
+    if (!name.failed) wh_json_put_string(&nested, name.data);
+    *octets = parts * (name.len + member + nested.len + DIGEST_OCTETS + 2 * SUFFIX_OCTETS) +
+              nested.len + 2 * (member + WHIT_SCHEME_TEXT);
+    int ok = !name.failed && !nested.failed;
     wh_buf_free(&name);
+    wh_buf_free(&nested);
     return ok;
 }
 
@@ -58,10 +66,15 @@ static int header_rest(const whit_plan *plan, uint64_t *octets)
     return ok;
 }
 
-/* In GGUF: a name, four sides, type and offset, and the padding of its data. */
-static uint64_t gguf_share(const whit_plan *plan)
+/* In GGUF: a name, four sides, type and offset, the padding of its data, and its digest. */
+static int gguf_share(const whit_plan *plan, size_t i, uint64_t *octets)
 {
-    return 8 + WH_ROLE_NAME + 4 + 4 * 8 + 4 + 8 + wh_gguf_alignment(plan);
+    wh_buf name = { 0 };
+    if (plan->gguf->tensor[i].name) wh_json_put_string(&name, plan->gguf->tensor[i].name);
+    *octets = 8 + name.len + 4 + 4 * 8 + 4 + 8 + wh_gguf_alignment(plan) + name.len + DIGEST_OCTETS;
+    int ok = !name.failed;
+    wh_buf_free(&name);
+    return ok;
 }
 
 /* Octets of any header of GGUF, and of the first one, with the metadata of the model. */
@@ -102,10 +115,9 @@ static whit_status rests(const whit_plan *plan, uint64_t *first, uint64_t *other
 static whit_status need_of(const whit_plan *plan, size_t i, uint64_t *octets, whit_error *err)
 {
     uint64_t share = 0;
-    if (plan->gguf)
-        share = gguf_share(plan);
-    else if (!header_share(&plan->entry[i], &share))
-        return no_memory(err);
+    const int ok =
+        plan->gguf ? gguf_share(plan, i, &share) : header_share(plan, &plan->entry[i], &share);
+    if (!ok) return no_memory(err);
     *octets = add(plan->entry[i].bytes_out, share);
     return WHIT_OK;
 }
