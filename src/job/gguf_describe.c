@@ -2,7 +2,9 @@
  *
  * Keys of a GGUF source are kept in their order, with new values where the types say otherwise; the
  * alignment, which every part has to say, and the keys of the parts of a split file come after
- * them. Beside them stand whit.options, whit.recipe and whit.notes, as in native files.
+ * them. Then come strings that native files have too (src/pack/native.c): whit.calibration,
+ * whit.notes, whit.options, whit.recipe and whit.version, of a split file in its first part;
+ * whit.sha256, each part about the tensors that it holds.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/gguf_out.h"
@@ -13,6 +15,7 @@
 
 #include "base/file.h"
 #include "job/describe.h"
+#include "job/digests.h"
 #include "job/importance.h"
 
 #define FILE_TYPE "general.file_type"
@@ -214,9 +217,24 @@ static whit_status describe_ours(whit_plan *p, whit_error *err)
     if (st == WHIT_OK && p->method && p->method->source[0])
         st = wh_layout_meta(l, 0, "whit.calibration", p->method->source, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.recipe", recipe.data, err);
+    if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.version", WHIT_VERSION_STRING, err);
     wh_buf_free(&recipe);
     wh_buf_free(&notes);
     wh_buf_free(&options);
+    return st;
+}
+
+/* The digests, which are zeros until the data is written. */
+static whit_status describe_digests(wh_layout *l, whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    for (size_t f = 0; f < l->count && st == WHIT_OK; f++) {
+        wh_buf text = { 0 };
+        wh_digests_text(NULL, l, f, &text);
+        st = text.failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the metadata of the output")
+                         : wh_layout_meta(l, f, WH_DIGESTS_KEY, text.data, err);
+        wh_buf_free(&text);
+    }
     return st;
 }
 
@@ -279,5 +297,6 @@ whit_status wh_gguf_describe(whit_plan *p, whit_error *err)
     whit_status st = wh_gguf_put_keys(p, &l->file[0].kvs, err);
     if (st == WHIT_OK) st = judge_calibration(p, err);
     describe_files(p, l);
-    return st == WHIT_OK ? describe_ours(p, err) : st;
+    if (st == WHIT_OK) st = describe_ours(p, err);
+    return st == WHIT_OK ? describe_digests(l, err) : st;
 }

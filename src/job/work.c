@@ -394,15 +394,15 @@ whit_status wh_work_open(wh_work *w, const whit_plan *plan, whit_error *err)
                     .threads = plan->totals.threads };
     w->workers = wh_workers_make(w->threads, largest);
     w->writer = wh_writer_make(w->threads, largest);
-    if (!plan->gguf) w->digests = wh_digests_make(&plan->target.layout, w->threads);
+    w->digests = wh_digests_make(&plan->target.layout, w->threads);
     w->coder = wh_calloc(w->threads, sizeof *w->coder);
     w->fixed = wh_calloc(plan->count, sizeof *w->fixed);
     w->scale2 = wh_calloc(plan->count, sizeof *w->scale2);
     w->nested = wh_calloc(plan->count, sizeof *w->nested);
     if (plan->checkpoint) w->images = wh_images_make(plan);
-    const int imaged = !plan->checkpoint || w->images, digested = plan->gguf || w->digests;
-    return w->workers && w->writer && w->coder && w->fixed && w->scale2 && w->nested && imaged &&
-                   digested
+    const int imaged = !plan->checkpoint || w->images;
+    return w->workers && w->writer && w->digests && w->coder && w->fixed && w->scale2 &&
+                   w->nested && imaged
                ? WHIT_OK
                : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the buffers of %u threads",
                          w->threads);

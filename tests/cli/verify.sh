@@ -51,7 +51,7 @@ out_has 'has another shape than the source gives'
 run 4 verify q.safetensors --against "$tests/data/gguf/layers.gguf" -q
 run 1 verify q.safetensors --against nothing
 
-# Every output of quantize: folders, shards, decoded values, checkpoints; GGUF has no digests.
+# Every output of quantize: folders, shards, decoded values, checkpoints, GGUF.
 run 0 quantize "$model" -o folder --shard-size 60KB -q
 run 0 verify folder --against "$model" --sample 0
 out_line 'verify ok'
@@ -65,8 +65,17 @@ for scheme in nf4-g64 int8-channel; do
 done
 run 0 quantize "$model" -o m.gguf --scheme q4_0 --search reference -q
 run 0 verify m.gguf --against "$model" --sample 0
-out_has 'digests   none in this file: only its structure, scales and codes are checked' \
-    '47 with the same bytes'
+out_has '47 of 47 stored tensors as written by whit 0.1.0, ' '47 with the same bytes'
+cp m.gguf bad.gguf
+flip bad.gguf $(($(size_of m.gguf) - 40))
+run 4 verify bad.gguf
+err_has 'whit: bad.gguf: ' 'its SHA-256 is '
+run 0 quantize "$model" -o part.gguf --scheme q4_0 --shard-size 80KB -q
+run 0 verify part-00001-of-00004.gguf --against "$model" --sample 0
+out_has '47 of 47 stored tensors as written by whit 0.1.0, ' '47 with the same bytes'
+flip part-00003-of-00004.gguf $(($(size_of part-00003-of-00004.gguf) - 40))
+run 4 verify part-00001-of-00004.gguf
+err_has 'its SHA-256 is '
 run 0 verify "$model"
 out_has 'digests   none in this file' 'verify    ok'
 refused 2 'says nothing of how it was made (whit.recipe); try: whit compare' verify "$model" \
@@ -100,7 +109,8 @@ out_line 'version -' 'recipe -' 'options -' 'digests 0 of 47 stored tensors'
 run 0 inspect "$model" --provenance --json
 out_has '"recipe":null' '"sha256":null}}'
 run 0 inspect m.gguf --provenance
-out_line 'recipe * q4_0' 'options search=reference'
+out_line 'version 0.1.0' 'recipe * q4_0' 'options search=reference' \
+    'digests 47 of 47 stored tensors'
 refused 2 '--provenance goes alone' inspect q.safetensors --provenance --check
 
 # Other programs take the same sums.
