@@ -145,6 +145,9 @@ static void test_damage(const scratch *s)
     for (size_t n = 4; n < z.all.len; n++)
         CHECK(!open_octets(s, "d.npz", z.all.data, n, FMT, "zip: its end is missing"), "cut to %zu",
               n);
+    st_put(&z.all, "more", 4);
+    CHECK(!open_octets(s, "d.npz", z.all.data, z.all.len, FMT, "zip: more octets behind its end"),
+          "octets behind the end");
     zb_free(&z);
 }
 

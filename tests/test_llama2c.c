@@ -256,8 +256,8 @@ static void hostile(const scratch *dir)
         { "not zero behind the group", 41, 0x100, 0, "does not end with zeros" },
         { "nor before the data", 252, 0x01000000, 0, "does not end with zeros" },
         { "heads do not divide", 20, 7, 0, "heads do not divide" },
-        { "a width of 0", 8, 0, 0, "" },
-        { "version 3", 4, 3, 0, "" },
+        { "a width of 0", 8, 0, 0, "the numbers in its header are of no model" },
+        { "version 3", 4, 3, 0, "version 3 is not read" },
     };
     char path[SCRATCH_PATH];
     size_t len;

@@ -473,6 +473,9 @@ static void test_left_out(const scratch *s)
 /* ---- the old form ---------------------------------------------------------------------------- */
 
 #define START "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."
+#define START3 "\x80\3\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19." /* as protocols 3, 4 and 5 begin */
+#define START4 "\x80\4\x95\15\0\0\0\0\0\0\0\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."
+#define START5 "\x80\5\x95\15\0\0\0\0\0\0\0\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."
 #define PROTOCOL "\x80\2M\xe9\3."
 #define SYSTEM "\x80\2}U\15little_endian\x88s."
 #define OBJECT                                                                                     \
@@ -500,6 +503,9 @@ static void test_old_form(const scratch *s)
         { TB_TEXT(START PROTOCOL "\x80\2}." OBJECT KEYS TWO), "does not say its byte order" },
         { TB_TEXT(START PROTOCOL "\x80\2K\1." OBJECT KEYS TWO), "does not say its byte order" },
         { TB_TEXT(START PROTOCOL SYSTEM PART KEYS TWO), NULL },
+        { TB_TEXT(START3 PROTOCOL SYSTEM PART KEYS TWO), NULL },
+        { TB_TEXT(START4 PROTOCOL SYSTEM PART KEYS TWO), NULL },
+        { TB_TEXT(START5 PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START PROTOCOL SYSTEM PART "\x80\2}." TWO), "no list of storages" },
         { TB_TEXT(START PROTOCOL SYSTEM PART "\x80\2]K\1a." TWO), "no list of storages" },
         { TB_TEXT(START PROTOCOL SYSTEM PART "\x80\2]." TWO), "storage 7 is not in the file" },

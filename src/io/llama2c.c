@@ -52,10 +52,15 @@ typedef struct header {
     uint64_t data;
 } header;
 
-/* 0: not such a file. */
+static int has_magic(const unsigned char head[WH_IO_HEAD])
+{
+    return wh_load32(head) == MAGIC;
+}
+
+/* 0: not such a file, or with the magic number one that is not read. */
 static int read_header(header *h, const unsigned char head[WH_IO_HEAD])
 {
-    const int magic = wh_load32(head) == MAGIC;
+    const int magic = has_magic(head);
     const unsigned char *p = head + (magic ? 8 : 0);
     memset(h, 0, sizeof *h);
     h->version = magic ? wh_load32(head + 4) : 0;
@@ -75,7 +80,7 @@ static int read_header(header *h, const unsigned char head[WH_IO_HEAD])
 int wh_llama2c_probe(const unsigned char head[WH_IO_HEAD])
 {
     header h;
-    return read_header(&h, head);
+    return has_magic(head) || read_header(&h, head);
 }
 
 /* ---- what is in the file --------------------------------------------------------------------- */
@@ -284,6 +289,22 @@ static whit_status check_header(const wh_shard *s, const header *h, whit_error *
     return h->version > 0 ? check_zeros(s, h, label, err) : WHIT_OK;
 }
 
+/* Why read_header fails. */
+static whit_status refuse_header(const wh_shard *s, const header *h,
+                                 const unsigned char head[WH_IO_HEAD], whit_error *err)
+{
+    char label[WH_SHORT];
+    wh_io_label(label, s->path);
+    if (!has_magic(head)) /* its numbers were right when it was opened */
+        return wh_fail(err, WHIT_ERR_FORMAT, "%s: changes while it is read", label);
+    if (h->version != 1 && h->version != 2)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s: llama2.c: version %u is not read; try: export it as version 1", label,
+                       h->version);
+    return wh_fail(err, WHIT_ERR_FORMAT, "%s: llama2.c: the numbers in its header are of no model",
+                   label);
+}
+
 whit_status wh_llama2c_list(whit_file *file, size_t shard, whit_error *err)
 {
     const wh_shard *s = &file->shards[shard];
@@ -294,8 +315,7 @@ whit_status wh_llama2c_list(whit_file *file, size_t shard, whit_error *err)
     whit_status st = wh_file_pread(s->fd, s->path, 0, head,
                                    s->bytes < sizeof head ? (size_t)s->bytes : sizeof head, err);
     if (st != WHIT_OK) return st;
-    if (!read_header(&h, head)) /* it was, when it was opened */
-        return wh_fail(err, WHIT_ERR_FORMAT, "%s: changes while it is read", s->path);
+    if (!read_header(&h, head)) return refuse_header(s, &h, head, err);
     st = check_header(s, &h, err);
     const part *p = parts_of(&h, &count);
     uint64_t at = h.data;

@@ -1,7 +1,8 @@
 /* src/io/torch_legacy.c - PyTorch checkpoints as they were before version 1.6: pickles in a row,
  * then the storages.
  *
- *   pickle    a magic number, 0x1950a86a20f9469cfc6c: always the same 15 octets
+ *   pickle    a magic number, 0x1950a86a20f9469cfc6c: the same octets behind those that begin a
+ *             pickle, which torch.save(.., pickle_protocol=N) chooses
  *   pickle    the version of this protocol: 1001
  *   pickle    a dict with little_endian (and sizes of types, which say nothing)
  *   pickle    the checkpoint
@@ -22,13 +23,25 @@
 #include "io/io.h"
 #include "io/torch.h"
 
-static const char magic[] = "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.";
+static const char magic[] = "\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.";
 #define MAGIC (sizeof magic - 1)
 #define PROTOCOL 1001
 
+/* Octets of the first pickle; 0: another one. From protocol 4 on it stands in a frame. */
+static size_t magic_size(const unsigned char *text, size_t len)
+{
+    size_t at = 2;
+    if (len < at + MAGIC || text[0] != 0x80 || text[1] < 2 || text[1] > 5) return 0;
+    if (text[1] >= 4) {
+        if (text[2] != 0x95 || wh_load64(text + 3) != MAGIC) return 0;
+        at += 9;
+    }
+    return len >= at + MAGIC && memcmp(text + at, magic, MAGIC) == 0 ? at + MAGIC : 0;
+}
+
 int wh_torch_legacy_probe(const unsigned char head[WH_IO_HEAD])
 {
-    return memcmp(head, magic, MAGIC) == 0;
+    return magic_size(head, WH_IO_HEAD) > 0;
 }
 
 typedef struct legacy {
@@ -137,7 +150,9 @@ static whit_status place_keys(legacy *l, const wh_pickle *p)
 static whit_status read_all(legacy *l)
 {
     wh_pickle keys;
-    l->at = MAGIC;
+    l->at = magic_size(l->text, l->len);
+    if (l->at == 0) /* it was there when the file was opened */
+        return wh_fail(l->t.err, WHIT_ERR_FORMAT, "%s: changes while it is read", l->t.label);
     whit_status st = read_protocol(l);
     if (st == WHIT_OK) st = read_system(l);
     if (st == WHIT_OK) st = next(l, &l->t.pickle);

@@ -82,12 +82,16 @@ static int is(const unsigned char *p, unsigned char a, unsigned char b)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* Where the end record is; UINT64_MAX: nowhere. tail: the last `have` octets of the file. */
-static uint64_t find_end(const unsigned char *tail, size_t have, uint64_t file)
+/* Where the end record is; UINT64_MAX: nowhere. tail: the last `have` octets of the file. *behind:
+ * a record is there whose comment ends before the file does. */
+static uint64_t find_end(const unsigned char *tail, size_t have, uint64_t file, int *behind)
 {
+    *behind = 0;
     for (size_t back = END_BYTES; back <= have; back++) {
         const unsigned char *p = tail + have - back;
-        if (is(p, 5, 6) && wh_load16(p + 20) == back - END_BYTES) return file - back;
+        if (!is(p, 5, 6)) continue;
+        if (wh_load16(p + 20) == back - END_BYTES) return file - back;
+        *behind |= wh_load16(p + 20) < back - END_BYTES;
     }
     return UINT64_MAX;
 }
@@ -137,11 +141,13 @@ static whit_status read_end(directory *d)
     unsigned char *tail = wh_calloc(have, 1), r[END_BYTES];
     if (!tail) return no_memory(d);
     whit_status st = get(d, file - have, tail, have);
-    uint64_t end = st == WHIT_OK ? find_end(tail, have, file) : UINT64_MAX;
+    int behind = 0;
+    uint64_t end = st == WHIT_OK ? find_end(tail, have, file, &behind) : UINT64_MAX;
     if (end != UINT64_MAX) memcpy(r, tail + (have - (size_t)(file - end)), sizeof r);
     free(tail);
     if (st != WHIT_OK) return st;
-    if (end == UINT64_MAX) return bad(d, "its end is missing");
+    if (end == UINT64_MAX)
+        return bad(d, behind ? "more octets behind its end" : "its end is missing");
     if (wh_load16(r + 4) != 0 || wh_load16(r + 6) != 0 || wh_load16(r + 8) != wh_load16(r + 10))
         return bad(d, "an archive in several parts");
     d->count = wh_load16(r + 10);
