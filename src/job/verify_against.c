@@ -263,6 +263,38 @@ static whit_status check_names(again *a, whit_error *err)
     return failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names") : WHIT_OK;
 }
 
+/* 1: the file says of a tensor what the plan would, or nothing that can be compared. */
+static int is_described(const whit_plan_entry *e, const whit_source_tensor *t)
+{
+    char made[WHIT_SCHEME_TEXT], said[WHIT_SCHEME_TEXT];
+    if (!t) return 1; /* missing, which is known by now */
+    whit_scheme_print(&e->scheme, made);
+    whit_scheme_print(&t->scheme, said);
+    const whit_tensor *from = &e->source->tensor;
+    return strcmp(made, said) == 0 && t->tensor.dtype == from->dtype &&
+           t->tensor.rank == from->rank &&
+           memcmp(t->tensor.shape, from->shape, from->rank * sizeof *from->shape) == 0;
+}
+
+/* What native files say beside the tensors, which no digest is of: another group may have as many
+ * scales, and gives other weights. */
+static void check_described(const again *a)
+{
+    const whit_verification *v = a->v;
+    const int native = a->plan->target.format == WHIT_FORMAT_NATIVE && !a->plan->fake;
+    for (size_t i = 0; native && i < a->plan->count; i++) {
+        const whit_plan_entry *e = &a->plan->entry[i];
+        const char *full = e->source->tensor.name;
+        char name[WH_SHORT], made[WHIT_SCHEME_TEXT];
+        const size_t k = whit_source_find(v->source, full);
+        if (!whit_scheme_is_quantized(&e->scheme)) continue;
+        if (is_described(e, k == WHIT_NOT_FOUND ? NULL : whit_source_at(v->source, k))) continue;
+        wh_lines_add(&a->v->problems,
+                     "%s: is described as another tensor than the source gives, which is %s",
+                     wh_short(name, full), whit_scheme_print(&e->scheme, made));
+    }
+}
+
 /* Entry number k of `count` at equal distances of `all`. */
 static size_t at_distance(size_t k, size_t count, size_t all)
 {
@@ -315,6 +347,7 @@ whit_status wh_verify_against(whit_verification *v, const whit_verify_options *o
         st = wh_work_open_match(&a.work, plan, &a.match, err);
         wh_meter_start(&a.meter, &o->job, 0);
         if (st == WHIT_OK) st = check_names(&a, err);
+        if (st == WHIT_OK) check_described(&a);
         if (st == WHIT_OK) st = make_sample(&a, o->sample, err);
         wh_work_close(&a.work);
     }

@@ -49,6 +49,13 @@ sed 's/\*\.v_proj int8-channel/*.k_proj int8-channel/' q.safetensors >other.safe
 run 4 verify other.safetensors --against "$model" --sample 0
 out_has 'has another shape than the source gives'
 run 4 verify q.safetensors --against "$tests/data/gguf/layers.gguf" -q
+
+# Another group, with as many scales: the same octets, and other weights.
+sed 's/"int4-g64\\"/"int4-g65\\"/g' q.safetensors >other.safetensors
+check 'the group is not in the header' test "$(cmp q.safetensors other.safetensors | wc -l)" -eq 1
+run 0 verify other.safetensors
+run 4 verify other.safetensors --against "$model" --sample 1
+out_has 'is described as another tensor than the source gives, which is int4-g64'
 run 1 verify q.safetensors --against nothing
 
 # Every output of quantize: folders, shards, decoded values, checkpoints, GGUF.
