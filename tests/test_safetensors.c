@@ -468,7 +468,7 @@ static void test_manifest(const scratch *s, const char *data)
         }
         depth = j.depth;
     }
-    CHECK(t == WH_JSON_END && verdicts >= 169, "%zu verdicts", verdicts);
+    CHECK(t == WH_JSON_END && verdicts >= 194, "%zu verdicts", verdicts);
     wh_json_free(&j);
     free(text);
 }
