@@ -2,9 +2,9 @@
  *
  * Link with -Wl,--wrap= for each of malloc calloc realloc posix_memalign pthread_create open open64
  * pread pread64 pwrite pwrite64 fsync link rename mkdir (and, with WHIT_FAULTS_MORE, fopen
- * fopen64). For one program file: it defines them. The
- * 64 is what some C libraries call the same with large files. Calls that the C library makes itself
- * are not wrapped.
+ * fopen64, with WHIT_FAULTS_RESIZE, ftruncate ftruncate64). For one program file: it defines them.
+ * The 64 is what some C libraries call the same with large files. Calls that the C library makes
+ * itself are not wrapped.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_FAULTS_H
@@ -41,6 +41,11 @@ typedef enum kind {
 #ifdef WHIT_FAULTS_MORE
     FOPEN_EIO,
 #endif
+#ifdef WHIT_FAULTS_RESIZE
+    RESIZE_EIO,
+    RESIZE_ENOSPC,
+    RESIZE_EINTR,
+#endif
     KINDS
 } kind;
 
@@ -68,6 +73,11 @@ static const struct {
     [MKDIR_ENOSPC] = { "ENOSPC", "mkdir", ENOSPC, WHIT_ERR_IO },
 #ifdef WHIT_FAULTS_MORE
     [FOPEN_EIO] = { "EIO", "fopen", EIO, WHIT_ERR_IO },
+#endif
+#ifdef WHIT_FAULTS_RESIZE
+    [RESIZE_EIO] = { "EIO", "ftruncate", EIO, WHIT_ERR_IO },
+    [RESIZE_ENOSPC] = { "ENOSPC", "ftruncate", ENOSPC, WHIT_ERR_IO },
+    [RESIZE_EINTR] = { "EINTR", "ftruncate", EINTR, WHIT_OK },
 #endif
 };
 
@@ -229,6 +239,23 @@ int __wrap_mkdir(const char *path, mode_t mode)
 {
     return strikes(MKDIR_ENOSPC, MKDIR_ENOSPC) ? -1 : __real_mkdir(path, mode);
 }
+
+#ifdef WHIT_FAULTS_RESIZE
+int __real_ftruncate(int fd, off_t size) __attribute__((weak));
+int __real_ftruncate64(int fd, off_t size) __attribute__((weak));
+int __wrap_ftruncate(int fd, off_t size);
+int __wrap_ftruncate64(int fd, off_t size);
+
+int __wrap_ftruncate(int fd, off_t size)
+{
+    return strikes(RESIZE_EIO, RESIZE_EINTR) ? -1 : __real_ftruncate(fd, size);
+}
+
+int __wrap_ftruncate64(int fd, off_t size)
+{
+    return strikes(RESIZE_EIO, RESIZE_EINTR) ? -1 : __real_ftruncate64(fd, size);
+}
+#endif
 
 #ifdef WHIT_FAULTS_MORE
 #include <stdio.h>

@@ -49,6 +49,16 @@ static const victim victims[] = {
 
 static tool_shared *shared;
 
+/* Every look at the clock is an hour after the one before: what is saved now and then is saved each
+ * time. */
+double __real_wh_seconds(void);
+double __wrap_wh_seconds(void);
+double __wrap_wh_seconds(void)
+{
+    static atomic_int looks;
+    return __real_wh_seconds() + 3600.0 * atomic_fetch_add(&looks, 1);
+}
+
 /* Runs the command: armed 0 as it is, KILLS: dies at its nth call; usec > 0: is killed then.
  * Returns the status of waitpid. */
 static int run(const tool_command *c, int armed, int nth, unsigned usec)
@@ -162,6 +172,8 @@ int main(int argc, char **argv)
         for (int k = 0; k < 20; k++)
             one_kill(v, whole, 0, 200 + (unsigned)check_below(&rng, 8000), &t);
         CHECK(scratch_state("in", 0) == inputs, "%s: the input has changed", v->command.name);
+        CHECK(!strstr(v->command.name, "resumed") || t.resumed > 20,
+              "%s: only %d runs were taken up again", v->command.name, t.resumed);
         printf("%-24s %4d calls: killed %4d times, %3d outputs complete, %3d taken up again\n",
                v->command.name, calls, t.killed, t.complete, t.resumed);
         all += t.killed;

@@ -121,6 +121,19 @@ whit_status wh_file_pwrite(int fd, const char *path, uint64_t offset, const void
     return WHIT_OK;
 }
 
+whit_status wh_file_resize(int fd, const char *path, uint64_t size, whit_error *err)
+{
+    char name[WH_SHORT];
+    int done = -1;
+    errno = EFBIG;
+    if (size <= INT64_MAX) do
+            done = ftruncate(fd, (off_t)size);
+        while (done != 0 && errno == EINTR);
+    if (done == 0) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_IO, "%s: cannot be made %" PRIu64 " bytes long: %s",
+                   wh_short(name, path), size, strerror(errno));
+}
+
 void wh_file_flush_hint(int fd, uint64_t offset, uint64_t count)
 {
 #ifdef __linux__

@@ -10,12 +10,15 @@
 whit_status wh_file_open_read(const char *path, int *fd, uint64_t *size, whit_error *err);
 
 /* Read exactly count octets at offset. A shorter file is WHIT_ERR_FORMAT. path is for messages.
- * Threads: any number at once on one descriptor; so too for the two below. */
+ * Threads: any number at once on one descriptor; so too for the three below. */
 whit_status wh_file_pread(int fd, const char *path, uint64_t offset, void *dst, size_t count,
                           whit_error *err);
 /* Write exactly count octets at offset. WHIT_ERR_IO says how many bytes are missing, and where. */
 whit_status wh_file_pwrite(int fd, const char *path, uint64_t offset, const void *src, size_t count,
                            whit_error *err);
+/* Make a file exactly so long: what is behind is cut off, what is new reads as zeros. Errors:
+ * WHIT_ERR_IO. */
+whit_status wh_file_resize(int fd, const char *path, uint64_t size, whit_error *err);
 /* Ask the system to begin writing back this range (count 0: up to the end), so that the fsync at
  * the end finds little to do. Only a hint: it cannot fail, and is nothing outside Linux. */
 void wh_file_flush_hint(int fd, uint64_t offset, uint64_t count);

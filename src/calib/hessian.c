@@ -63,9 +63,7 @@ whit_status wh_hessians_open(wh_hessians *h, whit_context *context, const uint64
         h->piece = wh_calloc(PIECE, sizeof *h->piece);
     if (!h->product || !(fd < 0 ? h->element : h->piece)) return no_memory(err);
     /* holes read as zeros */
-    if (fd >= 0 && ftruncate(fd, (off_t)(h->first[count] * sizeof(double))) != 0)
-        return wh_fail(err, WHIT_ERR_IO, "%s: no room for the products of inputs", path);
-    return WHIT_OK;
+    return fd < 0 ? WHIT_OK : wh_file_resize(fd, path, h->first[count] * sizeof(double), err);
 }
 
 void wh_hessians_close(wh_hessians *h)

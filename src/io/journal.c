@@ -112,9 +112,9 @@ static whit_status begin(wh_journal *j, const char plan[WH_JOURNAL_PLAN], whit_e
     uint8_t head[HEADER];
     memcpy(head, MAGIC, 8);
     memcpy(head + 8, plan, WH_JOURNAL_PLAN);
-    if (ftruncate(j->fd, 0) != 0) return system_error(j, err);
+    whit_status st = wh_file_resize(j->fd, j->path, 0, err);
     j->end = HEADER;
-    return wh_file_pwrite(j->fd, j->path, 0, head, HEADER, err);
+    return st == WHIT_OK ? wh_file_pwrite(j->fd, j->path, 0, head, HEADER, err) : st;
 }
 
 static whit_status take_up(wh_journal *j, uint64_t size, const char plan[WH_JOURNAL_PLAN],
@@ -138,7 +138,7 @@ static whit_status take_up(wh_journal *j, uint64_t size, const char plan[WH_JOUR
     if (!s.piece) return wh_fail(err, WHIT_ERR_NOMEM, "no memory to go on");
     st = find_end(&s, &j->end, err);
     if (st == WHIT_OK) st = tell(&s, j->end, fn, ctx, err);
-    if (st == WHIT_OK && ftruncate(j->fd, (off_t)j->end) != 0) st = system_error(j, err);
+    if (st == WHIT_OK) st = wh_file_resize(j->fd, j->path, j->end, err);
     j->sum = 0;
     free(s.piece);
     return st;
