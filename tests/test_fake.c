@@ -156,7 +156,8 @@ static moved compare(char path[3][SCRATCH_PATH], whit_dtype type, int bits)
  * NESTED: a scale moves by at most half the widest step of the map of quant/nested.c, 0.9 / 64, of
  * the largest, and the values are rounded twice.
  *
- * The shares are what whit/job.h says of int8-channel-asym, rounded up: nothing may make them larger.
+ * The shares are what whit/job.h says of int8-channel-asym, rounded up: nothing may make them
+ * larger.
  */
 static const struct {
     whit_dtype type;

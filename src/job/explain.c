@@ -1,6 +1,7 @@
 /* src/job/explain.c - why a tensor gets what it gets, as text and as JSON.
  *
- * It asks the rules again, the same way as the plan did (wh_rules_ask). JSON is schema 1 (whit/job.h).
+ * It asks the rules again, the same way as the plan did (wh_rules_ask). JSON is schema 1
+ * (whit/job.h).
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
