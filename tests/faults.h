@@ -24,6 +24,7 @@ typedef enum kind {
     MEMORY,
     THREAD,
     OPEN_EIO,
+    OPEN_ENOSPC,
     OPEN_EINTR,
     READ_EIO,
     READ_EINTR,
@@ -34,9 +35,12 @@ typedef enum kind {
     WRITE_EINTR,
     WRITE_SHORT,
     FSYNC_EIO,
+    FSYNC_ENOSPC,
     FSYNC_EINTR,
     LINK_EIO,
+    LINK_ENOSPC,
     RENAME_EIO,
+    RENAME_ENOSPC,
     MKDIR_ENOSPC,
 #ifdef WHIT_FAULTS_MORE
     FOPEN_EIO,
@@ -57,6 +61,7 @@ static const struct {
     [MEMORY] = { "ENOMEM", "malloc calloc realloc posix_memalign", ENOMEM, WHIT_ERR_NOMEM },
     [THREAD] = { "EAGAIN", "pthread_create", EAGAIN, WHIT_OK },
     [OPEN_EIO] = { "EIO", "open", EIO, WHIT_ERR_IO },
+    [OPEN_ENOSPC] = { "ENOSPC", "open", ENOSPC, WHIT_ERR_IO },
     [OPEN_EINTR] = { "EINTR", "open", EINTR, WHIT_OK },
     [READ_EIO] = { "EIO", "pread", EIO, WHIT_ERR_IO },
     [READ_EINTR] = { "EINTR", "pread", EINTR, WHIT_OK },
@@ -67,9 +72,12 @@ static const struct {
     [WRITE_EINTR] = { "EINTR", "pwrite", EINTR, WHIT_OK },
     [WRITE_SHORT] = { "one byte", "pwrite", 0, WHIT_OK },
     [FSYNC_EIO] = { "EIO", "fsync", EIO, WHIT_ERR_IO },
+    [FSYNC_ENOSPC] = { "ENOSPC", "fsync", ENOSPC, WHIT_ERR_IO },
     [FSYNC_EINTR] = { "EINTR", "fsync", EINTR, WHIT_OK },
     [LINK_EIO] = { "EIO", "link", EIO, WHIT_ERR_IO },
+    [LINK_ENOSPC] = { "ENOSPC", "link", ENOSPC, WHIT_ERR_IO },
     [RENAME_EIO] = { "EIO", "rename", EIO, WHIT_ERR_IO },
+    [RENAME_ENOSPC] = { "ENOSPC", "rename", ENOSPC, WHIT_ERR_IO },
     [MKDIR_ENOSPC] = { "ENOSPC", "mkdir", ENOSPC, WHIT_ERR_IO },
 #ifdef WHIT_FAULTS_MORE
     [FOPEN_EIO] = { "EIO", "fopen", EIO, WHIT_ERR_IO },
@@ -103,6 +111,12 @@ static inline int fault_struck(void)
 {
     fault.armed = 0;
     return atomic_load(&fault.seen) >= fault.nth;
+}
+
+/* 1: the fault may come when the output has its name: the folder is opened and synced last. */
+static inline int fault_comes_late(kind k)
+{
+    return k == OPEN_EIO || k == OPEN_ENOSPC || k == FSYNC_EIO || k == FSYNC_ENOSPC;
 }
 
 /* 1: this call is to fail; errno is set. first..last are the kinds of fault of the call. */
@@ -227,12 +241,12 @@ int __wrap_fsync(int fd)
 
 int __wrap_link(const char *from, const char *to)
 {
-    return strikes(LINK_EIO, LINK_EIO) ? -1 : __real_link(from, to);
+    return strikes(LINK_EIO, LINK_ENOSPC) ? -1 : __real_link(from, to);
 }
 
 int __wrap_rename(const char *from, const char *to)
 {
-    return strikes(RENAME_EIO, RENAME_EIO) ? -1 : __real_rename(from, to);
+    return strikes(RENAME_EIO, RENAME_ENOSPC) ? -1 : __real_rename(from, to);
 }
 
 int __wrap_mkdir(const char *path, mode_t mode)

@@ -93,7 +93,7 @@ static int deserved(kind k, whit_status st, const char *says)
 /* May a job that succeeds have met this fault? A file system without hard links is one. */
 static int may_be_harmless(const operation *op, kind k)
 {
-    return kinds[k].status == WHIT_OK || k == LINK_EIO ||
+    return kinds[k].status == WHIT_OK || k == LINK_EIO || k == LINK_ENOSPC ||
            (k == READ_END && op->old && is_folder(op));
 }
 

@@ -52,7 +52,7 @@ static attempt try(const tool_command *c, kind k, int nth)
  * file could be, and leave small files of a folder that cannot be read to who runs the model. */
 static int excused(const tool_command *c, kind k)
 {
-    return k == LINK_EIO || strncmp(c->name, "inspect", 7) == 0 ||
+    return k == LINK_EIO || k == LINK_ENOSPC || strncmp(c->name, "inspect", 7) == 0 ||
            strncmp(c->name, "verify", 6) == 0;
 }
 

@@ -81,13 +81,13 @@ static whit_status read_side(const char *path, whit_error *err)
 int main(int argc, char **argv)
 {
     static const struct {
-        const char *file;
+        const char *name, *file;
         whit_status (*run)(const char *path, whit_error *err);
         int excused; /* what cannot be read is left to others: no error */
-    } jobs[] = { { "stories260K", generate, 0 },
-                 { "", read_ids, 0 },
-                 { "stories260K/config.json", read_side, 1 },
-                 { "tokenizers/malformed/tokenizer-good.json", read_side, 1 } };
+    } jobs[] = { { "generate", "stories260K", generate, 0 },
+                 { "ids", "", read_ids, 0 },
+                 { "config.json", "stories260K/config.json", read_side, 1 },
+                 { "tokenizer.json", "tokenizers/malformed/tokenizer-good.json", read_side, 1 } };
     int struck = 0;
     if (argc < 2) return 1;
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
@@ -100,12 +100,14 @@ int main(int argc, char **argv)
                 whit_status st = jobs[i].run(path, &err);
                 if (!fault_struck()) {
                     CHECK(st == WHIT_OK, "%s", err.msg);
+                    printf("%s, %s of %s: to %d\n", jobs[i].name, kinds[k].name, kinds[k].calls,
+                           nth - 1);
                     break;
                 }
                 struck++;
                 CHECK(st == WHIT_OK ? kinds[k].status == WHIT_OK || jobs[i].excused
                                     : st == kinds[k].status && err.code == st && *err.msg,
-                      "%s: %s, call %d of %s: %d: %s", jobs[i].file, kinds[k].name, nth,
+                      "%s: %s, call %d of %s: %d: %s", jobs[i].name, kinds[k].name, nth,
                       kinds[k].calls, (int)st, err.msg);
             }
     }

@@ -56,6 +56,7 @@ static whit_status feed(const char *path, whit_error *err)
 }
 
 enum { FROM_GGUF, FROM_FOLDER, RUN, JOBS };
+static const char *const names[JOBS] = { "config of GGUF", "config of a folder", "run" };
 
 static whit_status job(const char *path, int which, whit_error *err)
 {
@@ -87,6 +88,8 @@ int main(int argc, char **argv)
                 whit_status st = job(path, which, &err);
                 if (!fault_struck()) {
                     CHECK(st == WHIT_OK, "%s", err.msg);
+                    printf("%s, %s of %s: to %d\n", names[which], kinds[k].name, kinds[k].calls,
+                           nth - 1);
                     break;
                 }
                 struck++;

@@ -125,9 +125,10 @@ whit_status wh_file_resize(int fd, const char *path, uint64_t size, whit_error *
 {
     char name[WH_SHORT];
     int done = -1;
-    errno = EFBIG;
-    if (size <= INT64_MAX) do
-            done = ftruncate(fd, (off_t)size);
+    if (size > INT64_MAX)
+        errno = EFBIG;
+    else
+        do done = ftruncate(fd, (off_t)size);
         while (done != 0 && errno == EINTR);
     if (done == 0) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_IO, "%s: cannot be made %" PRIu64 " bytes long: %s",

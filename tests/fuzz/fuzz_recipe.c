@@ -65,10 +65,10 @@ static void check_rules(char *text)
     size_t count = 0;
     wh_rules *rules = NULL;
     whit_error err = { WHIT_OK, "" };
-    for (char *line = text; line && count < sizeof rule / sizeof rule[0];) {
+    for (char *line = text, *end; line && count < sizeof rule / sizeof rule[0]; line = end) {
         rule[count++] = line;
-        line = strchr(line, '\n');
-        if (line) *line++ = 0;
+        end = strchr(line, '\n');
+        if (end) *end++ = 0;
     }
     const whit_status st = wh_rules_make(&rules, "int4-g128", NULL, NULL, rule, count, &err);
     if (st != WHIT_OK && (st != WHIT_ERR_ARG || err.code != st || rules)) abort();
