@@ -53,7 +53,6 @@ whit_status wh_prefix(whit_error *err, whit_status code, const char *prefix)
 
 const char *wh_short(char buf[WH_SHORT], const char *name)
 {
-    if (!*name) name = "\"\"";
     size_t len = strlen(name);
     if (len < WH_SHORT) {
         memcpy(buf, name, len + 1);

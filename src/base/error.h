@@ -22,7 +22,7 @@ whit_status wh_fail(whit_error *err, whit_status code, const char *fmt, ...) WH_
 whit_status wh_prefix(whit_error *err, whit_status code, const char *prefix);
 
 #define WH_SHORT 72
-/* At most WH_SHORT - 1 octets: long names lose their middle to "...", none is "". Returns buf. */
+/* A name of at most WH_SHORT - 1 octets: long ones lose their middle to "...". Returns buf. */
 const char *wh_short(char buf[WH_SHORT], const char *name);
 
 #endif

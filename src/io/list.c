@@ -161,7 +161,7 @@ whit_status wh_io_seal(whit_file *file, size_t first, whit_error *err)
         if (added) continue;
         const whit_tensor *other = &t[wh_names_find(&file->names, t[i].name)];
         wh_io_label(label, file->shards[t[i].shard].path);
-        wh_short(name, t[i].name);
+        wh_short(name, *t[i].name ? t[i].name : "\"\"");
         if (other->shard == t[i].shard)
             return wh_fail(err, WHIT_ERR_FORMAT, "%s: %s: the name is there twice", label, name);
         char with[WH_SHORT];

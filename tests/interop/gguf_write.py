@@ -41,7 +41,7 @@ COMMON = {
     "tokenizer.ggml.model": STRING, "tokenizer.ggml.pre": STRING,
     "tokenizer.ggml.tokens": [V.ARRAY, V.STRING], "tokenizer.ggml.token_type": [V.ARRAY, V.INT32],
     "tokenizer.ggml.eos_token_id": U32, "tokenizer.ggml.add_bos_token": BOOL,
-    "whit.notes": STRING, "whit.recipe": STRING}
+    "whit.notes": STRING, "whit.recipe": STRING, "whit.sha256": STRING, "whit.version": STRING}
 BYTE_LEVEL = {"tokenizer.ggml.merges": [V.ARRAY, V.STRING]}
 OPTIONAL = {
     "general.name": STRING, "general.quantization_version": U32, "whit.options": STRING,
