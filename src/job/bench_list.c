@@ -245,8 +245,7 @@ void whit_bench_list_text(const whit_bench_entry *entries, size_t count, int fla
                 "\nserves: runs here; yes: a faster one does; barred: this CPU or WHIT_ISA does "
                 "not allow it\n\n");
     put_reasons(&b, entries, count);
-    fputs(b.failed ? "no memory for the table\n" : b.data, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }
 
 void whit_bench_list_json(const whit_bench_entry *entries, size_t count, FILE *out)

@@ -244,6 +244,5 @@ void whit_bench_write_text(const whit_bench *bench, int flags, FILE *out)
         put_model(&b, bench, color);
     else
         put_products(&b, bench, color);
-    fputs(b.failed ? "no memory for the table\n" : b.data, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }

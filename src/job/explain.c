@@ -56,7 +56,6 @@ static const char *voter_name(wh_voter by)
 static void finish(wh_buf *b, int failed, FILE *out)
 {
     b->failed |= failed;
-    if (b->failed) fputs("no memory for the explanation\n", out);
     wh_buf_print(b, out);
 }
 

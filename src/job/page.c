@@ -22,7 +22,6 @@ void wh_page_style(wh_page *p, const char *code)
 
 void wh_page_print(wh_page *p, FILE *out)
 {
-    if (p->text.failed) fputs("no memory for the table\n", out);
     wh_buf_print(&p->text, out);
 }
 

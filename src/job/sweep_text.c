@@ -50,8 +50,7 @@ void whit_sweep_write_text(const whit_sweep *sweep, int flags, FILE *out)
     }
     wh_buf_puts(&b, "\n* no other has as few bits and as high an SQNR\n");
     if (beyond) wh_buf_puts(&b, "- a scale is beyond its type\n");
-    fputs(b.failed ? "no memory for the table\n" : b.data, out);
-    wh_buf_free(&b);
+    wh_buf_print(&b, out);
 }
 
 /* ---- CSV and JSON ---- */
