@@ -24,7 +24,8 @@ typedef struct whit_side whit_side;
  *   out  NULL with WHIT_OK: it is something else, or is not there; ask whit_source_open
  *
  * Errors: WHIT_ERR_FORMAT (malformed, or contradicts itself), WHIT_ERR_UNSUPPORTED (an
- * architecture, a kind of tokenizer or a part of one that is not known, by name), WHIT_ERR_NOMEM.
+ * architecture, a kind of tokenizer or a part of one that is not known, by name), WHIT_ERR_IO (it
+ * is there and cannot be read), WHIT_ERR_NOMEM.
  */
 WHIT_API whit_status whit_side_open(whit_side **out, const char *path, whit_error *err);
 WHIT_API void whit_side_close(whit_side *side); /* NULL is fine */

@@ -43,7 +43,7 @@ static const struct {
 };
 
 /* Of a text that may be damaged: what its first known member says. */
-static kind kind_of_text(const char *text, size_t len)
+static whit_status kind_of_text(const char *text, size_t len, kind *out, whit_error *err)
 {
     const size_t mark = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     kind found = KIND_NONE;
@@ -59,8 +59,10 @@ static kind kind_of_text(const char *text, size_t len)
             }
         if (!known && !wh_json_skip(&j, WH_JSON_KEY)) break;
     }
+    const int nomem = j.nomem;
     wh_json_free(&j);
-    return found;
+    *out = found;
+    return nomem ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for a small file") : WHIT_OK;
 }
 
 /* 1: JSON text may begin so, and no file of weights does. */
@@ -72,18 +74,19 @@ static int may_be_json(const unsigned char head[WH_IO_HEAD])
     return i < WH_IO_HEAD && head[i] == '{';
 }
 
-/* The text of a small file that can be read and begins like JSON; *text is NULL for any other. */
+/* The text of a small file that begins like JSON; *text is NULL for any other, and for none. */
 static whit_status read_text(const char *path, char **text, size_t *len, whit_error *err)
 {
     unsigned char head[WH_IO_HEAD] = { 0 };
     uint64_t bytes = 0;
     int fd = -1;
     *text = NULL;
-    if (wh_file_open_read(path, &fd, &bytes, NULL) != WHIT_OK) return WHIT_OK;
+    whit_status st = wh_file_open_read(path, &fd, &bytes, err);
+    if (st != WHIT_OK) return st == WHIT_ERR_IO && wh_file_exists(path) ? st : WHIT_OK;
     const size_t n = bytes < WH_IO_HEAD ? (size_t)bytes : WH_IO_HEAD;
-    const int readable = wh_file_pread(fd, path, 0, head, n, NULL) == WHIT_OK;
+    st = wh_file_pread(fd, path, 0, head, n, err);
     close(fd);
-    if (!readable || !may_be_json(head) || bytes > MOST_BYTES) return WHIT_OK;
+    if (st != WHIT_OK || !may_be_json(head) || bytes > MOST_BYTES) return st;
     return wh_file_slurp(path, MOST_BYTES, text, len, err);
 }
 
@@ -105,7 +108,8 @@ whit_status whit_side_open(whit_side **out, const char *path, whit_error *err)
     *out = NULL;
     if (!path || !*path) return wh_fail(err, WHIT_ERR_ARG, "whit_side_open: no path");
     whit_status st = read_text(path, &text, &len, err);
-    const kind k = st == WHIT_OK && text ? kind_of_text(text, len) : KIND_NONE;
+    kind k = KIND_NONE;
+    if (st == WHIT_OK && text) st = kind_of_text(text, len, &k, err);
     whit_side *s = k == KIND_NONE ? NULL : wh_calloc(1, sizeof *s);
     if (k != KIND_NONE && !s) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a small file");
     if (s) {
@@ -173,7 +177,6 @@ void whit_side_write_text(const whit_side *side, int checked, FILE *out)
         put_text_tokenizer(&b, whit_tokenizer_describe(side->tokenizer));
     for (size_t i = 0; note(side, i); i++) wh_buf_putf(&b, "note      %s\n", note(side, i));
     if (checked) wh_buf_puts(&b, "check     ok\n");
-    if (b.failed) fputs("no memory for the text\n", out);
     wh_buf_print(&b, out);
 }
 
@@ -226,10 +229,11 @@ static whit_status speaks(const char *folder, int *is_config, whit_error *err)
 {
     char *path = wh_path_join(folder, "config.json"), *text = NULL;
     size_t len = 0;
-    *is_config = 0;
     if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the check");
     whit_status st = read_text(path, &text, &len, err);
-    if (st == WHIT_OK && text) *is_config = kind_of_text(text, len) == KIND_CONFIG;
+    kind k = KIND_NONE;
+    if (st == WHIT_OK && text) st = kind_of_text(text, len, &k, err);
+    *is_config = k == KIND_CONFIG;
     free(text);
     free(path);
     return st;
@@ -240,7 +244,7 @@ static whit_status check_folder(const char *folder, whit_check *check, whit_erro
     whit_error said = { WHIT_OK, "" };
     wh_model_config c;
     whit_tokenizer *t = NULL;
-    int is_config;
+    int is_config = 0;
     whit_status st = speaks(folder, &is_config, err), config = WHIT_OK;
     if (st == WHIT_OK && is_config) {
         config = wh_config_read_folder(&c, folder, &said);
