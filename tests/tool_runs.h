@@ -183,6 +183,7 @@ static inline void tool_run(const tool_command *c)
 
 #define QUIET "--progress", "none"
 #define TEXT "in/text", "--context", "8"
+#define BRIEF "--seconds", "0.001", "-T", "1", QUIET, "--max-memory" /* the least of it is brief too */
 
 static const tool_command tool_commands[] = {
     /* clang-format off */
@@ -198,10 +199,22 @@ static const tool_command tool_commands[] = {
       { "quantize", "in/g.gguf", "-o", "o.gguf", "--scheme", "q8_0", "--requantize", "-T", "1", "-q" } },
     { "quantize, llama2.c", { "o.safetensors" }, 0, 1,
       { "quantize", "in/l.bin", "-o", "o.safetensors", "--scheme", "int8", "--requantize", "-T", "1", "-q" } },
+    { "quantize to compressed-tensors", { "out" }, 0, 1,
+      { "quantize", "in/m", "-o", "out", "--format", "compressed-tensors", "--rule", "*_proj=fp8_e4m3-channel", "-T", "1", "-q" } },
+    { "quantize to gptq", { "out" }, 0, 1,
+      { "quantize", "in/m", "-o", "out", "--format", "gptq", "--rule", "*_proj=int4-g32", "-T", "1", "-q" } },
+    { "quantize to awq", { "out" }, 0, 1,
+      { "quantize", "in/m", "-o", "out", "--format", "awq", "--rule", "*_proj=int4-g32-asym", "-T", "1", "-q" } },
+    { "quantize to bitsandbytes", { "out" }, 0, 1,
+      { "quantize", "in/m", "-o", "out", "--format", "bitsandbytes", "--rule", "*_proj=nf4-g64", "-T", "1", "-q" } },
     { "quantize --method gptq", { "out" }, 0, 1,
       { "quantize", "in/m", "-o", "out", "--scheme", "int4-g32", "--method", "gptq", "--text", TEXT, "-T", "1", "-q" } },
     { "plan", { NULL }, 0, 0,
       { "plan", "in/m", "-o", "x", "--scheme", "int4-g32", "--json", "-T", "1", QUIET } },
+    { "plan --explain", { NULL }, 0, 0,
+      { "plan", "in/m", "--recipe", "in/recipe", "--explain", "model.layers.0.mlp.up_proj.weight", QUIET } },
+    { "plan --sweep", { "w.csv", "w.svg" }, 0, 0,
+      { "plan", "in/m", "--sweep", "--csv", "w.csv", "--svg", "w.svg", "-T", "1", QUIET } },
     { "dequantize", { "d.safetensors" }, 0, 0,
       { "dequantize", "in/q", "-o", "d.safetensors", "-T", "2", QUIET } },
     { "inspect", { NULL }, 0, 0,
@@ -210,6 +223,7 @@ static const tool_command tool_commands[] = {
       { "inspect", "in/m", "--check", "--json=i.json", "--svg", "i.svg", "-T", "1", "-q" } },
     { "inspect --provenance", { NULL }, 0, 0, { "inspect", "in/q", "--provenance", QUIET } },
     { "inspect a state", { NULL }, 0, 0, { "inspect", "in/a.state", "--stats", "--check", QUIET } },
+    { "inspect a file beside", { NULL }, 0, 0, { "inspect", "in/m/tokenizer.json", QUIET } },
     { "compare", { NULL }, 0, 0, { "compare", "in/m", "in/q", "-T", "2", QUIET } },
     { "verify", { NULL }, 0, 0, { "verify", "in/q", "-T", "2", QUIET } },
     { "verify --against", { NULL }, 0, 0,
@@ -227,6 +241,17 @@ static const tool_command tool_commands[] = {
     { "generate", { NULL }, 0, 0, { "generate", "in/q", "--prompt", "ab", "--tokens", "3", "-T", "1" } },
     { "tokenize", { NULL }, 0, 0, { "tokenize", "in/m", "--text", "in/text" } },
     { "tokenize --decode", { NULL }, 0, 0, { "tokenize", "in/m", "--text", "in/ids", "--decode" } },
+    { "bench", { "b.json" }, 0, 1,
+      { "bench", "--type", "int4-g32", "--shape", "64x64", "--warm", BRIEF, "37MiB", "--json=b.json" } },
+    { "bench --model", { NULL }, 0, 1,
+      { "bench", "--model", "in/q", "--warm", BRIEF, "37MiB" } },
+    { "bench quantize", { "b.json" }, 0, 1,
+      { "bench", "quantize", "--type", "q4_0", "--shape", "64x64", BRIEF, "17MiB", "--json=b.json" } },
+    { "bench gptq", { NULL }, 0, 1,
+      { "bench", "gptq", "--type", "int4-g32", "--shape", "64x64", BRIEF, "17MiB", "--json" } },
+    { "bench model", { NULL }, 0, 1,
+      { "bench", "model", "in/m", "--type", "int8", BRIEF, "123MiB" } },
+    { "bench --list", { NULL }, 0, 0, { "bench", "--list" } },
     { "help", { NULL }, 0, 0, { "help", "quantize" } },
     { NULL, { NULL }, 0, 0, { NULL } },
     /* clang-format on */

@@ -48,12 +48,21 @@ static attempt try(const tool_command *c, kind k, int nth)
     return a;
 }
 
+/* Time flies: what bench measures for a while is over sooner. */
+double __real_wh_seconds(void);
+double __wrap_wh_seconds(void);
+double __wrap_wh_seconds(void)
+{
+    return 30 * __real_wh_seconds();
+}
+
 /* May the fault come to nothing? A file system may lack hard links; inspect and verify try what a
- * file could be, and leave small files of a folder that cannot be read to who runs the model. */
+ * file could be, and leave small files of a folder that cannot be read to who runs the model; what
+ * the system does not tell of its processors is left out of a bench. */
 static int excused(const tool_command *c, kind k)
 {
     return k == LINK_EIO || k == LINK_ENOSPC || strncmp(c->name, "inspect", 7) == 0 ||
-           strncmp(c->name, "verify", 6) == 0;
+           strncmp(c->name, "verify", 6) == 0 || (k == FOPEN_EIO && strncmp(c->name, "bench", 5) == 0);
 }
 
 /* May the command end so, when this fault struck? */
@@ -113,7 +122,7 @@ static void torture(const tool_command *c, int totals[KINDS])
         }
         totals[k] += tried;
         if (tried > 0)
-            printf("%-26s %-12s %-36s %4d faults, %4d harmless\n", c->name, kinds[k].name,
+            printf("%-30s %-12s %-36s %4d faults, %4d harmless\n", c->name, kinds[k].name,
                    kinds[k].calls, tried, harmless);
     }
     CHECK(scratch_state("in", 0) == inputs, "%s: the input has changed", c->name);
