@@ -183,7 +183,8 @@ static inline void tool_run(const tool_command *c)
 
 #define QUIET "--progress", "none"
 #define TEXT "in/text", "--context", "8"
-#define BRIEF "--seconds", "0.001", "-T", "1", QUIET, "--max-memory" /* the least of it is brief too */
+#define BRIEF                                                                                      \
+    "--seconds", "0.001", "-T", "1", QUIET, "--max-memory" /* the least of it is brief too */
 
 static const tool_command tool_commands[] = {
     /* clang-format off */

@@ -62,7 +62,8 @@ double __wrap_wh_seconds(void)
 static int excused(const tool_command *c, kind k)
 {
     return k == LINK_EIO || k == LINK_ENOSPC || strncmp(c->name, "inspect", 7) == 0 ||
-           strncmp(c->name, "verify", 6) == 0 || (k == FOPEN_EIO && strncmp(c->name, "bench", 5) == 0);
+           strncmp(c->name, "verify", 6) == 0 ||
+           (k == FOPEN_EIO && strncmp(c->name, "bench", 5) == 0);
 }
 
 /* May the command end so, when this fault struck? */
