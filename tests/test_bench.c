@@ -9,7 +9,7 @@
 
 #include "base/cpu.h"
 #include "check.h"
-#include "job/bench.h"
+#include "bench/bench.h"
 
 /* ---- arithmetic ---- */
 

@@ -1,10 +1,10 @@
-/* src/job/bench.c - what every bench does: options, memory, probes before and after, verdicts.
+/* src/bench/bench.c - what every bench does: options, memory, probes before and after, verdicts.
  *
- * Not here: what is measured (bench_matmul.c, bench_quantize.c, bench_memory.c,
- * bench_forward.c, bench_gptq.c).
+ * Not here: what is measured (matmul.c, quantize.c, memory.c,
+ * forward.c, gptq.c).
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 #include <string.h>

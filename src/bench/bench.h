@@ -1,7 +1,7 @@
-/* src/job/bench.h - what the files of the bench share: its state, its arithmetic, its parts.
+/* src/bench/bench.h - what the files of the bench share: its state, its arithmetic, its parts.
  * SPDX-License-Identifier: MIT */
-#ifndef WH_JOB_BENCH_H
-#define WH_JOB_BENCH_H
+#ifndef WH_BENCH_BENCH_H
+#define WH_BENCH_BENCH_H
 
 #include <whit/bench.h>
 #include <whit/model.h>
@@ -17,7 +17,7 @@
 #define WH_BENCH_GPTQ_SECONDS 2.0
 #define WH_BENCH_DROPPED 2 /* first calls of a row */
 
-/* ---- arithmetic (bench_math.c); pure ---- */
+/* ---- arithmetic (math.c); pure ---- */
 
 /* Sorts v; the mean of the middle two of an even count. n is at least 1. */
 double wh_median(double *v, size_t n);
@@ -53,7 +53,7 @@ typedef struct wh_cpu_times {
 } wh_cpu_times;
 int wh_cpu_times_parse(const char *text, wh_cpu_times *out);
 
-/* ---- the machine (bench_machine.c) ---- */
+/* ---- the machine (machine.c) ---- */
 
 typedef struct wh_probe_value {
     const wh_probe *probe;
@@ -122,7 +122,7 @@ typedef struct wh_affinity {
 whit_status wh_pin(whit_context *context, wh_affinity *saved, whit_error *err);
 void wh_unpin(const wh_affinity *saved);
 
-/* ---- lists (bench_lists.c): texts with commas ---- */
+/* ---- lists (parse.c): texts with commas ---- */
 
 typedef struct wh_sides {
     uint64_t rows, cols;
@@ -154,7 +154,7 @@ whit_status wh_bench_memory(whit_bench *b, whit_error *err);
 whit_status wh_bench_forward(whit_bench *b, whit_error *err);
 whit_status wh_bench_gptq(whit_bench *b, whit_error *err);
 
-/* ---- weights (bench_weights.c) ---- */
+/* ---- weights (weights.c) ---- */
 
 /* A weight to measure: made here, or a tensor of a model. */
 typedef struct wh_item {
@@ -178,7 +178,7 @@ void wh_items_free(wh_item *item, size_t n);
 whit_status wh_item_make(whit_bench *b, const wh_item *item, const float *w, whit_weight **out,
                          whit_error *err);
 
-/* ---- timing (bench_turns.c) ---- */
+/* ---- timing (turns.c) ---- */
 
 /* Which activations a form gets; 0: it has none of the asked-for kind. */
 int wh_choose_acts(whit_bench_acts asked, const whit_weight_info *info, whit_acts *acts);
@@ -193,7 +193,7 @@ typedef struct wh_turns {
 whit_status wh_bench_turns(whit_bench *b, wh_item *item, size_t n, const wh_turns *turns,
                            whit_error *err);
 
-/* ---- models (bench_model.c) ---- */
+/* ---- models (model.c) ---- */
 
 /* The matrices of a model by type and shape Freed with free(). */
 whit_status wh_model_items(whit_bench *b, wh_item **out, size_t *count, whit_error *err);
@@ -202,7 +202,7 @@ whit_scheme wh_stored_scheme(const whit_source_tensor *t);
 /* That a matrix of so many columns can be of the type. Errors: WHIT_ERR_ARG. */
 whit_status wh_type_fits(const whit_scheme *type, uint64_t cols, whit_error *err);
 
-/* ---- whole models (bench_retype.c) ---- */
+/* ---- whole models (retype.c) ---- */
 
 /* The configuration of the model that the options name, and what is told of it. *bytes: of its
  * weights as they are, at most; 0 of a synthetic one. Errors: those of whit_source_open;

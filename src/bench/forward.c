@@ -1,13 +1,13 @@
-/* src/job/bench_forward.c - the whole forward pass of a model, and its products alone, timed in
+/* src/bench/forward.c - the whole forward pass of a model, and its products alone, timed in
  * turns.
  *
  * Four things take turns, whichever had the least time so far: a prompt at once, a token behind
  * others, and the same products without anything between them. So a disturbance meets all, and what
  * the products take is what the pass can be held against.
  *
- * Not here: the model and its weights (bench_retype.c).
+ * Not here: the model and its weights (retype.c).
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* src/job/bench_gptq.c - how long GPTQ takes for one layer, from H to codes, held against the fused
+/* src/bench/gptq.c - how long GPTQ takes for one layer, from H to codes, held against the fused
  * multiply-adds of the same threads.
  *
  * Each type has two rows: codes by feedback alone, and with three passes of descent and new scales
@@ -8,7 +8,7 @@
  * nothing. What a pass takes is told by runs with and without.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-/* src/job/bench_json.c - a bench as one JSON object, schema 1 (whit/bench.h).
+/* src/bench/json.c - a bench as one JSON object, schema 1 (whit/bench.h).
  *
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 
 #include <inttypes.h>
 
-#include "job/bench.h"
+#include "bench/bench.h"
 
 static void put_flag(wh_buf *b, const char *key, int value)
 {

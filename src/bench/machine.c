@@ -1,4 +1,4 @@
-/* src/job/bench_machine.c - what the machine is, what it can do at most, and what else it did.
+/* src/bench/machine.c - what the machine is, what it can do at most, and what else it did.
  *
  * Probes use the threads of the context that the kernels use, and memory from the same allocator.
  * A probe's value is its best so far: what is compared with it cannot profit from a disturbance.
@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* sched_setaffinity */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-/* src/job/bench_math.c - the arithmetic of the bench: statistics, roofline, rotation, noise.
+/* src/bench/math.c - the arithmetic of the bench: statistics, roofline, rotation, noise.
  *
  * Pure, so that it is tested without a clock. Source of the roofline: Williams, Waterman, Patterson
  * 2009, "Roofline: an insightful visual performance model".
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-/* src/job/bench_matmul.c - which products are measured, the memory for them, and what comes of it.
+/* src/bench/matmul.c - which products are measured, the memory for them, and what comes of it.
  *
- * Not here: the weights (bench_weights.c), the clock (bench_turns.c).
+ * Not here: the weights (weights.c), the clock (turns.c).
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* src/job/bench_memory.c - reading and latency by the size of what is walked through, on huge and
+/* src/bench/memory.c - reading and latency by the size of what is walked through, on huge and
  * on ordinary pages.
  *
  * Latency: a chain through every line of the block, one load waiting for the other. The chain is
@@ -6,7 +6,7 @@
  * prefetcher and needs no shuffling. Source: Hull and Dobell 1962, Random number generators.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 

@@ -1,11 +1,11 @@
-/* src/job/bench_model.c - the matrices that a model multiplies for each token, by type and shape.
+/* src/bench/model.c - the matrices that a model multiplies for each token, by type and shape.
  *
  * Names decide, by the built-in selection of the plan (rules.c): embeddings are looked up, not
  * multiplied, but where no output head is stored the largest of them is the head. Experts are all
  * counted, although a token meets few of them.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 #include <string.h>

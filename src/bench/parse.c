@@ -1,7 +1,7 @@
-/* src/job/bench_lists.c - the lists of the bench's options: types, shapes, numbers of tokens.
+/* src/bench/parse.c - the lists of the bench's options: types, shapes, numbers of tokens.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

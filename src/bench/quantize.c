@@ -1,4 +1,4 @@
-/* src/job/bench_quantize.c - how fast float32 becomes codes: whit_quantize, and whit_block_encode,
+/* src/bench/quantize.c - how fast float32 becomes codes: whit_quantize, and whit_block_encode,
  * on every thread.
  *
  * Each thread has rows of its own, as in the streaming job; reading and writing files is not in it.
@@ -6,7 +6,7 @@
  * bf16 are the conversions that the jobs use. A block type has a row for each search.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* src/job/bench_retype.c - the model whose forward pass is measured: a file's, or a made-up one,
+/* src/bench/retype.c - the model whose forward pass is measured: a file's, or a made-up one,
  * and its linears as another type.
  *
  * A synthetic WIDTHxLAYERS is a Llama: heads of 128 from width 1024 on, else of 64, a quarter of
@@ -6,7 +6,7 @@
  * 32000 tokens, a context of 4096, a head of its own. Its weights are drawn once for each shape.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

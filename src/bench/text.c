@@ -1,10 +1,10 @@
-/* src/job/bench_text.c - a bench as tables for people.
+/* src/bench/text.c - a bench as tables for people.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
 #include "base/buf.h"
-#include "job/bench.h"
+#include "bench/bench.h"
 #include "job/page.h"
 
 static void put_size(wh_buf *b, uint64_t bytes)

@@ -1,4 +1,4 @@
-/* src/job/bench_turns.c - products of packed weights, timed beside each other.
+/* src/bench/turns.c - products of packed weights, timed beside each other.
  *
  * Rows of one shape and number of tokens take turns: a disturbance meets all of them, and of cold
  * weights the others are what drives a copy out of the caches. A turn calls those with few octets
@@ -6,7 +6,7 @@
  * caller would see it, activations quantized inside.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 

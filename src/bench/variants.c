@@ -1,4 +1,4 @@
-/* src/job/bench_list.c - which operation has a variant at which level, which one serves here, and
+/* src/bench/variants.c - which operation has a variant at which level, which one serves here, and
  * why a level has none of its own.
  *
  * A level without a variant is served by the nearest below it. The reasons go by kind of operation:
@@ -6,7 +6,7 @@
  * written. What only levels with tiles have says what happens without.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
-/* src/job/bench_weights.c - the weights that are measured: made or loaded once, copied often.
+/* src/bench/weights.c - the weights that are measured: made or loaded once, copied often.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/bench.h"
+#include "bench/bench.h"
 
 #include <stdlib.h>
 

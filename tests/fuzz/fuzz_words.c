@@ -7,7 +7,7 @@
 #include <whit/block.h>
 #include <whit/method.h>
 
-#include "job/bench.h"
+#include "bench/bench.h"
 #include "job/mix.h"
 
 #include <stdlib.h>
