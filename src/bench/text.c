@@ -4,8 +4,8 @@
 #include <inttypes.h>
 
 #include "base/buf.h"
+#include "print/page.h"
 #include "bench/bench.h"
-#include "job/page.h"
 
 static void put_size(wh_buf *b, uint64_t bytes)
 {

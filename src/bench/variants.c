@@ -15,10 +15,10 @@
 #include "base/mem.h"
 #include "calib/gptq_lanes.h"
 #include "calib/tile64.h"
-#include "job/page.h"
 #include "pack/block_encode.h"
 #include "quant/encode.h"
 #include "tensor/cvt.h"
+#include "print/page.h"
 
 static const struct {
     const char *name;

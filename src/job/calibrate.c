@@ -5,7 +5,7 @@
  * looked at without its product. A piece is what passes the layers at once: a run can be
  * interrupted, saved and taken up behind any of them, since the tokens of a window that were fed
  * before are fed again unseen.
- * Not here: what is fed (feeds.c), files (calibrate_save.c), words (calibrate_text.c).
+ * Not here: what is fed (feeds.c), files (calibrate_save.c), words (print/calibrate_text.c).
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L

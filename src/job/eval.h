@@ -207,7 +207,8 @@ extern const wh_eval_name wh_eval_names[]; /* in the order of the JSON; ends wit
 /* The value of that name in whit_eval_scores or whit_eval_score. */
 double wh_eval_value(const wh_eval_name *name, const void *scores);
 
-/* eval_text.c: a token's text as one line, control characters and what is not UTF-8 written out. */
+/* print/eval_text.c: a token's text as one line, control characters and what is not UTF-8 written
+ * out. */
 void wh_eval_put_line(wh_buf *b, const char *text);
 
 #endif

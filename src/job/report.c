@@ -1,6 +1,6 @@
 /* src/job/report.c - results of a quantize job: rows, sums, time and memory.
  *
- * How they look as text and JSON is in plan_text.c and json.c.
+ * How they look as text and JSON is in print/plan_text.c and print/json.c.
  *
  * SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE /* getrusage */

@@ -10,7 +10,7 @@
  * Kept per row of a matrix: one float32, the largest magnitude; for one matrix at a time. Their
  * median is exact: three counting passes over them, 11 bits of the value each.
  *
- * Not here: histograms (svg.c); statistics of types that are not read as floats.
+ * Not here: histograms (print/stats_svg.c); statistics of types that are not read as floats.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/stats.h"

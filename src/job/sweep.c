@@ -5,7 +5,7 @@
  * order of the items; a tensor that was sampled counts by its weights, not by the sample's. Before
  * that, one pass looks for NaN and for the largest magnitudes, which nvfp4 asks for.
  *
- * Not here: what is written about it (sweep_text.c, sweep_svg.c).
+ * Not here: what is written about it (print/sweep_text.c, print/sweep_svg.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "job/sweep.h"

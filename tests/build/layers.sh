@@ -15,7 +15,8 @@ allowed() {
     calib) echo "calib source quant pack io kernels tensor base" ;;
     model) echo "model calib source quant pack io kernels tensor base" ;;
     job) echo "job model calib source quant pack io kernels tensor base" ;;
-    bench) echo "bench job model calib source quant pack io kernels tensor base" ;;
+    print) echo "print job model calib source quant pack io kernels tensor base" ;;
+    bench) echo "bench print job model calib source quant pack io kernels tensor base" ;;
     *) echo "" ;;
     esac
 }

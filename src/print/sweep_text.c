@@ -1,12 +1,12 @@
-/* src/job/sweep_text.c - a sweep as a table for people, as CSV and as JSON.
+/* src/print/sweep_text.c - a sweep as a table for people, as CSV and as JSON.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 #include <math.h>
 
 #include "base/json.h"
-#include "job/page.h"
 #include "job/sweep.h"
+#include "print/page.h"
 
 /* ---- table ---- */
 

@@ -1,7 +1,7 @@
-/* src/job/draw.c - the pieces of SVG pictures: text, numbers, lines, steps of an axis.
+/* src/print/draw.c - the pieces of SVG pictures: text, numbers, lines, steps of an axis.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/draw.h"
+#include "print/draw.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* src/job/plan_text.c - plans and the reports of their runs as tables for people.
+/* src/print/plan_text.c - plans and the reports of their runs as tables for people.
  *
  * The text may change between versions; programs read json.c's.
  *
@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "job/act_scales.h"
-#include "job/page.h"
 #include "job/gguf_out.h"
-#include "job/method_text.h"
 #include "job/report.h"
+#include "print/page.h"
+#include "print/method_text.h"
 
 #define MIB ((uint64_t)1 << 20)
 

@@ -1,8 +1,7 @@
-/* src/job/page.h - a text for people in the making: a table whose columns are as wide as its names
- * and schemes, styles, numbers.
- * SPDX-License-Identifier: MIT */
-#ifndef WH_JOB_PAGE_H
-#define WH_JOB_PAGE_H
+/* src/print/page.h - a text for people in the making: a table whose columns are as wide as its
+ * names and schemes, styles, numbers. SPDX-License-Identifier: MIT */
+#ifndef WH_PRINT_PAGE_H
+#define WH_PRINT_PAGE_H
 
 #include <whit/job.h>
 

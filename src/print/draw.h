@@ -1,7 +1,7 @@
-/* src/job/draw.h - the pieces of SVG pictures: text, numbers, lines, steps of an axis. The same
+/* src/print/draw.h - the pieces of SVG pictures: text, numbers, lines, steps of an axis. The same
  * octets in every locale. SPDX-License-Identifier: MIT */
-#ifndef WH_JOB_DRAW_H
-#define WH_JOB_DRAW_H
+#ifndef WH_PRINT_DRAW_H
+#define WH_PRINT_DRAW_H
 
 #include "base/buf.h"
 

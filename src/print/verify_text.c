@@ -1,11 +1,11 @@
-/* src/job/verify_text.c - what a verification found, for people and as JSON.
+/* src/print/verify_text.c - what a verification found, for people and as JSON.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
 #include "base/json.h"
-#include "job/page.h"
 #include "job/verify.h"
+#include "print/page.h"
 
 static size_t identical(const whit_verification *v)
 {

@@ -1,4 +1,4 @@
-/* src/job/calib_text.c - a calibration state as a table for people, and as JSON.
+/* src/print/calib_text.c - a calibration state as a table for people, and as JSON.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "job/calib_channels.h"
 #include "job/calibrate.h"
-#include "job/page.h"
+#include "print/calib_channels.h"
+#include "print/page.h"
 
 /* Of all channels together. */
 typedef struct summary {

@@ -1,4 +1,5 @@
-/* src/job/calibrate_text.c - a run of calibration, and two states side by side, as tables and JSON.
+/* src/print/calibrate_text.c - a run of calibration, and two states side by side, as tables and
+ * JSON.
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
@@ -6,7 +7,7 @@
 
 #include "base/json.h"
 #include "job/calibrate.h"
-#include "job/page.h"
+#include "print/page.h"
 
 static double rate(double amount, double seconds)
 {

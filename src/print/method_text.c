@@ -1,7 +1,7 @@
-/* src/job/method_text.c - what a method did, for people and as JSON.
+/* src/print/method_text.c - what a method did, for people and as JSON.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/method_text.h"
+#include "print/method_text.h"
 
 #include <math.h>
 

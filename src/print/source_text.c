@@ -1,4 +1,4 @@
-/* src/job/source_text.c - a model as tables for people: its formats, metadata, tensors, and what
+/* src/print/source_text.c - a model as tables for people: its formats, metadata, tensors, and what
  * reading all of its data showed.
  *
  * The text may change between versions; programs read json.c's.
@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "job/check.h"
 #include "job/metadata.h"
-#include "job/page.h"
 #include "job/stats.h"
+#include "print/page.h"
 
 static const char *stored_type(const whit_source_tensor *t)
 {

@@ -1,8 +1,8 @@
-/* src/job/page.c - what tables for people have in common: columns as wide as names and schemes,
+/* src/print/page.c - what tables for people have in common: columns as wide as names and schemes,
  * styles, numbers as text.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/page.h"
+#include "print/page.h"
 
 #include <inttypes.h>
 #include <math.h>

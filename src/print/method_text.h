@@ -1,10 +1,10 @@
-/* src/job/method_text.h - what a method did, for people and as JSON.
+/* src/print/method_text.h - what a method did, for people and as JSON.
  * SPDX-License-Identifier: MIT */
-#ifndef WH_JOB_METHOD_TEXT_H
-#define WH_JOB_METHOD_TEXT_H
+#ifndef WH_PRINT_METHOD_TEXT_H
+#define WH_PRINT_METHOD_TEXT_H
 
-#include "job/page.h"
 #include "job/plan.h"
+#include "print/page.h"
 
 /* The member "method" of a tensor; nothing where no method was asked for. */
 void wh_method_json(wh_buf *b, const whit_plan *plan, size_t i);

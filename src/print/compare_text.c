@@ -1,10 +1,10 @@
-/* src/job/compare_text.c - a comparison as a table for people.
+/* src/print/compare_text.c - a comparison as a table for people.
  *
  * The text may change between versions; programs read json.c's.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/compare.h"
-#include "job/page.h"
+#include "print/page.h"
 
 static void compare_line(wh_page *p, const whit_compare_row *r, const char *scheme)
 {

@@ -1,4 +1,4 @@
-/* src/job/eval_json.c - an evaluation as one JSON object, schema 1 (whit/job.h).
+/* src/print/eval_json.c - an evaluation as one JSON object, schema 1 (whit/job.h).
  *
  * Figures are written from the table of names, so that a bar can name each of them.
  *

@@ -1,4 +1,4 @@
-/* src/job/json.c - plans, reports, comparisons and models as JSON, schema 1 (whit/job.h).
+/* src/print/json.c - plans, reports, comparisons and models as JSON, schema 1 (whit/job.h).
  *
  * One object a call, one line. Numbers are raw; what does not exist or is not finite is null. The
  * text is the same in every locale.
@@ -14,9 +14,9 @@
 #include "job/compare.h"
 #include "job/metadata.h"
 #include "job/method.h"
-#include "job/method_text.h"
 #include "job/report.h"
 #include "job/stats.h"
+#include "print/method_text.h"
 
 static void finish(wh_buf *b, FILE *out)
 {

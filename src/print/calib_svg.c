@@ -1,11 +1,11 @@
-/* src/job/calib_svg.c - the channels of an input as a picture, and which of them are outliers.
+/* src/print/calib_svg.c - the channels of an input as a picture, and which of them are outliers.
  *
  * Channels go to the right, in their order; each is a line from the least to the largest value that
  * came into it, outliers in red with the number of the channel at the largest few. Channels that
  * fall on one place of the picture are drawn as one, from the least to the largest of all.
  *
  * SPDX-License-Identifier: MIT */
-#include "job/calib_channels.h"
+#include "print/calib_channels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #include <whit/calibrate.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "job/draw.h"
+#include "print/draw.h"
 
 #define WIDTH 960
 #define HEIGHT 420

@@ -1,4 +1,4 @@
-/* src/job/sweep_svg.c - a sweep as an SVG picture: bits a weight to the right, SQNR upwards.
+/* src/print/sweep_svg.c - a sweep as an SVG picture: bits a weight to the right, SQNR upwards.
  *
  * Every scheme is a point; the Pareto-optimal ones are joined and named. Names stand to the left of
  * their points, where nothing is better, one above the other: none covers another, and a thin line
@@ -8,8 +8,8 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "job/draw.h"
 #include "job/sweep.h"
+#include "print/draw.h"
 
 #define WIDTH 960
 #define HEIGHT 600

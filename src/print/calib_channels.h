@@ -1,7 +1,7 @@
-/* src/job/calib_channels.h - outliers among the channels of an input.
+/* src/print/calib_channels.h - outliers among the channels of an input.
  * SPDX-License-Identifier: MIT */
-#ifndef WH_JOB_CALIB_CHANNELS_H
-#define WH_JOB_CALIB_CHANNELS_H
+#ifndef WH_PRINT_CALIB_CHANNELS_H
+#define WH_PRINT_CALIB_CHANNELS_H
 
 #include <whit/calib.h>
 

@@ -1,4 +1,4 @@
-/* src/job/stats_text.c - a row of the statistics: columns of the table, JSON object.
+/* src/print/stats_text.c - a row of the statistics: columns of the table, JSON object.
  *
  * SPDX-License-Identifier: MIT */
 #include "job/stats.h"

@@ -1,4 +1,4 @@
-/* src/job/eval_text.c - an evaluation as a table for people.
+/* src/print/eval_text.c - an evaluation as a table for people.
  *
  * The text may change between versions; programs read eval_json.c's.
  *
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "job/eval.h"
-#include "job/page.h"
+#include "print/page.h"
 
 #define WIDTH 19 /* cells of a number with its error */
 #define SHOWN 40 /* octets of the text before a bad position */

@@ -1,4 +1,4 @@
-/* src/job/explain.c - why a tensor gets what it gets, as text and as JSON.
+/* src/print/explain.c - why a tensor gets what it gets, as text and as JSON.
  *
  * It asks the rules again, the same way as the plan did (wh_rules_ask). JSON is schema 1
  * (whit/job.h).
@@ -11,8 +11,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "job/page.h"
 #include "job/plan.h"
+#include "print/page.h"
 
 typedef struct votes {
     wh_vote *vote;

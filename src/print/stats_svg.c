@@ -1,4 +1,5 @@
-/* src/job/svg.c - the histogram of one tensor as an SVG picture, with the grid of a scheme on it.
+/* src/print/stats_svg.c - the histogram of one tensor as an SVG picture, with the grid of a scheme
+ * on it.
  *
  * The values go from their smallest to their largest over bins, the fewer the fewer values. Along x
  * they stand linear, unless rows differ so much that a few outliers would squeeze all others into
@@ -19,8 +20,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "job/draw.h"
 #include "job/stream.h"
+#include "print/draw.h"
 
 #define WIDTH 960
 #define HEIGHT 440
