@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
+#include "gguf_build.h"
 #include "jobs.h"
 
 #include "base/json.h"
@@ -293,6 +294,29 @@ static void lies(const scratch *s)
     }
 }
 
+/* In GGUF a key may have any type. */
+static void no_text(const scratch *s)
+{
+    static const uint64_t eight = 8;
+    static const float values[8] = { 1 };
+    char path[SCRATCH_PATH];
+    whit_error err = { WHIT_OK, "" };
+    for (int type = 0; type < 3; type++) {
+        gg_build b = { 0 };
+        if (type == 0) gg_number(&b, "whit.sha256", GG_U64, 8, 8);
+        if (type == 1) gg_array(&b, "whit.sha256", GG_U8, 0);
+        if (type == 2) gg_string(&b, "whit.sha256", "{\"a\":\"" HASH "\"}\0", 73);
+        gg_floats(&b, "a", 1, &eight, values, sizeof values);
+        gg_write(&b, s, "lies.gguf");
+        whit_verification *v =
+            verify(scratch_path(s, "lies.gguf", path), NULL, 0, 1, WHIT_OK, &err);
+        const char *first = whit_verification_problem(v, 0);
+        CHECK(first && strstr(first, "is no JSON object of digests"), "type %d: %s", type,
+              first ? first : "no problem");
+        done(v);
+    }
+}
+
 /* What the file says of its making, and cannot be done again. */
 static void not_again(const scratch *s)
 {
@@ -335,6 +359,7 @@ int main(void)
     damaged(&s);
     sampled(&s);
     lies(&s);
+    no_text(&s);
     not_again(&s);
     scratch_remove(&s);
     return check_result();

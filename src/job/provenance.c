@@ -110,7 +110,8 @@ whit_status wh_digest_list_read(wh_digest_list *out, const whit_file *file, wh_l
     for (; r.shard < whit_file_shards(file) && !nomem; r.shard++) {
         const char *text = value_of(file, r.shard, WH_DIGESTS_KEY);
         const size_t before = problems->count;
-        if (!text) continue;
+        if (!text && !whit_file_kv_find(file, r.shard, WH_DIGESTS_KEY)) continue;
+        if (!text) text = ""; /* a number, an array or with a NUL: no digests in JSON */
         out->shards++;
         read_shard(&r, text);
         nomem = r.json.nomem;
