@@ -78,7 +78,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     require(f && whit_file_shards(f) > 0);
-    for (size_t i = 0; i < whit_file_count(f); i++) check_tensor(f, i);
+    /* octets that happen to be another format have other extents */
+    const int ours = strcmp(whit_file_format(f), "safetensors") == 0;
+    for (size_t i = 0; ours && i < whit_file_count(f); i++) check_tensor(f, i);
     check_digests(f);
     for (size_t k = 0; k < whit_file_meta_count(f, 0); k++)
         require(whit_file_meta_find(f, 0, whit_file_meta_key(f, 0, k)) ==
