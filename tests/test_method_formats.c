@@ -157,6 +157,31 @@ static void check_fake(const char *method, const char *scheme)
     remove(fake);
 }
 
+/* What 8-bit scales cost, decibels; with a method they are those of weights with its factors. */
+static double nested_cost(const char *method)
+{
+    static const char *const schemes[] = { "nf4-g64", "nf4-g64-dq" };
+    const whit_method_options o = methods_of(method ? method : "hqq", NULL);
+    double db[2] = { 0, 0 };
+    char path[SCRATCH_PATH], rule[96];
+    for (int dq = 0; dq < 2; dq++) {
+        job_ask ask = { .scheme = schemes[dq],
+                        .calibration = method ? narrow.state : NULL,
+                        .method = method ? &o : NULL,
+                        .job = { .threads = 1 },
+                        .rules = { rule } };
+        job j;
+        snprintf(rule, sizeof rule, "*_proj.weight=%s", schemes[dq]);
+        CHECK(job_run(&j, narrow.model, at("out.safetensors", path), &ask) == WHIT_OK, "%s",
+              j.err.msg);
+        if (j.report) db[dq] = whit_report_sqnr_db(j.report);
+        job_close(&j);
+        remove(path);
+    }
+    printf("%s: 8-bit scales cost %.3f dB\n", method ? method : "rounded", db[0] - db[1]);
+    return db[0] - db[1];
+}
+
 static void check_blocks(void)
 {
     char text[WHIT_SCHEME_TEXT];
@@ -229,6 +254,9 @@ int main(void)
     }
     check_blocks();
     check_twists();
+    const double alone = nested_cost(NULL);
+    CHECK(nested_cost("awq") < alone + 0.2, "awq: nested scales are of other weights");
+    CHECK(nested_cost("smoothquant") < alone + 0.2, "smoothquant: so they are");
     check_fake("gptq", "int4-g32");
     check_fake("gptq", "nvfp4");
     check_fake("awq", "int4-g32-asym");

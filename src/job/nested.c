@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/method.h"
 #include "job/span.h"
 #include "quant/nested.h"
 
@@ -42,6 +43,7 @@ static whit_status collect_work(void *ctx, unsigned worker, uint64_t tile, whit_
     whit_status st =
         whit_source_read_f32(c->plan->source, c->index, r.r0, r.rows, r.c0, r.cols, w->w, err);
     if (st != WHIT_OK) return st;
+    wh_fold_apply(c->plan, c->index, &r, w->w);
     size_t cols = (size_t)r.cols, group = c->q->scheme.group;
     wh_tile t = { .w = w->w,
                   .rows = (size_t)r.rows,
