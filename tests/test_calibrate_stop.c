@@ -80,6 +80,36 @@ static void test_interrupted(void)
     same(at("whole"), at("cut"), "after a refusal");
 }
 
+/* Another config.json is another plan, though the weights are the same. */
+static void test_other_config(void)
+{
+    static const char *const names[] = { "config.json", "model.safetensors", "tokenizer.json",
+                                         "tokenizer_config.json" };
+    char model[sizeof here->folder], from[SCRATCH_PATH], to[64];
+    whit_error err = { WHIT_OK, "" };
+    memcpy(model, here->folder, sizeof model);
+    scratch_folder(&here->s, "copy");
+    for (size_t i = 0; i < 4; i++) {
+        size_t len;
+        snprintf(from, sizeof from, "%s/%s", model, names[i]);
+        snprintf(to, sizeof to, "copy/%s", names[i]);
+        void *data = scratch_read(from, &len);
+        scratch_write(&here->s, to, data, len);
+        free(data);
+    }
+    snprintf(here->folder, sizeof here->folder, "%.400s", at("copy"));
+    stopping.left = 2;
+    CHECK(run_texts("0", at("cut"), resuming, &err) == WHIT_ERR_CANCELLED, "interrupted");
+    stopping.left = 0;
+    FILE *f = fopen(at("copy/config.json"), "a");
+    if (!f || fputs("\n", f) < 0 || fclose(f) != 0) scratch_die("config.json");
+    CHECK(run_texts("0", at("cut"), resuming, &err) == WHIT_ERR_ARG &&
+              strstr(err.msg, "another plan"),
+          "%s", err.msg);
+    scratch_remove_tree(at("cut.partial"));
+    memcpy(here->folder, model, sizeof model);
+}
+
 static void test_killed(void)
 {
     for (int left = 1; left < 14; left += 2) {
@@ -203,6 +233,7 @@ int main(int argc, char **argv)
     place_open(&p, argv[1]);
     made("0", at("a"), NULL);
     test_interrupted();
+    test_other_config();
     test_killed();
     test_hostile();
     test_refused();

@@ -195,6 +195,35 @@ static void check_cancelled(const way *w)
     remove(whole);
 }
 
+/* A small file that changes what the model computes makes another plan. */
+static void check_small_files(const way *w)
+{
+    static const char *const names[] = { "model/config.json", "model/tokenizer_config.json" };
+    char out[SCRATCH_PATH], path[SCRATCH_PATH];
+    whit_error err = { WHIT_OK, "" };
+    at("out.safetensors", out);
+    at("out.safetensors.partial/solutions", journal);
+    for (int i = 0; i < 2; i++) {
+        stop s = { 9, 0, 0 }, never = { 0, 0, 0 };
+        size_t len = 0;
+        const int there = access(at(names[i], path), F_OK) == 0;
+        char *old = there ? scratch_read(path, &len) : NULL;
+        CHECK(go(w, out, 1, &text, &s, &err) == WHIT_ERR_CANCELLED, "%s", err.msg);
+        FILE *f = fopen(path, "a");
+        if (!f || fputs(there ? " " : "{}", f) < 0 || fclose(f) != 0) scratch_die(path);
+        CHECK(go(w, out, 1, &text, &never, &err) == WHIT_ERR_ARG &&
+                  strstr(err.msg, "another plan") && access(journal, F_OK) == 0,
+              "of another %s: %s", names[i], err.msg);
+        if (there)
+            scratch_write(&room, names[i], old, len);
+        else
+            remove(path);
+        free(old);
+        CHECK(go(w, out, 1, &text, &never, &err) == WHIT_OK, "as it was: %s", err.msg);
+        remove(out);
+    }
+}
+
 /* ---- damaged --------------------------------------------------------------------------------- */
 
 #define HEADER 72
@@ -298,6 +327,7 @@ int main(int argc, char **argv)
     methods_state(at("model.gguf", gguf), &text, 1, at("b.state", states[1]));
     for (size_t i = 0; i < WAYS; i++) check_way(&ways[i], i < 2 ? 1 : 4);
     check_cancelled(&ways[0]);
+    check_small_files(&ways[0]);
     for (size_t i = 0; i < WAYS; i++)
         if (ways[i].harmed) check_harmed(&ways[i]);
     methods_free(&text);

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "job/calibrate.h"
+#include "job/model_hash.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -166,15 +167,20 @@ static whit_status open_memory(whit_calibration *c, whit_error *err)
 }
 
 /* What a run does, as a hash: the same plan, the same octets. */
-static void make_plan(whit_calibration *c)
+static whit_status make_plan(whit_calibration *c, whit_error *err)
 {
     wh_sha256 s;
     uint8_t digest[WH_SHA256_BYTES];
     const uint64_t numbers[] = { c->feeds.window, c->feeds.lead, c->o.tokens,
                                  (uint64_t) !!c->o.hessian, c->o.feeds };
+    char small[WH_SHA256_TEXT] = "";
+    whit_status st =
+        c->model ? wh_model_small_hash(whit_source_file(c->model->source), small, err) : WHIT_OK;
+    if (st != WHIT_OK) return st;
     wh_sha256_init(&s);
     wh_sha256_add(&s, WHIT_VERSION_STRING, sizeof WHIT_VERSION_STRING);
     wh_sha256_add(&s, c->state->model, sizeof c->state->model);
+    wh_sha256_add(&s, small, sizeof small);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         char text[32];
         wh_sha256_add(&s, text, (size_t)snprintf(text, sizeof text, "%" PRIu64 "\n", numbers[i]));
@@ -188,6 +194,7 @@ static void make_plan(whit_calibration *c)
     }
     wh_sha256_end(&s, digest);
     wh_sha256_text(digest, c->plan);
+    return WHIT_OK;
 }
 
 static whit_status open_all(whit_calibration *c, whit_error *err)
@@ -209,8 +216,8 @@ static whit_status open_all(whit_calibration *c, whit_error *err)
     }
     if (st == WHIT_OK) st = open_memory(c, err);
     if (st != WHIT_OK) return st;
-    make_plan(c);
-    return wh_calib_open_output(c, err);
+    st = make_plan(c, err);
+    return st == WHIT_OK ? wh_calib_open_output(c, err) : st;
 }
 
 /* ---- feeding --------------------------------------------------------------------------------- */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "calib/state.h"
@@ -14,23 +13,6 @@
 #include "job/feeds.h"
 
 #define CONTEXT_MOST ((uint64_t)1 << 28)
-
-whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err)
-{
-    const size_t shards = whit_file_shards(file);
-    wh_buf lines = { 0 };
-    if (shards == 1) return wh_sha256_file(whit_file_shard_path(file, 0), text, err);
-    for (size_t i = 0; i < shards; i++) {
-        whit_status st = wh_sha256_file(whit_file_shard_path(file, i), text, err);
-        wh_buf_putf(&lines, "%s  %s\n", text, whit_file_shard_name(file, i));
-        if (st == WHIT_OK && !lines.failed) continue;
-        wh_buf_free(&lines);
-        return st != WHIT_OK ? st : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");
-    }
-    wh_sha256_octets(lines.data, lines.len, text);
-    wh_buf_free(&lines);
-    return WHIT_OK;
-}
 
 /* ---- activations ----------------------------------------------------------------------------- */
 

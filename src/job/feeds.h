@@ -62,7 +62,4 @@ uint64_t wh_feed_tokens(const wh_feeds *all, const wh_feed *f, uint64_t window, 
 /* The tokens of a window into all->token; returns how many. */
 size_t wh_feed_window(const wh_feeds *all, const wh_feed *f, uint64_t window);
 
-/* SHA-256 of the files of a model, as metadata has it. */
-whit_status wh_model_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err);
-
 #endif

@@ -10,16 +10,18 @@
 #include "job/checkpoint.h"
 #include "job/describe.h"
 #include "job/feeds.h"
+#include "job/model_hash.h"
 #include "job/solve.h"
 
 /* What a run does, as a hash: the same plan, the same octets. */
 static whit_status hash_plan(const whit_plan *p, char text[WH_SHA256_TEXT], whit_error *err)
 {
     wh_buf b = { 0 }, options = { 0 };
-    char model[WH_SHA256_TEXT], scheme[WHIT_SCHEME_TEXT];
+    char model[WH_SHA256_TEXT], small[WH_SHA256_TEXT], scheme[WHIT_SCHEME_TEXT];
     whit_status st = wh_model_hash(whit_source_file(p->source), model, err);
+    if (st == WHIT_OK) st = wh_model_small_hash(whit_source_file(p->source), small, err);
     if (st != WHIT_OK) return st;
-    wh_buf_putf(&b, "%s %s %s %d %d %u\n", WHIT_VERSION_STRING, model, p->method->source,
+    wh_buf_putf(&b, "%s %s %s %s %d %d %u\n", WHIT_VERSION_STRING, model, small, p->method->source,
                 (int)p->target.format, (int)p->clip,
                 p->checkpoint ? p->checkpoint->gptq_version : 0);
     wh_plan_options(p, &options);
