@@ -97,6 +97,16 @@ static whit_status embed(wh_layers *l, whit_error *err)
     return st;
 }
 
+/* What each of the kept arrays may take of the memory that the layers leave; beyond that it is a
+ * file. An eighth of the ceiling is enough. */
+static uint64_t kept_room(const wh_layers *l)
+{
+    const uint64_t limit = wh_stream_limit(&l->plan->job);
+    const uint64_t least = wh_layers_bytes(&l->config, l->sides);
+    const uint64_t left = limit > least ? (limit - least) / (2 * l->sides) : 0;
+    return left < limit / 8 ? left : limit / 8;
+}
+
 whit_status wh_layers_open(wh_layers *l, const whit_plan *plan, whit_context *context,
                            wh_feeds *feeds, unsigned sides, wh_lines *warnings, whit_error *err)
 {
@@ -111,7 +121,7 @@ whit_status wh_layers_open(wh_layers *l, const whit_plan *plan, whit_context *co
     if (st == WHIT_OK) st = wh_feeds_settle(feeds, &m, plan->method->o.context, warnings, err);
     for (size_t i = 0; i < feeds->count && st == WHIT_OK; i++)
         l->tokens += wh_feed_tokens(feeds, &feeds->feed[i], WH_FEED_ALL, 0);
-    const uint64_t room = wh_stream_limit(&plan->job) / 8; /* of up to four */
+    const uint64_t room = kept_room(l);
     for (unsigned k = 0; k < sides && st == WHIT_OK; k++) st = open_side(l, &l->side[k], room, err);
     return st == WHIT_OK ? embed(l, err) : st;
 }
