@@ -234,6 +234,35 @@ static const hostile bnb[] = {
     { "said to be of another",  GPTQ(B4), { WEIGHT8, SCB }, "config.json says gptq, but L.SCB is a tensor of bitsandbytes" },
 };
 
+#define FP8_CONFIG "{\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e4m3\",\"weight_block_size\":[128,128],\"activation_scheme\":\"dynamic\"}}"
+#define SCALE_INV { "L.weight_scale_inv", "F32", 2, { 1, 1 } }
+#define MLX_CONFIG "{\"quantization\":{\"group_size\":64,\"bits\":4},\"quantization_config\":{\"group_size\":64,\"bits\":4}}"
+#define HQQ_CONFIG "{\"quantization_config\":{\"quant_method\":\"hqq\"}}"
+#define MLX_WEIGHT { "L.weight", "U32", 2, { 8, 8 } }
+#define MLX_SCALES { "L.scales", "F16", 2, { 8, 1 } }
+#define MLX_BIASES { "L.biases", "F16", 2, { 8, 1 } }
+
+/* Methods that are not read; what only looks like them. */
+static const hostile unread[] = {
+    { "fp8 of DeepSeek",        FP8_CONFIG, { { "A.weight", "BF16", 2, { 8, 64 } }, FP8, SCALE_INV }, "config.json says quant_method fp8, which is not read (L.weight is F8_E4M3)" },
+    { "fp8, nothing said",      NULL, { FP8, SCALE_INV }, "L.weight: is F8_E4M3 beside its weight_scale_inv (quant_method fp8), which is not read" },
+    { "fp8, said to be gptq",   GPTQ(B4), { FP8, SCALE_INV }, "is F8_E4M3 beside its weight_scale_inv" },
+    { "fp8, stacked",           FP8_CONFIG, { { "L.weight", "F8_E4M3", 3, { 2, 8, 64 } }, { "L.weight_scale_inv", "F32", 3, { 2, 1, 1 } } }, "quant_method fp8, which is not read (L.weight" },
+    { "fp8, behind one that is read", GOOD, { PACKED, SCALE, SHAPE, { "M.weight", "F8_E4M3", 2, { 8, 64 } }, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "M.weight: is F8_E4M3 beside its weight_scale_inv" },
+    { "fp8 without scales",     NULL, { FP8, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "" },
+    { "fp8 without scales, of a method", FP8_CONFIG, { FP8 }, "" },
+    { "MLX",                    MLX_CONFIG, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
+    { "MLX, nothing said",      NULL, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
+    { "MLX, without a dot",     NULL, { { "weight", "U32", 2, { 8, 8 } }, { "scales", "F16", 2, { 8, 1 } } }, "weight: is U32 beside its scales (MLX)" },
+    { "hqq",                    HQQ_CONFIG, { { "L.W_q", "U8", 2, { 8, 64 } }, { "L.scale", "F16", 2, { 8, 1 } } }, "quant_method hqq, which is not read (L.W_q is U8)" },
+    { "hqq, nothing said",      NULL, { { "L.W_q", "U8", 2, { 8, 64 } }, { "L.scale", "F16", 2, { 8, 1 } } }, "" },
+    { "mxfp4",                  "{\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", { { "L.up_scales", "U8", 2, { 8, 2 } }, { "L.up_blocks", "U8", 3, { 8, 2, 16 } } }, "quant_method mxfp4, which is not read (L.up_blocks is U8)" },
+    { "floats of a method",     HQQ_CONFIG, { { "L.weight", "F16", 2, { 8, 64 } }, { "L.scale", "F16", 1, { 8 } } }, "" },
+    { "a table of a method",    HQQ_CONFIG, { { "L.weight", "F16", 2, { 8, 64 } }, { "L.index", "I32", 2, { 8, 8 } } }, "" },
+    { "a row of a method",      HQQ_CONFIG, { { "L.ids", "I32", 1, { 8 } }, { "L.scale", "F16", 1, { 8 } } }, "" },
+    { "a table and a scale",    NULL, { { "L.index", "I32", 2, { 8, 8 } }, { "L.logit_scale", "F16", 1, { 8 } } }, "" },
+};
+
 static const struct {
     const char *config, *words;
 } configs[] = {
@@ -362,6 +391,7 @@ int main(void)
     test_table(&s, gptq, COUNT(gptq));
     test_table(&s, awq, COUNT(awq));
     test_table(&s, bnb, COUNT(bnb));
+    test_table(&s, unread, COUNT(unread));
     test_configs(&s);
     test_link(&s);
     scratch_remove(&s);

@@ -2,11 +2,12 @@
  *
  * Names of stored tensors mark the layers P that may be quantized (P.weight_packed, ..); the
  * configuration beside them says which format it is, and must agree with what is there. Without a
- * configuration every format is tried: names, shapes and types tell them apart.
+ * configuration every format is tried: names, shapes and types tell them apart. Codes that are left
+ * are refused: they are no plain numbers. A configuration beside plain tensors alone does not
+ * count.
  *
- * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c,
- * hf_bnb.c), what
- * configurations look like (hf_config.c).
+ * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c, hf_bnb.c), what
+ * tells codes of other methods (hf_unread.c), what configurations look like (hf_config.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "source/hf.h"
@@ -210,7 +211,6 @@ static int has_marks(const whit_file *file, size_t *longest)
 {
     int found = 0;
     *longest = 0;
-    if (strcmp(whit_file_format(file), "safetensors") != 0) return 0;
     for (size_t i = 0; i < whit_file_count(file); i++) {
         const whit_tensor *t = whit_file_tensor(file, i);
         const size_t len = strlen(t->name);
@@ -274,22 +274,37 @@ static whit_status check_others(const wh_hf *h, const char *config_file)
     return WHIT_OK;
 }
 
+/* The configuration names a method that is not read. */
+static whit_status refuse_method(const wh_hf *h, const char *config_file)
+{
+    char path[WH_SHORT], name[WH_SHORT], words[WH_SHORT + 40] = "";
+    wh_hf_codes c;
+    whit_status st = wh_hf_find_codes(h->file, h->claimed, 0, &c, h->err);
+    if (st != WHIT_OK) return st;
+    if (c.codes)
+        snprintf(words, sizeof words, " (%s is %s)", wh_short(name, c.codes->name),
+                 whit_tensor_type(c.codes));
+    return wh_fail(h->err, WHIT_ERR_UNSUPPORTED,
+                   "%s: %s says quant_method %s, which is not read%s; try: the model it was made "
+                   "from",
+                   wh_short(path, whit_file_path(h->file)), config_file, h->config->name, words);
+}
+
 static whit_status find_all(wh_hf *h, wh_hf_list *out, const char *config_file)
 {
     const wh_hf_method method = h->config->method;
-    char path[WH_SHORT];
-    if (method == WH_HF_OTHER)
-        return wh_fail(h->err, WHIT_ERR_UNSUPPORTED,
-                       "%s: %s says quant_method %s, which is not read; try: the model it was made "
-                       "from",
-                       wh_short(path, whit_file_path(h->file)), config_file, h->config->name);
+    wh_hf_codes left;
+    if (method == WH_HF_OTHER) return refuse_method(h, config_file);
     for (size_t i = 0; i < whit_file_count(h->file); i++)
         for (size_t k = 0; k < FORMATS; k++) {
             if (method != WH_HF_NONE && method != formats[k]->method) continue;
             whit_status st = try_format(h, out, formats[k], i);
             if (st != WHIT_OK) return st;
         }
-    return out->count == 0 && method != WH_HF_NONE ? check_others(h, config_file) : WHIT_OK;
+    whit_status st =
+        out->count == 0 && method != WH_HF_NONE ? check_others(h, config_file) : WHIT_OK;
+    if (st == WHIT_OK) st = wh_hf_find_codes(h->file, h->claimed, 1, &left, h->err);
+    return st == WHIT_OK && left.codes ? wh_hf_refuse_codes(h->file, &left, h->err) : st;
 }
 
 whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *claimed,
@@ -298,8 +313,12 @@ whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *cl
     const char *path = whit_file_path(file), *config_file = "";
     wh_hf_config config = { 0 };
     size_t longest;
+    wh_hf_codes codes;
     *out = (wh_hf_list){ 0 };
-    if (!has_marks(file, &longest)) return WHIT_OK;
+    if (strcmp(whit_file_format(file), "safetensors") != 0) return WHIT_OK;
+    const int marked = has_marks(file, &longest);
+    whit_status st = wh_hf_find_codes(file, claimed, 0, &codes, err);
+    if (st != WHIT_OK || (!marked && !codes.codes)) return st;
     char *folder =
         whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
     wh_hf h = { .file = file,
@@ -307,7 +326,7 @@ whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *cl
                 .claimed = claimed,
                 .name = longest < SIZE_MAX - WH_HF_SUFFIX ? malloc(longest + WH_HF_SUFFIX) : NULL,
                 .err = err };
-    whit_status st = folder && h.name ? WHIT_OK : no_memory(err);
+    if (!folder || !h.name) st = no_memory(err);
     if (st == WHIT_OK) st = wh_hf_config_read(&config, folder, &config_file, err);
     if (st == WHIT_OK) st = find_all(&h, out, config_file);
     wh_hf_config_free(&config);

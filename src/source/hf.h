@@ -26,6 +26,19 @@ typedef struct wh_hf_list {
 whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *claimed,
                        whit_error *err);
 
+/* ---- what is not read (hf_unread.c) ---------------------------------------------------------- */
+
+typedef struct wh_hf_codes {
+    const whit_tensor *codes, *scales; /* NULL: there are none */
+} wh_hf_codes;
+
+/* The first stored tensor that nothing claims and that is codes by its type and the scales beside
+ * it; only_weights: and whose name ends in .weight. Errors: WHIT_ERR_NOMEM. */
+whit_status wh_hf_find_codes(const whit_file *file, const unsigned char *claimed, int only_weights,
+                             wh_hf_codes *out, whit_error *err);
+/* WHIT_ERR_UNSUPPORTED, with the names of both. */
+whit_status wh_hf_refuse_codes(const whit_file *file, const wh_hf_codes *c, whit_error *err);
+
 /* ---- for the formats ------------------------------------------------------------------------- */
 
 /* A layer P at hand. */
