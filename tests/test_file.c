@@ -1,7 +1,7 @@
 /* tests/test_file.c - the file calls: kinds refused, short counts, signals, full disks, paths.
  *
- * pread and pwrite are replaced by ones of our own, which come out in the calls of src/base/file.c
- * and can be told to be interrupted, short or failing.
+ * pread, pwrite and lstat are replaced by ones of our own, which come out in the calls of
+ * src/base/file.c and can be told to be interrupted, short or failing.
  *
  * SPDX-License-Identifier: MIT */
 #define _FILE_OFFSET_BITS 64 /* as file.c, so that both mean the same pread */
@@ -15,12 +15,15 @@
 
 #include "check.h"
 #include "scratch.h"
+#include "source/hf_config.h"
+#include <whit/file.h>
 
 static struct {
     size_t most;   /* octets a call moves; 0: all */
     int interrupt; /* every other call is interrupted */
     int nothing;   /* pwrite writes nothing and says so */
     unsigned calls;
+    int lstat; /* errno that lstat ends with; 0: it works */
 } fault;
 
 static ssize_t moved(int fd, void *in, const void *out, size_t count, off_t offset)
@@ -46,6 +49,13 @@ ssize_t pread(int fd, void *dst, size_t count, off_t offset)
 ssize_t pwrite(int fd, const void *src, size_t count, off_t offset)
 {
     return moved(fd, NULL, src, count, offset);
+}
+
+int lstat(const char *restrict path, struct stat *restrict st)
+{
+    if (fault.lstat == 0) return fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+    errno = fault.lstat;
+    return -1;
 }
 
 static void open_read(const scratch *s)
@@ -387,6 +397,43 @@ static void inside(const scratch *s)
     }
 }
 
+/* What the system does not say is no "not there", to the callers neither. */
+static void there(const scratch *s)
+{
+    static const struct {
+        int error, there;
+        whit_status want;
+    } cases[] = { { 0, 1, WHIT_OK },          { ENOENT, 0, WHIT_OK },       { ENOTDIR, 0, WHIT_OK },
+                  { ELOOP, 0, WHIT_OK },      { ENAMETOOLONG, 0, WHIT_OK }, { EIO, 0, WHIT_ERR_IO },
+                  { EACCES, 0, WHIT_ERR_IO }, { ENOMEM, 0, WHIT_ERR_IO } };
+    char folder[SCRATCH_PATH], path[SCRATCH_PATH];
+    const char *name;
+    scratch_folder(s, "there");
+    scratch_text(s, "there/config.json", "{\"quantization_config\":{\"quant_method\":\"awq\"}}");
+    scratch_path(s, "there", folder);
+    scratch_path(s, "there/config.json", path);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        whit_error err = { WHIT_OK, "" };
+        wh_hf_config config = { 0 };
+        whit_file *file = NULL;
+        int found = 7;
+        fault.lstat = cases[i].error;
+        whit_status st = wh_file_there(path, &found, &err);
+        CHECK(st == cases[i].want && found == cases[i].there, "%s: status %d, %d",
+              strerror(cases[i].error), (int)st, found);
+        CHECK(st == WHIT_OK || strstr(err.msg, strerror(cases[i].error)), "%s", err.msg);
+        CHECK(wh_file_exists(path) == cases[i].there, "%s", strerror(cases[i].error));
+        st = wh_hf_config_read(&config, folder, &name, &err);
+        CHECK(st == cases[i].want && (config.method == WH_HF_AWQ) == cases[i].there,
+              "%s: configuration: %d", strerror(cases[i].error), (int)st);
+        wh_hf_config_free(&config);
+        st = whit_file_open(&file, folder, &err);
+        CHECK(!file && st == (cases[i].want ? cases[i].want : WHIT_ERR_FORMAT), "%s: folder: %s",
+              strerror(cases[i].error), err.msg);
+        fault.lstat = 0;
+    }
+}
+
 int main(void)
 {
     scratch s;
@@ -399,6 +446,7 @@ int main(void)
     questions(&s);
     paths();
     inside(&s);
+    there(&s);
     scratch_remove(&s);
     return check_result();
 }

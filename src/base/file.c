@@ -188,10 +188,20 @@ int wh_file_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+whit_status wh_file_there(const char *path, int *there, whit_error *err)
+{
+    char name[WH_SHORT];
+    struct stat st;
+    *there = lstat(path, &st) == 0;
+    if (*there || errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
+        return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(errno));
+}
+
 int wh_file_exists(const char *path)
 {
-    struct stat st;
-    return lstat(path, &st) == 0;
+    int there;
+    return wh_file_there(path, &there, NULL) == WHIT_OK && there;
 }
 
 int wh_file_identify(const char *path, wh_file_id *id)

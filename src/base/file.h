@@ -28,7 +28,12 @@ whit_status wh_file_slurp(const char *path, uint64_t limit, char **data, size_t 
                           whit_error *err);
 
 int wh_file_is_folder(const char *path);
-int wh_file_exists(const char *path);           /* of any kind, links that lead nowhere included */
+/* *there: something of that name, of any kind, links that lead nowhere included. A path that cannot
+ * name anything (too long, through a file, a circle of links) is not there. WHIT_ERR_IO when the
+ * system does not say; *there is 0 then. */
+whit_status wh_file_there(const char *path, int *there, whit_error *err);
+/* The same where a fault may count as "not there", because the next call on that path meets it. */
+int wh_file_exists(const char *path);
 int wh_file_same(const char *a, const char *b); /* same device and inode, links followed */
 
 typedef struct wh_file_id {

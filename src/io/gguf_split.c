@@ -81,7 +81,7 @@ static whit_status add_part(whit_file *file, const char *path, unsigned no, unsi
 {
     char label[WH_SHORT], shortened[WH_SHORT], *beside = NULL, *there = NULL;
     const char *given = wh_path_name(path);
-    whit_status st = WHIT_OK;
+    int found = 0;
     char *folder = wh_path_folder(path), *name = malloc(strlen(given) + 1);
     if (folder && name) {
         strcpy(name, given);
@@ -90,14 +90,12 @@ static whit_status add_part(whit_file *file, const char *path, unsigned no, unsi
             *digit-- = (char)('0' + rest % 10);
         beside = wh_path_join(folder, name);
     }
-    if (!beside)
-        st = wh_io_no_memory(file, err);
-    else if (!wh_file_exists(beside)) /* the whole model is to blame: name the part at hand */
+    whit_status st = beside ? wh_file_there(beside, &found, err) : wh_io_no_memory(file, err);
+    if (st == WHIT_OK && !found) /* the whole model is to blame: name the part at hand */
         st = wh_fail(err, WHIT_ERR_FORMAT,
                      "%s: part %u of %u, %s, is missing; try: download it, into the same folder",
                      wh_io_label(label, path), no + 1, count, wh_short(shortened, name));
-    else
-        st = wh_file_inside(folder, name, &there, err);
+    if (st == WHIT_OK) st = wh_file_inside(folder, name, &there, err);
     if (st == WHIT_OK) st = wh_io_add_shard(file, name, there, err);
     if (st == WHIT_OK) st = check_part(file, no, no, count, err);
     free(there);

@@ -163,14 +163,13 @@ static whit_status add_shards(index_file *x, const char *folder, whit_error *err
     qsort(x->shard_names, x->shard_count, sizeof *x->shard_names, by_name);
     for (size_t i = 0; st == WHIT_OK && i < x->shard_count; i++) {
         char *path = wh_path_join(folder, x->shard_names[i]);
-        if (!path)
-            st = wh_io_no_memory(x->file, err);
-        else if (!wh_file_exists(path)) /* the index is to blame, too: name it */
+        int there = 0;
+        st = path ? wh_file_there(path, &there, err) : wh_io_no_memory(x->file, err);
+        if (st == WHIT_OK && !there) /* the index is to blame, too: name it */
             st = wh_fail(err, WHIT_ERR_FORMAT,
                          "%s: %s is missing; try: download it again, into the same folder",
                          x->label, wh_short(name, x->shard_names[i]));
-        else
-            st = add_file(x->file, folder, x->shard_names[i], err);
+        if (st == WHIT_OK) st = add_file(x->file, folder, x->shard_names[i], err);
         free(path);
     }
     return st;
@@ -307,20 +306,20 @@ static whit_status add_named(whit_file *file, const char *name, const char *inde
 {
     char label[WH_SHORT], *inside = NULL;
     char *model = wh_path_join(file->path, name), *index = wh_path_join(file->path, index_name);
-    whit_status st = WHIT_OK;
-    *there = 1;
-    if (!model || !index)
-        st = wh_io_no_memory(file, err);
-    else if (wh_file_exists(model)) {
+    int one = 0, shards = 0;
+    whit_status st = model && index ? WHIT_OK : wh_io_no_memory(file, err);
+    if (st == WHIT_OK) st = wh_file_there(model, &one, err);
+    if (st == WHIT_OK) st = wh_file_there(index, &shards, err);
+    *there = one || shards;
+    if (st == WHIT_OK && one) {
         st = add_file(file, file->path, name, err);
-        if (st == WHIT_OK && wh_file_exists(index))
+        if (st == WHIT_OK && shards)
             st = wh_io_warn(file, err, "%s: %s is read, %s beside it is not",
                             wh_io_label(label, file->path), name, index_name);
-    } else if (wh_file_exists(index)) {
+    } else if (st == WHIT_OK && shards) {
         st = wh_file_inside(file->path, index_name, &inside, err);
         if (st == WHIT_OK) st = wh_hf_open_index(file, inside, err);
-    } else
-        *there = 0;
+    }
     free(inside);
     free(index);
     free(model);

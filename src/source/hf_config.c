@@ -294,10 +294,12 @@ whit_status wh_hf_config_read(wh_hf_config *config, const char *folder, const ch
                                          "quant_config.json" };
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < 3 && st == WHIT_OK && config->method == WH_HF_NONE; i++) {
+        int there;
         char *path = wh_path_join(folder, names[i]);
         if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the configuration");
         *file = names[i];
-        if (wh_file_exists(path)) st = read_file(config, folder, names[i], i > 0, err);
+        st = wh_file_there(path, &there, err);
+        if (there) st = read_file(config, folder, names[i], i > 0, err);
         free(path);
     }
     return st;
