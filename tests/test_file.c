@@ -15,8 +15,10 @@
 
 #include "check.h"
 #include "scratch.h"
+#include "model/config.h"
 #include "source/hf_config.h"
 #include <whit/file.h>
+#include <whit/tokenizer.h>
 
 static struct {
     size_t most;   /* octets a call moves; 0: all */
@@ -397,6 +399,18 @@ static void inside(const scratch *s)
     }
 }
 
+/* The model's configuration and its tokenizer. */
+static void parts_of_models(const char *folder, const char *words)
+{
+    whit_error err = { WHIT_OK, "" };
+    wh_model_config config;
+    whit_tokenizer *t = NULL;
+    whit_status st = wh_config_read_folder(&config, folder, &err);
+    CHECK(st == WHIT_ERR_IO && strstr(err.msg, words), "configuration: %s", err.msg);
+    st = whit_tokenizer_open(&t, folder, &err);
+    CHECK(st == WHIT_ERR_IO && !t && strstr(err.msg, words), "tokenizer: %s", err.msg);
+}
+
 /* What the system does not say is no "not there", to the callers neither. */
 static void there(const scratch *s)
 {
@@ -430,6 +444,7 @@ static void there(const scratch *s)
         st = whit_file_open(&file, folder, &err);
         CHECK(!file && st == (cases[i].want ? cases[i].want : WHIT_ERR_FORMAT), "%s: folder: %s",
               strerror(cases[i].error), err.msg);
+        if (cases[i].want == WHIT_ERR_IO) parts_of_models(folder, strerror(cases[i].error));
         fault.lstat = 0;
     }
 }

@@ -231,9 +231,11 @@ whit_status wh_calib_open_output(whit_calibration *c, whit_error *err)
     free(inputs);
     if (st != WHIT_OK) return st;
     char *state = wh_path_join(c->partial, PARTIAL_NAME);
+    int there = 0;
     if (!state) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the output");
     if (state && !c->o.resume) remove_partial(c);
-    if (state && c->o.resume && wh_file_exists(state)) st = take_up(c, state, err);
+    if (state && c->o.resume) st = wh_file_there(state, &there, err);
+    if (there) st = take_up(c, state, err);
     free(state);
     return st;
 }

@@ -107,8 +107,10 @@ whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines
     for (size_t i = 0; i < COMPANIONS && st == WHIT_OK; i++) {
         char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
         whit_error why;
+        int there;
         if (!path) return no_memory(err);
-        if (wh_file_exists(path)) {
+        st = wh_file_there(path, &there, err);
+        if (there) {
             whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
             char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
             if (name)

@@ -82,7 +82,11 @@ static whit_status read_text(const char *path, char **text, size_t *len, whit_er
     int fd = -1;
     *text = NULL;
     whit_status st = wh_file_open_read(path, &fd, &bytes, err);
-    if (st != WHIT_OK) return st == WHIT_ERR_IO && wh_file_exists(path) ? st : WHIT_OK;
+    if (st != WHIT_OK) {
+        int there;
+        whit_status asked = wh_file_there(path, &there, NULL);
+        return st == WHIT_ERR_IO && (there || asked != WHIT_OK) ? st : WHIT_OK;
+    }
     const size_t n = bytes < WH_IO_HEAD ? (size_t)bytes : WH_IO_HEAD;
     st = wh_file_pread(fd, path, 0, head, n, err);
     close(fd);

@@ -279,9 +279,10 @@ whit_status wh_config_read_folder(wh_model_config *c, const char *folder, whit_e
     wh_raw_config r = { .gguf = 0 };
     char label[WH_SHORT], *path = wh_path_join(folder, generation);
     if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the configuration");
-    int more = wh_file_exists(path);
+    int more;
+    whit_status st = wh_file_there(path, &more, err);
     free(path);
-    whit_status st = read_file(&r, folder, "config.json", read_member, err);
+    if (st == WHIT_OK) st = read_file(&r, folder, "config.json", read_member, err);
     memcpy(label, r.label, sizeof label);
     if (st == WHIT_OK && more) st = read_file(&r, folder, generation, read_generation, err);
     memcpy(r.label, label, sizeof label);

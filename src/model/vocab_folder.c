@@ -25,9 +25,10 @@ static whit_status find_file(const wh_vocab_maker *m, const char *folder, const 
     char *joined = wh_path_join(folder, name);
     *path = NULL;
     if (!joined) return wh_vocab_no_memory(m, err);
-    int there = wh_file_exists(joined);
+    int there;
+    whit_status st = wh_file_there(joined, &there, err);
     free(joined);
-    return there ? wh_file_inside(folder, name, path, err) : WHIT_OK;
+    return there ? wh_file_inside(folder, name, path, err) : st;
 }
 
 typedef whit_status load_fn(wh_vocab_maker *m, const char *path, whit_error *err);
@@ -150,7 +151,9 @@ int wh_vocab_in_folder(const char *folder)
     int there = 0;
     for (int i = 0; i < 2 && there == 0; i++) {
         char *path = wh_path_join(folder, names[i]);
-        there = !path ? -1 : wh_file_exists(path) ? i + 1 : 0;
+        int found = 0; /* where the system does not say, reading it will */
+        if (path && (wh_file_there(path, &found, NULL) != WHIT_OK || found)) there = i + 1;
+        if (!path) there = -1;
         free(path);
     }
     return there;
