@@ -317,9 +317,18 @@ static void paths(void)
 /* hub has the layout of the Hugging Face cache. */
 static void make_tree(const scratch *s)
 {
-    static const char *const folders[] = { "model",       "model/sub",     "model2",
-                                           "hub",         "hub/snapshots", "hub/blobs",
-                                           "hub/blobs/d", "hub/other",     "hub/snapshots/r1" };
+    static const char *const folders[] = { "model",
+                                           "model/sub",
+                                           "model2",
+                                           "hub",
+                                           "hub/snapshots",
+                                           "hub/blobs",
+                                           "hub/blobs/d",
+                                           "hub/other",
+                                           "hub/snapshots/r1",
+                                           "hub/snapshots/r1/q4",
+                                           "hub/snapshots/r1/snapshots",
+                                           "hub/snapshots/r1/snapshots/x" };
     static const char *const files[] = { "secret",       "model/file",  "model/sub/file",
                                          "model2/file",  "hub/other/b", "hub/blobs/b",
                                          "hub/blobs/d/x" };
@@ -335,6 +344,11 @@ static void make_tree(const scratch *s)
         { "../../blobs/d/x", "hub/snapshots/r1/deep" },
         { "../../other/b", "hub/snapshots/r1/ref" },
         { "../../blobs/b", "hub/snapshots/r1/blob" },
+        { "../../../blobs/b", "hub/snapshots/r1/q4/blob" },
+        { "../../../blobs/d/x", "hub/snapshots/r1/q4/deep" },
+        { "../../../../secret", "hub/snapshots/r1/q4/out" },
+        { "../../../../blobs/b", "hub/snapshots/r1/snapshots/x/blob" },
+        { "../blobs/b", "hub/snapshots/blob" },
         { "hub/snapshots/r1", "cache" },
     };
     char path[SCRATCH_PATH];
@@ -375,6 +389,11 @@ static void inside(const scratch *s)
         { "hub/snapshots/r1", "deep",        WHIT_ERR_FORMAT }, /* below a folder in blobs     */
         { "hub/snapshots/r1", "ref",         WHIT_ERR_FORMAT }, /* beside blobs                */
         { "hub/snapshots/r1", "blob",        WHIT_OK },
+        { "hub/snapshots/r1/q4", "blob",     WHIT_OK },         /* a folder of the revision    */
+        { "hub/snapshots/r1/q4", "deep",     WHIT_ERR_FORMAT },
+        { "hub/snapshots/r1/q4", "out",      WHIT_ERR_FORMAT },
+        { "hub/snapshots/r1/snapshots/x", "blob", WHIT_OK },    /* a folder of that name in it */
+        { "hub/snapshots",    "blob",        WHIT_ERR_FORMAT }, /* no revision                 */
         { "cache",            "blob",        WHIT_OK },         /* the folder itself is a link */
         { "model",            "file",        WHIT_OK },
         { "model",            "inner",       WHIT_OK },         /* link to sub/file            */

@@ -273,16 +273,19 @@ static int is_below(const char *path, const char *folder)
     return strncmp(path, folder, len) == 0 && path[len] == '/';
 }
 
-/* Hugging Face cache: folder is HUB/snapshots/REVISION, path HUB/blobs/HASH. Both resolved. */
+/* Hugging Face cache: folder is HUB/snapshots/REVISION or below it, path HUB/blobs/HASH. Both
+ * resolved. */
 static int is_cached_blob(const char *path, const char *folder)
 {
-    static const char snapshots[] = "/snapshots", blobs[] = "/blobs/";
-    const size_t tail = sizeof snapshots - 1, middle = sizeof blobs - 1;
-    const char *revision = strrchr(folder, '/');
-    if (!revision || (size_t)(revision - folder) < tail) return 0;
-    size_t hub = (size_t)(revision - folder) - tail;
-    return strncmp(folder + hub, snapshots, tail) == 0 && strncmp(path, folder, hub) == 0 &&
-           strncmp(path + hub, blobs, middle) == 0 && !strchr(path + hub + middle, '/');
+    static const char snapshots[] = "/snapshots/", blobs[] = "/blobs/";
+    const size_t middle = sizeof blobs - 1;
+    for (const char *at = strstr(folder, snapshots); at; at = strstr(at + 1, snapshots)) {
+        const size_t hub = (size_t)(at - folder);
+        if (strncmp(path, folder, hub) == 0 && strncmp(path + hub, blobs, middle) == 0 &&
+            !strchr(path + hub + middle, '/'))
+            return 1;
+    }
+    return 0;
 }
 
 static whit_status check_inside(const char *folder, const char *joined, const char *name,

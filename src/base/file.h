@@ -57,7 +57,7 @@ int wh_path_is_plain(const char *name);
 /*
  * A file found inside a model folder (R7): name must be plain, and what it resolves to must be a
  * regular file inside the folder. One exception: the layout of the Hugging Face cache, where
- * snapshots/REVISION/NAME links to ../../blobs/HASH.
+ * snapshots/REVISION/NAME links to ../../blobs/HASH, and REVISION/FOLDER/NAME one step further up.
  * *path is the joined path to open, freed with free(). WHIT_ERR_FORMAT when a rule is broken or
  * there is no such file, WHIT_ERR_IO when the system does not let us look; *path is NULL then.
  */
