@@ -97,8 +97,9 @@ WHIT_API const char *whit_tensor_type(const whit_tensor *tensor);
  * The matrix that a tensor is to a quantizer: rows are output channels.
  *
  *   rank 0    1 x 1           rank 1    1 x n
- *   rank >= 2 first dimension x product of the others; but rank 3 with a part "experts" in the
- *             name is (experts * outputs) x inputs, since each expert is a matrix of its own.
+ *   rank >= 2 first dimension x product of the others; but rank 3 whose name has a part "experts",
+ *             or one that ends in "exps" (GGUF: ffn_gate_exps), is (experts * outputs) x inputs,
+ *             since each expert is a matrix of its own.
  */
 WHIT_API void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *cols);
 

@@ -7,13 +7,17 @@
 
 #include "base/mem.h"
 
-/* 1 if one of the dot-separated parts of name is `part`. */
-static int has_part(const char *name, const char *part)
+/* 1 if one of the dot-separated parts of name says that experts are stacked: "experts", or in GGUF
+ * "ffn_gate_exps", "ffn_up_chexps", .. */
+static int is_stack(const char *name)
 {
-    size_t len = strlen(part);
-    for (const char *p = name; p; p = strchr(p, '.')) {
-        if (*p == '.') p++;
-        if (strncmp(p, part, len) == 0 && (p[len] == '.' || p[len] == 0)) return 1;
+    static const char whole[] = "experts", end[] = "exps";
+    for (const char *p = name; *p; p += *p == '.') {
+        const size_t n = strcspn(p, ".");
+        if (n == sizeof whole - 1 && memcmp(p, whole, n) == 0) return 1;
+        if (n >= sizeof end - 1 && memcmp(p + n - (sizeof end - 1), end, sizeof end - 1) == 0)
+            return 1;
+        p += n;
     }
     return 0;
 }
@@ -21,7 +25,7 @@ static int has_part(const char *name, const char *part)
 void whit_tensor_matrix(const whit_tensor *tensor, uint64_t *rows, uint64_t *cols)
 {
     uint32_t lead = tensor->rank >= 2; /* how many dimensions make the rows */
-    if (tensor->rank == 3 && has_part(tensor->name, "experts")) lead = 2;
+    if (tensor->rank == 3 && is_stack(tensor->name)) lead = 2;
     uint64_t r = 1, c = 1;
     /* Readers check the product of a shape; where it is 0, that of the others may be anything. */
     for (uint32_t d = 0; d < tensor->rank; d++) {
