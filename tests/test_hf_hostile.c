@@ -289,6 +289,10 @@ static const struct {
     { "{\"quantization_config\":{\"dynamic\":[]}}", "dynamic is no object" },
     { "{\"quantization_config\":{\"is_marlin_format\":\"no\"}}", "is_marlin_format is no truth value" },
     { "{\"quantization_config\":{\"bits\":true}}", "bits is no whole number" },
+    { "{\"quantization_config\":{\"bits\":Infinity}}", "bits is no whole number" },
+    { "{\"quantization_config\":{\"bits\":-Infinity}}", "bits is no whole number" },
+    { "{\"time_step_limit\":[0.0,Infinity],\"x\":NaN,\"quantization_config\":null}", "" },
+    { "{\"time_step_limit\":[0.0,infinity]}", "not valid JSON" },
     { "{\"quantization_config\":null}", "" },
     { "{\"quantization_config\":{\"quant_method\":null,\"config_groups\":{\"a\":null,\"b\":{\"weights\":null,\"x\":[{}]}}}}", "" },
 };

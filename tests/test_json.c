@@ -14,7 +14,7 @@
 
 /* The tokens of a text as a line: brackets, "k:NAME", "s:TEXT", "n:DIGITS", t f z, '.' at the end;
  * after an error "!" and the problem. */
-static void trace(const char *text, size_t len, wh_buf *out)
+static void trace(const char *text, size_t len, int python, wh_buf *out)
 {
     static const char *const plain[] = {
         [WH_JSON_OBJECT] = "{",    [WH_JSON_OBJECT_END] = "}", [WH_JSON_ARRAY] = "[",
@@ -28,6 +28,7 @@ static void trace(const char *text, size_t len, wh_buf *out)
     if (!copy) return;
     memcpy(copy, text, len);
     wh_json_init(&j, copy, len);
+    j.python = python;
     do {
         t = wh_json_next(&j);
         if (out->len) wh_buf_puts(out, " ");
@@ -142,21 +143,58 @@ static void test_tokens(void)
 {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         wh_buf got = { 0 };
-        trace(cases[i].text, strlen(cases[i].text), &got);
+        trace(cases[i].text, strlen(cases[i].text), 0, &got);
         CHECK(got.data && strcmp(got.data, cases[i].want) == 0, "%s: got %s, want %s",
               cases[i].text, got.data, cases[i].want);
         wh_buf_free(&got);
     }
     wh_buf got = { 0 };
-    trace("\"a\0b\"", 5, &got); /* a NUL octet is a control character */
+    trace("\"a\0b\"", 5, 0, &got); /* a NUL octet is a control character */
     CHECK(got.data && strcmp(got.data, "!control character in a string") == 0, "%s", got.data);
     wh_buf_free(&got);
-    trace("\"\\\0\"", 4, &got);
+    trace("\"\\\0\"", 4, 0, &got);
     CHECK(got.data && strcmp(got.data, "!unknown escape in a string") == 0, "%s", got.data);
     wh_buf_free(&got);
-    trace("1\0", 2, &got);
+    trace("1\0", 2, 0, &got);
     CHECK(got.data && strcmp(got.data, "n:1 !text after the value") == 0, "%s", got.data);
     wh_buf_free(&got);
+}
+
+/* Words of Python's json module: numbers without a value, and nothing else is taken in. */
+static void test_python(void)
+{
+    static const char *const words[][2] = {
+        { "[0.0, Infinity]", "[ n:0.0 n:Infinity ] ." },
+        { "[-Infinity,NaN]", "[ n:-Infinity n:NaN ] ." },
+        { "{\"a\":NaN,\"b\":[-1,-0]}", "{ k:a n:NaN k:b [ n:-1 n:-0 ] } ." },
+        { "Infinity", "n:Infinity ." },
+        { "Infinit", "!unexpected character" },
+        { "-Infinit", "!number without digits" },
+        { "-NaN", "!number without digits" },
+        { "+Infinity", "!unexpected character" },
+        { "nan", "!unexpected character" },
+        { "Infinity1", "n:Infinity !text after the value" },
+        { "[NaN", "[ n:NaN !text ends early" },
+        { "{NaN:1}", "{ !expected a member name" },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        wh_buf got = { 0 };
+        trace(words[i][0], strlen(words[i][0]), 1, &got);
+        CHECK(got.data && strcmp(got.data, words[i][1]) == 0, "%s: got %s", words[i][0], got.data);
+        wh_buf_free(&got);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const each[] = { "Infinity", "-Infinity", "NaN" };
+        wh_json j;
+        uint64_t whole = 7;
+        double real = 7;
+        wh_json_init(&j, each[i], strlen(each[i]));
+        j.python = 1;
+        CHECK(wh_json_next(&j) == WH_JSON_NUMBER && !wh_json_u64(&j, &whole) &&
+                  !wh_json_f64(&j, &real) && whole == 7,
+              "%s", each[i]);
+        wh_json_free(&j);
+    }
 }
 
 static void test_depth(void)
@@ -178,7 +216,7 @@ static void test_depth(void)
     /* Objects and arrays on one level one after the other, deep and shallow. */
     wh_buf got = { 0 };
     const char *mixed = "[{\"a\":[]},[{}],{\"b\":{\"c\":[[1]]}}]";
-    trace(mixed, strlen(mixed), &got);
+    trace(mixed, strlen(mixed), 0, &got);
     CHECK(strcmp(got.data, "[ { k:a [ ] } [ { } ] { k:b { k:c [ [ n:1 ] ] } } ] .") == 0, "%s",
           got.data);
     wh_buf_free(&got);
@@ -326,7 +364,7 @@ static void test_put_double(const char *locale)
         wh_json_put_double(&b, rows[i].v);
         CHECK(strcmp(b.data, rows[i].want) == 0, "%s: got %s, want %s", locale, b.data,
               rows[i].want);
-        trace(b.data, b.len, &got);
+        trace(b.data, b.len, 0, &got);
         CHECK(!strchr(got.data, '!'), "%s is JSON", b.data);
         wh_buf_free(&got);
         wh_buf_free(&b);
@@ -357,6 +395,7 @@ static void test_names(void)
 int main(void)
 {
     test_tokens();
+    test_python();
     test_depth();
     test_skip();
     test_u64();

@@ -2,7 +2,8 @@
  *
  * The parser is a state machine over a text in memory: no recursion (the open levels are one bit
  * each) and no tree. It is strict: what the grammar does not name is an error, comments, trailing
- * commas, NaN and a byte-order mark included. Not here: duplicate keys.
+ * commas and a byte-order mark included; NaN and infinities, too, but for files of Python. Not
+ * here: duplicate keys.
  *
  * Source: RFC 8259; well-formed UTF-8 as in RFC 3629.
  * SPDX-License-Identifier: MIT */
@@ -203,6 +204,14 @@ static size_t digits(wh_json *j)
     return j->pos - from;
 }
 
+/* From there to the position. */
+static wh_json_token number_text(wh_json *j, size_t from)
+{
+    clear_text(j);
+    wh_buf_put(&j->scratch, j->src + from, j->pos - from);
+    return set_text(j, WH_JSON_NUMBER);
+}
+
 static wh_json_token number(wh_json *j)
 {
     size_t from = j->pos;
@@ -220,9 +229,18 @@ static wh_json_token number(wh_json *j)
         if (peek(j) == '+' || peek(j) == '-') j->pos++;
         if (digits(j) == 0) return problem(j, "number without digits in the exponent");
     }
-    clear_text(j);
-    wh_buf_put(&j->scratch, j->src + from, j->pos - from);
-    return set_text(j, WH_JSON_NUMBER);
+    return number_text(j, from);
+}
+
+/* At a word that Python writes for a number: its octets; else 0. */
+static size_t python_word(const wh_json *j)
+{
+    static const char *const words[] = { "Infinity", "-Infinity", "NaN" };
+    for (size_t i = 0; j->python && i < sizeof words / sizeof words[0]; i++) {
+        const size_t n = strlen(words[i]);
+        if (j->len - j->pos >= n && memcmp(j->src + j->pos, words[i], n) == 0) return n;
+    }
+    return 0;
 }
 
 static wh_json_token literal(wh_json *j)
@@ -257,6 +275,11 @@ static wh_json_token value(wh_json *j)
     if (c == '{' || c == '[') return open_level(j, c == '[');
     j->state = AFTER;
     if (c == '"') return string(j, WH_JSON_STRING);
+    const size_t word = python_word(j);
+    if (word > 0) {
+        j->pos += word;
+        return number_text(j, j->pos - word);
+    }
     if (c == '-' || (c >= '0' && c <= '9')) return number(j);
     return literal(j);
 }
@@ -326,7 +349,7 @@ int wh_json_f64(const wh_json *j, double *out)
     char text[420], half[16];
     const size_t point = strcspn(j->text, ".");
     snprintf(half, sizeof half, "%.1f", 0.5); /* "0", the locale's decimal point, "5" */
-    if (j->text_len > 400) return 0;
+    if (j->text_len > 400 || j->text[j->text[0] == '-'] > '9') return 0;
     if (point == j->text_len)
         memcpy(text, j->text, point + 1);
     else

@@ -2,7 +2,8 @@
  *
  * The parser walks a text in memory, allocates only one buffer for decoded strings, and refuses:
  * invalid UTF-8, lone surrogates, NUL or control characters in strings, more than 64 levels, text
- * after the value. Duplicate keys are the caller's business (base/names.h).
+ * after the value; Infinity and NaN unless it is told that Python wrote the file. Duplicate keys
+ * are the caller's business (base/names.h).
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WH_BASE_JSON_H
@@ -36,6 +37,8 @@ typedef struct wh_json {
     const char *problem; /* static text; NULL while all is well                            */
     int nomem;           /* 1 when the problem is memory                                   */
     unsigned depth;
+    int python; /* set it behind wh_json_init: Infinity, -Infinity and NaN are numbers, too, as the
+                   json module of Python writes them */
     /* internal */
     unsigned state;
     uint64_t is_array; /* bit d: level d is an array */
@@ -52,7 +55,7 @@ int wh_json_skip(wh_json *j, wh_json_token last);
  * 1 on success. */
 int wh_json_u64(const wh_json *j, uint64_t *out);
 /* The last NUMBER to the nearest double, whatever the locale; beyond its range an infinity. 0 where
- * it has more than 400 characters. */
+ * it has more than 400 characters, or is one of Python's words. */
 int wh_json_f64(const wh_json *j, double *out);
 
 /* Append text as a quoted JSON string. Valid UTF-8 passes as it is; what is not becomes U+FFFD. */

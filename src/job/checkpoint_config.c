@@ -277,6 +277,7 @@ static whit_status write_config(whit_plan *p, const wh_buf *object, whit_error *
     if (st == WHIT_OK) st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
     if (st == WHIT_OK) {
         wh_json_init(&j, text, len);
+        j.python = 1;
         if (!rewrite(&j, object, &out))
             st = j.nomem
                      ? no_memory(err)

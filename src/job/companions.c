@@ -52,6 +52,7 @@ static whit_status note_config(const char *path, wh_lines *warnings, whit_error 
     whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
     if (st != WHIT_OK) return st; /* nor could it be copied */
     wh_json_init(&j, text, len);
+    j.python = 1;
     wh_json_token tok = wh_json_next(&j);
     int object = tok == WH_JSON_OBJECT;
     while (tok != WH_JSON_ERROR && tok != WH_JSON_END) {

@@ -50,6 +50,7 @@ static whit_status kind_of_text(const char *text, size_t len, kind *out, whit_er
     int known = 0;
     wh_json j;
     wh_json_init(&j, text + mark, len - mark);
+    j.python = 1;
     if (wh_json_next(&j) != WH_JSON_OBJECT) len = 0;
     while (len > 0 && !known && wh_json_next(&j) == WH_JSON_KEY) {
         for (size_t i = 0; i < sizeof signs / sizeof signs[0] && !known; i++)

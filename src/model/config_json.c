@@ -92,7 +92,10 @@ static whit_status read_value(reading *x, wh_raw_key key, whit_error *err)
     switch (token) {
     case WH_JSON_NUMBER:
         v->kind = wh_json_u64(&x->json, &v->n) ? WH_RAW_WHOLE : WH_RAW_REAL;
-        v->x = to_double(x->json.text);
+        if (x->json.text[strcspn(x->json.text, "IN")]) /* an infinity or NaN of Python */
+            v->kind = WH_RAW_OTHER;
+        else
+            v->x = to_double(x->json.text);
         break;
     case WH_JSON_TRUE:
     case WH_JSON_FALSE:
@@ -236,6 +239,7 @@ static whit_status read_text(wh_raw_config *r, member_fn *member, const char *te
 {
     reading x = { .r = r };
     wh_json_init(&x.json, text, len);
+    x.json.python = 1;
     whit_status st = read_object(&x, member, err);
     wh_json_free(&x.json);
     return st;

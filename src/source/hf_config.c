@@ -255,6 +255,7 @@ whit_status wh_hf_config_parse(wh_hf_config *config, const char *text, size_t le
 {
     parser p = { .config = config };
     wh_json_init(&p.j, text, len);
+    p.j.python = 1;
     if (wh_json_next(&p.j) != WH_JSON_OBJECT)
         fail(&p, "", "no JSON object");
     else if (take_members(&p, bare ? quantization : model, config))

@@ -29,6 +29,15 @@ check 'no quantize_config.json' grep -q '"bits":8,"group_size":-1,"desc_act":fal
     out/quantize_config.json
 rm -r out
 
+# Words of Python's json module in config.json stay as they are.
+cp -r "$model" python
+chmod -R u+w python
+sed '1s/{/{"time_step_limit": [0.0, Infinity], "x": NaN,/' "$model/config.json" >python/config.json
+run 0 quantize python -o out --format compressed-tensors --scheme int4-g4 -q
+check 'words of Python' grep -q '"time_step_limit": \[0.0, Infinity\], "x": NaN,' out/config.json
+run 0 inspect out -q
+rm -r out python
+
 # Shards and index as they are asked for.
 to compressed-tensors int4-g4 parts -q --shard-size 100KB
 check 'no index' grep -q 'layers.0.mlp.down_proj.weight_packed' parts/model.safetensors.index.json
