@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "jobs.h"
+#include "source/hf_config.h"
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
@@ -377,6 +378,27 @@ static void test_configs(const scratch *s)
     }
 }
 
+/* Every layer may be compared with every group: as many as that are none. */
+static void test_groups(void)
+{
+    for (unsigned count = WH_HF_GROUPS; count <= WH_HF_GROUPS + 1; count++) {
+        st_text text = { 0 };
+        whit_error err = { WHIT_OK, "" };
+        wh_hf_config config = { 0 };
+        st_putf(&text, "{\"quant_method\":\"compressed-tensors\",\"config_groups\":{");
+        for (unsigned i = 0; i < count; i++)
+            st_putf(&text, "%s\"group_%u\":{\"weights\":{\"num_bits\":4}}", i ? "," : "", i);
+        st_putf(&text, "}}");
+        whit_status st = wh_hf_config_parse(&config, text.data, text.len, 1, &err);
+        if (count == WH_HF_GROUPS)
+            CHECK(st == WHIT_OK && config.groups == count, "%s", err.msg);
+        else
+            CHECK(st == WHIT_ERR_FORMAT && strstr(err.msg, "more than 256 groups"), "%s", err.msg);
+        wh_hf_config_free(&config);
+        free(text.data);
+    }
+}
+
 /* The configuration is a link out of the folder. */
 static void test_link(const scratch *s)
 {
@@ -397,6 +419,7 @@ int main(void)
     test_table(&s, bnb, COUNT(bnb));
     test_table(&s, unread, COUNT(unread));
     test_configs(&s);
+    test_groups();
     test_link(&s);
     scratch_remove(&s);
     return check_result();

@@ -381,6 +381,35 @@ static void put_wrapped(const scratch *s, const char *name, const char *before, 
     tb_free(&b);
 }
 
+#define FLAG "K\1\x89"
+#define FLAGS8 FLAG FLAG FLAG FLAG FLAG FLAG FLAG FLAG
+#define FLAGS64 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8
+
+/* A key of 1 MiB that is remembered, and used again and again: two octets each time. */
+static void test_long_names(const scratch *s)
+{
+    enum { KEY = 1 << 20 };
+    char *key = malloc(KEY + 1);
+    if (!key) scratch_die("a key");
+    memset(key, 'k', KEY);
+    key[KEY] = 0;
+    for (unsigned times = 100; times <= 300; times += 200) {
+        st_text before = { 0 };
+        st_put(&before, "}(", 2);
+        tb_text(&before, key);
+        st_put(&before, "q\0N", 3);
+        for (unsigned i = 0; i < times; i++) st_put(&before, "h\0N", 3);
+        st_put(&before, "U\1w", 3);
+        put_wrapped(s, "long.pt", before.data, before.len, TB_TEXT("u"));
+        whit_file *f = files_open(s, "long.pt", times < 256 ? WHIT_OK : WHIT_ERR_FORMAT,
+                                  times < 256 ? "" : "names of more than 256 MiB");
+        CHECK(!f == (times > 256), "%u times", times);
+        whit_file_close(f);
+        free(before.data);
+    }
+    free(key);
+}
+
 static void test_names(const scratch *s)
 {
     static const struct {
@@ -410,6 +439,9 @@ static void test_names(const scratch *s)
         { TB_TEXT("ccollections\nOrderedDict\n)R(U\1w"), TB_TEXT("u}U\1mK\1sb"), "w", NULL },
         { TB_TEXT("}(U\1dctorch\ndevice\nU\4cuda\x85RU\1w"), TB_TEXT("u"), "w", "d: no tensor" },
         { TB_TEXT("}U\1wctorch._utils\n_rebuild_parameter\n("), TB_TEXT("\x88" "ccollections\nOrderedDict\n)RtRs"), "w", NULL },
+        { TB_TEXT("}U\1wctorch._utils\n_rebuild_parameter\n("), TB_TEXT("\x88}(" FLAGS64 "utRs"), "w", NULL },
+        { TB_TEXT("}U\1wctorch._utils\n_rebuild_parameter\n("), TB_TEXT("\x88}(" FLAGS64 FLAG "utRs"), NULL, NULL }, /* too many to look at for each */
+        { TB_TEXT("}(U\5modelK\1U\5model}U\1w"), TB_TEXT("su"), "w", "model: no tensor, and left out" }, /* the last one counts */
         { TB_TEXT("]"), TB_TEXT("0"), NULL, NULL },               /* popped: nothing is left */
         { TB_TEXT("}U\14__metadata__"), TB_TEXT("s"), NULL, NULL },
         { TB_TEXT("}U\0"), TB_TEXT("s"), NULL, NULL },
@@ -503,6 +535,8 @@ static void test_old_form(const scratch *s)
         { TB_TEXT(START PROTOCOL "\x80\2}." OBJECT KEYS TWO), "does not say its byte order" },
         { TB_TEXT(START PROTOCOL "\x80\2K\1." OBJECT KEYS TWO), "does not say its byte order" },
         { TB_TEXT(START PROTOCOL SYSTEM PART KEYS TWO), NULL },
+        { TB_TEXT(START PROTOCOL "\x80\2}(U\15little_endian\x89U\15little_endian\x88u." PART KEYS TWO), NULL }, /* the last one counts */
+        { TB_TEXT(START PROTOCOL "\x80\2}(U\15little_endian\x88U\15little_endianNu." PART KEYS TWO), "does not say its byte order" },
         { TB_TEXT(START3 PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START4 PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START5 PROTOCOL SYSTEM PART KEYS TWO), NULL },
@@ -550,6 +584,7 @@ int main(int argc, char **argv)
     test_views(&s);
     test_big_endian(&s);
     test_names(&s);
+    test_long_names(&s);
     test_left_out(&s);
     test_old_form(&s);
     scratch_remove(&s);

@@ -131,3 +131,16 @@ int wh_pickle_is(const wh_pickle *p, const wh_pickle_node *n, const char *text)
 {
     return n->kind == WH_PICKLE_TEXT && wh_pm_is_same(p->text + n->u.at, n->count, text);
 }
+
+const wh_pickle_node *wh_pickle_find(const wh_pickle *p, const wh_pickle_node *n, const char *key)
+{
+    const wh_pickle_node *found = NULL;
+    if (n->kind != WH_PICKLE_DICT || n->count == 0) return NULL;
+    for (uint32_t cell = n->u.items.first; cell != WH_PICKLE_END;) {
+        const uint32_t value = p->cell[cell].next; /* dicts hold pairs */
+        if (wh_pickle_is(p, &p->node[p->cell[cell].node], key))
+            found = &p->node[p->cell[value].node];
+        cell = p->cell[value].next;
+    }
+    return found;
+}

@@ -90,6 +90,9 @@ static inline const wh_pickle_node *wh_pickle_at(const wh_pickle *p, uint32_t no
 }
 /* Item i of a tuple or list, from 0; NULL: there are fewer. Steps through all before it. */
 const wh_pickle_node *wh_pickle_item(const wh_pickle *p, const wh_pickle_node *n, uint32_t i);
+/* The value of a dict under the last key that is this text; NULL: there is none, or n is no dict.
+ */
+const wh_pickle_node *wh_pickle_find(const wh_pickle *p, const wh_pickle_node *n, const char *key);
 /* 1 if n is this text. */
 int wh_pickle_is(const wh_pickle *p, const wh_pickle_node *n, const char *text);
 

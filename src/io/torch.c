@@ -13,8 +13,9 @@
  *
  * Tensors may share a storage, and be any strided view of it: transposed, repeated (stride 0), a
  * part. Each becomes an array of its own. Refused: strides or sizes below 0, elements outside the
- * storage, hooks, tensors that are to be conjugated or negated when they are read, and repetitions
- * of few elements beyond MOST_REPEATED octets.
+ * storage, hooks, tensors that are to be conjugated or negated when they are read, repetitions of
+ * few elements beyond MOST_REPEATED octets, and values that are shared so often that a small file
+ * would take long: each visit, entry of hooks and octet of a name counts.
  *
  * Not here: the containers (torch_zip.c, torch_legacy.c); TorchScript; quantized and sparse
  * tensors, which are refused by name. Source: pytorch/pytorch, torch/serialization.py,
@@ -32,6 +33,8 @@
 
 #define MOST_DEPTH 256u
 #define MOST_KEY 64u
+#define MOST_HOOKS 64u                   /* entries of a dict that every tensor may share */
+#define MOST_NAMES ((uint64_t)256 << 20) /* octets of all names, keys that are shared each time */
 #define MOST_REPEATED ((uint64_t)256 << 20)
 
 typedef enum meaning {
@@ -244,6 +247,7 @@ typedef struct walk {
     char other[WH_SHORT]; /* the first value that is no tensor */
     size_t others;
     uint64_t budget;        /* values that may still be looked at */
+    uint64_t octets;        /* of the names so far */
     unsigned char *reached; /* [nodes]: 1: a tensor that has a name */
 } walk;
 
@@ -265,7 +269,7 @@ static int is_harmless(const wh_torch *t, const wh_pickle_node *n)
 {
     const wh_pickle *p = &t->pickle;
     if (!n || n->kind == WH_PICKLE_NONE) return 1;
-    if (n->kind != WH_PICKLE_DICT) return 0;
+    if (n->kind != WH_PICKLE_DICT || n->count > 2 * MOST_HOOKS) return 0;
     uint32_t cell = n->count > 0 ? n->u.items.first : WH_PICKLE_END;
     for (; cell != WH_PICKLE_END; cell = p->cell[cell].next) {
         cell = p->cell[cell].next; /* the value; dicts hold pairs */
@@ -393,6 +397,8 @@ static whit_status visit_items(walk *w, const wh_pickle_node *n, unsigned depth)
             return wh_torch_bad(w->t, "a dict has a key that is neither text nor a number");
         if (w->name.failed) return wh_io_no_memory(w->t->file, w->t->err);
         if (w->name.len > WH_IO_MAX_STRING) return wh_torch_bad(w->t, "a name of more than 16 MiB");
+        w->octets += w->name.len;
+        if (w->octets > MOST_NAMES) return wh_torch_bad(w->t, "names of more than 256 MiB");
         st = visit(w, p->cell[cell].node, depth + 1);
         number.u.number++;
         w->name.len = len;
@@ -430,21 +436,16 @@ static size_t wrapper_of(const walk *w)
     static const char *const keys[] = { "state_dict", "model", "model_state_dict", "module" };
     const wh_pickle *p = &w->t->pickle;
     const wh_pickle_node *root = wh_pickle_at(p, p->root);
-    if (root->kind != WH_PICKLE_DICT || w->count == 0) return 0;
+    if (w->count == 0) return 0;
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
         const size_t len = strlen(keys[k]);
-        int is_dict = 0, all = 1;
-        for (uint32_t cell = root->u.items.first; cell != WH_PICKLE_END;) {
-            const uint32_t value = p->cell[cell].next;
-            if (wh_pickle_is(p, wh_pickle_at(p, p->cell[cell].node), keys[k]))
-                is_dict = wh_pickle_at(p, p->cell[value].node)->kind == WH_PICKLE_DICT;
-            cell = p->cell[value].next;
-        }
+        const wh_pickle_node *wrapped = wh_pickle_find(p, root, keys[k]);
+        int all = wrapped && wrapped->kind == WH_PICKLE_DICT;
         for (size_t i = 0; i < w->count && all; i++) {
             const char *name = w->all[i].tensor.name;
             all = strncmp(name, keys[k], len) == 0 && name[len] == '.' && name[len + 1];
         }
-        if (is_dict && all) return len + 1;
+        if (all) return len + 1;
     }
     return 0;
 }

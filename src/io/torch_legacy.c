@@ -78,17 +78,13 @@ static whit_status read_system(legacy *l)
 {
     wh_pickle p;
     whit_status st = next(l, &p);
-    int known = 0;
-    if (st == WHIT_OK && wh_pickle_at(&p, p.root)->kind == WH_PICKLE_DICT) {
-        const wh_pickle_node *d = wh_pickle_at(&p, p.root);
-        for (uint32_t i = 0; i + 1 < d->count && !known; i += 2) {
-            const wh_pickle_node *v = wh_pickle_item(&p, d, i + 1);
-            if (!wh_pickle_is(&p, wh_pickle_item(&p, d, i), "little_endian")) continue;
-            known = v->kind == WH_PICKLE_BOOL;
-            l->t.swapped = known && v->u.number == 0;
-        }
+    if (st == WHIT_OK) {
+        const wh_pickle_node *v = wh_pickle_find(&p, wh_pickle_at(&p, p.root), "little_endian");
+        if (!v || v->kind != WH_PICKLE_BOOL)
+            st = wh_torch_bad(&l->t, "does not say its byte order");
+        else
+            l->t.swapped = v->u.number == 0;
     }
-    if (st == WHIT_OK && !known) st = wh_torch_bad(&l->t, "does not say its byte order");
     wh_pickle_free(&p);
     return st;
 }

@@ -175,6 +175,8 @@ static int take_groups(parser *p, const member *m)
         token = wh_json_next(&p->j);
         if (token == WH_JSON_NULL) continue;
         if (token != WH_JSON_OBJECT) return fail(p, m->key, " holds something else than objects");
+        if (p->config->groups == WH_HF_GROUPS)
+            return fail(p, m->key, " holds more than 256 groups");
         if (!take_group(p, m)) return 0;
     }
     return token == WH_JSON_OBJECT_END;

@@ -14,6 +14,8 @@ typedef enum wh_hf_method {
     WH_HF_OTHER /* one that is not read */
 } wh_hf_method;
 
+/* Groups of compressed-tensors: each layer may be compared with all. Real ones have a few. */
+#define WH_HF_GROUPS 256
 #define WH_HF_TEXT 40
 typedef char wh_hf_text[WH_HF_TEXT]; /* cut short where it is longer; "": not said */
 
