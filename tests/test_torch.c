@@ -442,6 +442,15 @@ static void test_names(const scratch *s)
         { TB_TEXT("}U\1wctorch._utils\n_rebuild_parameter\n("), TB_TEXT("\x88}(" FLAGS64 "utRs"), "w", NULL },
         { TB_TEXT("}U\1wctorch._utils\n_rebuild_parameter\n("), TB_TEXT("\x88}(" FLAGS64 FLAG "utRs"), NULL, NULL }, /* too many to look at for each */
         { TB_TEXT("}(U\5modelK\1U\5model}U\1w"), TB_TEXT("su"), "w", "model: no tensor, and left out" }, /* the last one counts */
+        { TB_TEXT("}(U\4seed\x8a\11\0\0\0\0\0\0\0\x80\0U\1w"), TB_TEXT("u"), "w", "seed: no tensor, and left out" }, /* 2^63 */
+        { TB_TEXT("}(U\4seed\x8b\14\0\0\0abcdefghijklU\1w"), TB_TEXT("u"), "w", "seed: no tensor, and left out" },
+        { TB_TEXT("}(\x8a\11\0\0\0\0\0\0\0\x80\0NU\1w"), TB_TEXT("u"), "w", "?: no tensor, and left out" },
+        { TB_TEXT("}(U\1a}K\0K\1\x86NsU\1w"), TB_TEXT("u"), "w", "a.?: no tensor, and left out" }, /* { a: { (0, 1): None } } */
+        { TB_TEXT("}(NK\2\x88](K\3eU\1w"), TB_TEXT("u"), "w", "?, ..: no tensors, and left out" },
+        { TB_TEXT("}(K\0K\1\x86U\1aU\1w"), TB_TEXT("u"), "w", "?: no tensor, and left out" },
+        { TB_TEXT("}K\0K\1\x86"), TB_TEXT("s"), NULL, NULL },
+        { TB_TEXT("}\x8a\11\0\0\0\0\0\0\0\x80\0"), TB_TEXT("s"), NULL, NULL },
+        { TB_TEXT("}(U\1aNN}U\1b"), TB_TEXT("su"), NULL, NULL }, /* { a: None, None: { b: w } } */
         { TB_TEXT("]"), TB_TEXT("0"), NULL, NULL },               /* popped: nothing is left */
         { TB_TEXT("}U\14__metadata__"), TB_TEXT("s"), NULL, NULL },
         { TB_TEXT("}U\0"), TB_TEXT("s"), NULL, NULL },
@@ -518,6 +527,10 @@ static void test_left_out(const scratch *s)
     "\x80\2}U\1wctorch._utils\n_rebuild_tensor_v2\n((U\7storagectorch\nHalfStorage\nU\1"           \
     "7U\3cpuK\2"                                                                                   \
     "U\2xxK\1K\1\x87tQK\0K\1\x85K\1\x85\x89NtRs."
+#define LONG_SIZE                                                                                  \
+    "\x80\2}U\1wctorch._utils\n_rebuild_tensor_v2\n((U\7storagectorch\nHalfStorage\nU\1"           \
+    "7U\3cpuK\2"                                                                                   \
+    "NtQK\0\x8a\11\2\0\0\0\0\0\0\x80\0\x85K\1\x85\x89NtRs."
 #define KEYS                                                                                       \
     "\x80\2]U\1"                                                                                   \
     "7a."
@@ -549,6 +562,7 @@ static void test_old_form(const scratch *s)
         { TB_TEXT(START PROTOCOL SYSTEM PART KEYS "\2\0\0\0\0\0\0\0abc"), "storage 7: ends beyond the file" },
         { TB_TEXT(START PROTOCOL SYSTEM PART KEYS "\3\0\0\0\0\0\0\0abcd"), "has 3 elements, the checkpoint says 2" },
         { TB_TEXT(START PROTOCOL SYSTEM OBJECT KEYS TWO), "w: has hooks" },
+        { TB_TEXT(START PROTOCOL SYSTEM LONG_SIZE KEYS TWO), "w: its sizes and strides are not" },
         /* clang-format on */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

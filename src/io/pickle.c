@@ -68,8 +68,7 @@ static whit_status take_argument(wh_pickle_machine *m, wh_pickle_form f)
     m->text_len = (uint32_t)v;
     m->at += (size_t)v;
     if (f < WH_PM_LONG8) return WHIT_OK;
-    if (v > 8) return wh_pm_bad(m, "a whole number of more than 64 bits");
-    m->number = long_of(m->p->text + m->text, (size_t)v);
+    m->number = v > 8 ? 0 : long_of(m->p->text + m->text, (size_t)v);
     return WHIT_OK;
 }
 

@@ -15,7 +15,8 @@ typedef enum wh_pickle_kind {
     WH_PICKLE_NONE,
     WH_PICKLE_BOOL,
     WH_PICKLE_INT,
-    WH_PICKLE_FLOAT, /* its value is not kept */
+    WH_PICKLE_LONG,  /* whole, of more than 64 bits; its value is not kept */
+    WH_PICKLE_FLOAT, /* nor is that */
     WH_PICKLE_TEXT,  /* UTF-8 */
     WH_PICKLE_OCTETS,
     WH_PICKLE_TUPLE,

@@ -52,6 +52,13 @@ static whit_status do_int(wh_pickle_machine *m)
     return wh_pm_push_new(m, (wh_pickle_node){ .kind = WH_PICKLE_INT, .u.number = m->number });
 }
 
+/* Random seeds and the like go beyond 64 bits; no size does. */
+static whit_status do_long(wh_pickle_machine *m)
+{
+    if (m->text_len <= 8) return do_int(m);
+    return wh_pm_push_new(m, (wh_pickle_node){ .kind = WH_PICKLE_LONG });
+}
+
 static whit_status do_float(wh_pickle_machine *m)
 {
     return wh_pm_push_new(m, (wh_pickle_node){ .kind = WH_PICKLE_FLOAT });
@@ -277,8 +284,8 @@ const wh_pickle_opcode wh_pickle_opcodes[256] = {
     ['.']  = { do_stop, WH_PM_NOTHING },       ['N']  = { do_none, WH_PM_NOTHING },
     [0x88] = { do_true, WH_PM_NOTHING },       [0x89] = { do_false, WH_PM_NOTHING },
     ['J']  = { do_int, WH_PM_I32 },            ['K']  = { do_int, WH_PM_U8 },
-    ['M']  = { do_int, WH_PM_U16 },            [0x8a] = { do_int, WH_PM_LONG8 },
-    [0x8b] = { do_int, WH_PM_LONG32 },         ['G']  = { do_float, WH_PM_F64 },
+    ['M']  = { do_int, WH_PM_U16 },            [0x8a] = { do_long, WH_PM_LONG8 },
+    [0x8b] = { do_long, WH_PM_LONG32 },         ['G']  = { do_float, WH_PM_F64 },
     ['X']  = { do_text, WH_PM_TEXT32 },        [0x8c] = { do_text, WH_PM_TEXT8 },
     ['U']  = { do_string, WH_PM_TEXT8 },       ['T']  = { do_string, WH_PM_TEXT_I32 },
     ['B']  = { do_octets, WH_PM_TEXT32 },      ['C']  = { do_octets, WH_PM_TEXT8 },

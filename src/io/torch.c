@@ -248,6 +248,7 @@ typedef struct walk {
     size_t others;
     uint64_t budget;        /* values that may still be looked at */
     uint64_t octets;        /* of the names so far */
+    unsigned nameless;      /* keys above the value at hand that cannot be in a name */
     unsigned char *reached; /* [nodes]: 1: a tensor that has a name */
 } walk;
 
@@ -367,7 +368,7 @@ static void note_other(walk *w)
     if (w->others++ == 0) wh_short(w->other, w->name.data);
 }
 
-/* Append ".KEY"; 0: it is no key for a tensor. */
+/* Append ".KEY", ".?" for a key of another kind. 0: it is no key for a tensor. */
 static int append_key(walk *w, const wh_pickle_node *key)
 {
     if (w->name.len > 0) wh_buf_puts(&w->name, ".");
@@ -375,6 +376,8 @@ static int append_key(walk *w, const wh_pickle_node *key)
         wh_buf_put(&w->name, w->t->pickle.text + key->u.at, key->count);
     else if (key->kind == WH_PICKLE_INT)
         wh_buf_putf(&w->name, "%" PRId64, key->u.number);
+    else
+        wh_buf_puts(&w->name, "?");
     return key->kind == WH_PICKLE_TEXT || key->kind == WH_PICKLE_INT;
 }
 
@@ -393,13 +396,14 @@ static whit_status visit_items(walk *w, const wh_pickle_node *n, unsigned depth)
             key = wh_pickle_at(p, p->cell[cell].node);
             cell = p->cell[cell].next;
         }
-        if (!append_key(w, key))
-            return wh_torch_bad(w->t, "a dict has a key that is neither text nor a number");
+        const unsigned no_name = append_key(w, key) ? 0 : 1;
         if (w->name.failed) return wh_io_no_memory(w->t->file, w->t->err);
         if (w->name.len > WH_IO_MAX_STRING) return wh_torch_bad(w->t, "a name of more than 16 MiB");
         w->octets += w->name.len;
         if (w->octets > MOST_NAMES) return wh_torch_bad(w->t, "names of more than 256 MiB");
+        w->nameless += no_name;
         st = visit(w, p->cell[cell].node, depth + 1);
+        w->nameless -= no_name;
         number.u.number++;
         w->name.len = len;
         w->name.data[len] = 0;
@@ -426,7 +430,9 @@ static whit_status visit(walk *w, uint32_t node, unsigned depth)
         return WHIT_OK;
     }
     w->reached[node] = 1;
-    return add_found(w, n);
+    return w->nameless == 0
+               ? add_found(w, n)
+               : wh_torch_bad(w->t, "a tensor in a dict whose key is neither text nor a number");
 }
 
 /* The key of the outermost dict that all names begin with, and that only wraps them: its length
