@@ -325,6 +325,30 @@ static void test_views(const scratch *s)
     tb_free(&b);
 }
 
+/* Of a complex number each part is swapped for itself. */
+static void test_big_complex(const scratch *s)
+{
+    static const uint64_t two[1] = { 2 }, one[1] = { 1 };
+    static const unsigned char want[16] = { 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12 };
+    zb_build z = { 0 };
+    tb_build b = { 0 };
+    st_text pickle = { 0 };
+    unsigned char octets[16], got[16];
+    for (size_t i = 0; i < 16; i++) octets[i] = (unsigned char)i;
+    tb_tensor(&b, "z", tb_add(&b, "ComplexFloat", octets, 2, 16), 0, 1, two, one);
+    tb_pickle(&b, &pickle);
+    zb_add(&z, "x/data.pkl", pickle.data, pickle.len, 0);
+    zb_add(&z, "x/byteorder", "big", 3, 0);
+    zb_add(&z, "x/data/0", octets, 16, 0);
+    zb_write(&z, s, "complex.pt");
+    whit_file *f = files_open(s, "complex.pt", WHIT_OK, "");
+    CHECK(f && whit_file_read(f, 0, 0, 16, got, NULL) == WHIT_OK && memcmp(got, want, 16) == 0,
+          "big-endian, complex");
+    whit_file_close(f);
+    free(pickle.data);
+    tb_free(&b);
+}
+
 static void test_big_endian(const scratch *s)
 {
     static const uint64_t shape[2] = { 2, 3 }, turned[2] = { 1, 2 };
@@ -349,6 +373,7 @@ static void test_big_endian(const scratch *s)
     CHECK(f && whit_file_read(f, 0, 0, 12, got, NULL) == WHIT_OK && memcmp(got, want, 12) == 0,
           "big-endian, transposed");
     whit_file_close(f);
+    test_big_complex(s);
     zb_add(&z, "x/data.pkl", pickle.data, pickle.len, 0);
     zb_add(&z, "x/byteorder", "middle", 6, 0);
     zb_add(&z, "x/data/0", octets, 12, 0);

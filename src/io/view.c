@@ -130,6 +130,17 @@ static void prepare(work *w, const whit_file *file, size_t index, whit_error *er
         w->dim[d].place = w->dim[d + 1].place * w->dim[d + 1].extent;
 }
 
+/* n elements, `step` apart, side by side and little-endian. What is swapped are the numbers: of a
+ * complex one its two parts, each in its place. */
+static void pack(const work *w, const unsigned char *src, uint64_t n, uint64_t step,
+                 unsigned char *packed)
+{
+    const size_t size = w->size, unit = w->dtype == WHIT_C64 ? size / 2 : size;
+    for (uint64_t i = 0; i < n; i++, src += step * size, packed += size)
+        for (size_t k = 0; k < size; k++)
+            packed[k] = src[w->view->swapped ? k / unit * unit + unit - 1 - k % unit : k];
+}
+
 /* n elements, `step` apart, to places from `at` on. */
 static void put_run(work *w, const unsigned char *src, uint64_t n, uint64_t step, uint64_t at,
                     uint64_t place)
@@ -142,10 +153,7 @@ static void put_run(work *w, const unsigned char *src, uint64_t n, uint64_t step
         const unsigned char *from = src;
         if (step != 1 || w->view->swapped) {
             from = packed;
-            for (uint64_t i = 0; i < m; i++)
-                for (size_t k = 0; k < size; k++)
-                    packed[i * size + k] =
-                        src[i * step * size + (w->view->swapped ? size - 1 - k : k)];
+            pack(w, src, m, step, packed);
         }
         if (w->floats) {
             /* cppcheck-suppress legacyUninitvar ; the next line fills it */
