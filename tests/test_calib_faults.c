@@ -1,6 +1,7 @@
 /* tests/test_calib_faults.c - every allocation fails in turn, while layers are quantized with the
  * statistics of their inputs. Each attempt gives the bytes it always gives, or WHIT_ERR_NOMEM and
- * words. Leaks are found by a run under AddressSanitizer.
+ * words. Leaks are found by a run under AddressSanitizer. And what a probe for a calibration state
+ * reads of other files.
  *
  * SPDX-License-Identifier: MIT */
 #define _FILE_OFFSET_BITS 64
@@ -14,6 +15,8 @@
 #include "calib/gptq_codes.h"
 #include "calib/hqq.h"
 #include "calib/smooth.h"
+#include "calib/state.h"
+#include "torch_build.h"
 
 enum { ROWS = 3, COLS = 32, TOKENS = 4 };
 
@@ -83,6 +86,28 @@ static whit_status run(made *m, whit_error *err)
     return st;
 }
 
+/* An archive is no state by its first octets: a second read, which would fail, is not made. */
+static void test_probe(void)
+{
+    scratch s;
+    tb_build b = { 0 };
+    char path[SCRATCH_PATH];
+    whit_error err = { WHIT_OK, "" };
+    int is = 7;
+    static const uint64_t two[1] = { 2 }, one[1] = { 1 };
+    scratch_make(&s);
+    tb_tensor(&b, "w", tb_add(&b, "Float", "\0\0\200\77\0\0\0\100", 2, 8), 0, 1, two, one);
+    tb_write_zip(&b, &s, "m.pt", 0);
+    tb_free(&b);
+    for (int n = 1; n <= 2; n++) {
+        fault_arm(READ_EIO, n);
+        const whit_status st = wh_calib_probe(scratch_path(&s, "m.pt", path), &is, &err);
+        CHECK(fault_struck() == (n == 1) && !is, "read %d", n);
+        CHECK(st == (n == 1 ? WHIT_ERR_IO : WHIT_OK), "read %d: %s", n, err.msg);
+    }
+    scratch_remove(&s);
+}
+
 int main(void)
 {
     static made first, now;
@@ -107,6 +132,7 @@ int main(void)
         CHECK(st != WHIT_OK || memcmp(&first, &now, sizeof now) == 0, "allocation %d: other bytes",
               n);
     }
+    test_probe();
     CHECK(faults > 300, "only %d allocations", faults);
     return check_result();
 }

@@ -4,12 +4,14 @@
  * nothing else may be there; counts must add up; what is stored in order must be in order.
  *
  * SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
 #include "calib/state.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -451,14 +453,27 @@ whit_status whit_calib_open(whit_calib **out, const char *path, whit_error *err)
     return WHIT_OK;
 }
 
+/* Whether the file begins like safetensors: to open an archive would read all that is in it. */
+static whit_status probe_head(const char *path, int *is, whit_error *err)
+{
+    unsigned char head[WH_IO_HEAD];
+    uint64_t bytes;
+    int fd;
+    whit_status st = wh_io_open_head(path, &fd, &bytes, head, err);
+    if (fd >= 0) close(fd);
+    *is = st == WHIT_OK && wh_safetensors_probe(head);
+    return st;
+}
+
 whit_status wh_calib_probe(const char *path, int *is, whit_error *err)
 {
     whit_file *file = NULL;
     whit_error why = { WHIT_OK, "" };
-    *is = 0;
-    const whit_status st = whit_file_open(&file, path, &why);
+    whit_status st = probe_head(path, is, &why);
+    if (*is) st = whit_file_open(&file, path, &why);
+    if (!file) *is = 0;
     if (st == WHIT_ERR_IO || st == WHIT_ERR_NOMEM) return wh_fail(err, st, "%s", why.msg);
-    if (st != WHIT_OK) return WHIT_OK; /* something else, whatever it is */
+    if (!file) return WHIT_OK; /* something else, whatever it is */
     *is = strcmp(whit_file_format(file), "safetensors") == 0 &&
           whit_file_meta_find(file, 0, "whit.state") != NULL;
     whit_file_close(file);

@@ -92,10 +92,8 @@ static const wh_format *identify(const unsigned char *head, const char *path)
     return NULL;
 }
 
-/* Open path and read its first octets, zeros behind a short file. *fd is for the caller to close,
- * also on error, unless it is -1. */
-static whit_status open_head(const char *path, int *fd, uint64_t *bytes,
-                             unsigned char head[WH_IO_HEAD], whit_error *err)
+whit_status wh_io_open_head(const char *path, int *fd, uint64_t *bytes,
+                            unsigned char head[WH_IO_HEAD], whit_error *err)
 {
     char label[WH_SHORT];
     memset(head, 0, WH_IO_HEAD);
@@ -151,7 +149,7 @@ whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path,
     if (!s->name || !s->path) return wh_io_no_memory(file, err);
     file->shard_count++; /* from here on whit_file_close looks after it */
 
-    whit_status st = open_head(path, &s->fd, &s->bytes, head, err);
+    whit_status st = wh_io_open_head(path, &s->fd, &s->bytes, head, err);
     if (st == WHIT_OK && file->raw) s->format = &wh_raw_format;
     if (st == WHIT_OK && !file->raw) st = find_format(s, head, err);
     return st == WHIT_OK ? s->format->list(file, file->shard_count - 1, err) : st;
@@ -164,7 +162,7 @@ static whit_status open_path(whit_file *file, whit_error *err)
     int fd;
     if (file->raw) return wh_io_add_shard(file, wh_path_name(file->path), file->path, err);
     if (file->is_folder) return wh_hf_open_folder(file, err);
-    whit_status st = open_head(file->path, &fd, &bytes, head, err);
+    whit_status st = wh_io_open_head(file->path, &fd, &bytes, head, err);
     if (fd >= 0) close(fd);
     if (st != WHIT_OK) return st;
     if (!formats[0].probe(head) && probe_json(head)) return wh_hf_open_index(file, file->path, err);

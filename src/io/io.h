@@ -90,6 +90,11 @@ whit_status wh_io_warn(whit_file *file, whit_error *err, const char *fmt, ...) W
 /* Forget all shards and tensors; texts stay. */
 void wh_io_drop_shards(whit_file *file);
 
+/* Open path and read its first octets, zeros behind a short file. *fd is for the caller to close,
+ * also on error, unless it is -1. */
+whit_status wh_io_open_head(const char *path, int *fd, uint64_t *bytes,
+                            unsigned char head[WH_IO_HEAD], whit_error *err);
+
 /* Open path and list what is in it, as the next shard. Errors: those of whit_file_open. */
 whit_status wh_io_add_shard(whit_file *file, const char *name, const char *path, whit_error *err);
 
