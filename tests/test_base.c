@@ -187,6 +187,10 @@ static void test_checked(void)
             CHECK(wh_add_u64(a, b, &v) == cases[i].sum_fits, "add %zu", i);
             CHECK(!cases[i].sum_fits || v == cases[i].sum, "add %zu", i);
         }
+    CHECK(wh_ceil_div(0, 5) == 0 && wh_ceil_div(5, 5) == 1 && wh_ceil_div(6, 5) == 2, "rounded up");
+    CHECK(wh_ceil_div(UINT64_MAX, 2) == UINT64_MAX / 2 + 1 &&
+              wh_ceil_div(UINT64_MAX, UINT64_MAX) == 1,
+          "at the end of the range");
 }
 
 static void test_alloc(void)

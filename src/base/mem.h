@@ -9,6 +9,11 @@
 /* Checked arithmetic for numbers that come from a file: 1 and *out on success, 0 on overflow. */
 int wh_mul_u64(uint64_t a, uint64_t b, uint64_t *out);
 int wh_add_u64(uint64_t a, uint64_t b, uint64_t *out);
+/* a / b, rounded up; b > 0. It cannot overflow. */
+static inline uint64_t wh_ceil_div(uint64_t a, uint64_t b)
+{
+    return a / b + (a % b != 0);
+}
 
 /* count * size octets, zeroed; NULL on overflow or when there is no memory. count 0 gives one
  * element, so that NULL always means failure. Freed with free(). Counts are those of files: where

@@ -23,11 +23,6 @@
 
 #define MAX_STATE 4096 /* octets; a real one has 200 */
 
-static uint64_t ceil_div(uint64_t a, uint64_t b)
-{
-    return a / b + (a % b != 0);
-}
-
 static whit_status read_state(wh_hf *h, size_t index, whit_kind kind, wh_bnb_state *state)
 {
     char text[MAX_STATE];
@@ -72,7 +67,7 @@ static whit_status take_codes(wh_hf *h, const wh_bnb_state *state)
     if (codes->dtype != WHIT_U8)
         return wh_hf_unread(h, "codes in %s (bnb_4bit_quant_storage); only uint8 is read",
                             whit_tensor_type(codes));
-    if (t->elements == 0 || codes->elements != ceil_div(t->elements, 2))
+    if (t->elements == 0 || codes->elements != wh_ceil_div(t->elements, 2))
         return wh_hf_bad(h, "%" PRIu64 " octets of codes for %" PRIu64 " weights", codes->elements,
                          t->elements);
     whit_tensor_matrix(t, &h->t->rows, &h->t->cols);
@@ -105,7 +100,7 @@ static whit_status read_4bit(wh_hf *h, size_t index, whit_kind kind)
     whit_status st = read_state(h, index, kind, &state);
     if (st == WHIT_OK) st = take_codes(h, &state);
     if (st != WHIT_OK) return st;
-    const uint64_t blocks = ceil_div(h->t->tensor.elements, state.blocksize);
+    const uint64_t blocks = wh_ceil_div(h->t->tensor.elements, state.blocksize);
     h->t->scheme = (whit_scheme){ .kind = kind,
                                   .bits = 4,
                                   .gran = WHIT_GRAN_GROUP,
@@ -118,7 +113,7 @@ static whit_status read_4bit(wh_hf *h, size_t index, whit_kind kind)
     st = take_part(h, ".weight.absmax", 1, state.nested ? WHIT_U8 : WHIT_F32, blocks, &part);
     if (st == WHIT_OK) st = take_table(h);
     if (st != WHIT_OK || !state.nested) return st;
-    st = take_part(h, ".weight.nested_absmax", 2, WHIT_F32, ceil_div(blocks, WH_NESTED_BLOCK),
+    st = take_part(h, ".weight.nested_absmax", 2, WHIT_F32, wh_ceil_div(blocks, WH_NESTED_BLOCK),
                    &part);
     return st == WHIT_OK ? take_part(h, ".weight.nested_quant_map", 3, WHIT_F32, 256, &part) : st;
 }

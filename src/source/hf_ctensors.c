@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/mem.h"
 #include "pack/layout.h"
 #include "pack/streams.h"
 #include "source/hf.h"
@@ -269,11 +270,6 @@ static void find_blocks(const wh_hf *h, uint32_t block[2])
     }
 }
 
-static uint64_t ceil_div(uint64_t a, uint64_t b)
-{
-    return a / b + (a % b != 0);
-}
-
 /* The granularity that the shape of the scales means. */
 static whit_status plain_scales(wh_hf *h, size_t index, const whit_tensor *codes)
 {
@@ -300,7 +296,8 @@ static whit_status plain_scales(wh_hf *h, size_t index, const whit_tensor *codes
     s->gran = WHIT_GRAN_BLOCK;
     s->block_rows = block[0];
     s->group = block[1];
-    return wh_hf_take(h, index, 1, t->dtype, 2, ceil_div(rows, block[0]), ceil_div(cols, block[1]));
+    return wh_hf_take(h, index, 1, t->dtype, 2, wh_ceil_div(rows, block[0]),
+                      wh_ceil_div(cols, block[1]));
 }
 
 static whit_status read_plain(wh_hf *h, size_t scale, int *taken)
