@@ -157,9 +157,9 @@ static void damaged(const scratch *s)
  * that is infinite not. */
 static void checkpoints(const scratch *s, const char *data)
 {
-    static const char *const folders[] = { "awq",      "bnb-4",       "bnb-dq",
-                                           "bnb-int8", "ct-actorder", "ct-packed",
-                                           "ct-plain", "gptq-3",      "gptq-4-act" };
+    static const char *const folders[] = { "awq",         "bnb-4",     "bnb-dq",   "bnb-int8",
+                                           "ct-actorder", "ct-packed", "ct-plain", "fp8",
+                                           "gptq-3",      "gptq-4-act" };
     char path[SCRATCH_PATH];
     for (size_t i = 0; i <= sizeof folders / sizeof folders[0]; i++) {
         whit_error err = { WHIT_OK, "" };

@@ -222,6 +222,7 @@ int main(int argc, char **argv)
     test_weights(argv[1], "ct-packed");
     test_weights(argv[1], "ct-actorder");
     test_weights(argv[1], "ct-plain");
+    test_weights(argv[1], "fp8");
     test_weights(argv[1], "gptq-4");
     test_weights(argv[1], "gptq-4-act");
     test_weights(argv[1], "gptq-3");
@@ -232,6 +233,7 @@ int main(int argc, char **argv)
     test_jobs(argv[1], &s, "ct-packed");
     test_jobs(argv[1], &s, "ct-actorder");
     test_jobs(argv[1], &s, "ct-plain");
+    test_jobs(argv[1], &s, "fp8");
     test_jobs(argv[1], &s, "gptq-4");
     test_jobs(argv[1], &s, "gptq-4-act");
     test_jobs(argv[1], &s, "awq");

@@ -236,6 +236,7 @@ static const hostile bnb[] = {
 };
 
 #define FP8_CONFIG "{\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e4m3\",\"weight_block_size\":[128,128],\"activation_scheme\":\"dynamic\"}}"
+#define FP8_BLOCKS(size) "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":" size "}}"
 #define SCALE_INV { "L.weight_scale_inv", "F32", 2, { 1, 1 } }
 #define MLX_CONFIG "{\"quantization\":{\"group_size\":64,\"bits\":4},\"quantization_config\":{\"group_size\":64,\"bits\":4}}"
 #define HQQ_CONFIG "{\"quantization_config\":{\"quant_method\":\"hqq\"}}"
@@ -243,15 +244,35 @@ static const hostile bnb[] = {
 #define MLX_SCALES { "L.scales", "F16", 2, { 8, 1 } }
 #define MLX_BIASES { "L.biases", "F16", 2, { 8, 1 } }
 
+static const hostile fp8[] = {
+    { "sound",                  FP8_CONFIG, { { "A.weight", "BF16", 2, { 8, 64 } }, FP8, SCALE_INV }, "" },
+    { "sound, nothing said",    NULL, { FP8, SCALE_INV }, "" },
+    { "sound, small blocks",    FP8_BLOCKS("[4,16]"), { FP8, { "L.weight_scale_inv", "BF16", 2, { 2, 4 } } }, "" },
+    { "sound, blocks of null",  FP8_BLOCKS("null"), { FP8, SCALE_INV }, "" },
+    { "sound, scales alone",    FP8_CONFIG, { SCALE_INV }, "" },
+    { "sound, weights of no codes", FP8_CONFIG, { { "L.weight", "BF16", 2, { 8, 64 } }, SCALE_INV }, "" },
+    { "other blocks said",      FP8_BLOCKS("[4,16]"), { FP8, SCALE_INV }, "weight_scale_inv is F32 [1, 1], not F32 [2, 4]" },
+    { "blocks of 1",            FP8_BLOCKS("[1,128]"), { FP8, SCALE_INV }, "weight_block_size [1, 128]; blocks of 2 to 1024" },
+    { "blocks of nothing",      FP8_BLOCKS("[128,0]"), { FP8, SCALE_INV }, "weight_block_size [128, 0]" },
+    { "blocks below 0",         FP8_BLOCKS("[128,-128]"), { FP8, SCALE_INV }, "weight_block_size [128, -128]" },
+    { "no blocks at first",     FP8_BLOCKS("[0,128]"), { FP8, SCALE_INV }, "weight_block_size [0, 128]" },
+    { "blocks of 2000",         FP8_BLOCKS("[2000,2000]"), { FP8, SCALE_INV }, "weight_block_size [2000, 2000]" },
+    { "blocks of three",        FP8_BLOCKS("[8,8,8]"), { FP8, SCALE_INV }, "weight_block_size is no pair of numbers" },
+    { "too many scales",        FP8_CONFIG, { FP8, { "L.weight_scale_inv", "F32", 2, { 2, 1 } } }, "weight_scale_inv is F32 [2, 1], not F32 [1, 1]" },
+    { "scales in a row",        FP8_CONFIG, { FP8, { "L.weight_scale_inv", "F32", 1, { 1 } } }, "weight_scale_inv is F32 [1], not F32 [1, 1]" },
+    { "scales of 8 bits",       FP8_CONFIG, { FP8, { "L.weight_scale_inv", "F8_E8M0", 2, { 1, 1 } } }, "weight_scale_inv is F8_E8M0; only F32, F16 and BF16 are read" },
+    { "said to be gptq",        GPTQ(B4), { FP8, SCALE_INV }, "config.json says gptq, but L.weight_scale_inv is a tensor of fp8" },
+    { "one scale",              FP8_CONFIG, { FP8, { "L.weight_scale", "F32", 0 } }, "L.weight: is F8_E4M3 beside its weight_scale, which is not read" },
+    { "one scale among blocks", FP8_CONFIG, { FP8, SCALE_INV, { "M.weight", "F8_E4M3", 2, { 8, 64 } }, { "M.weight_scale", "F32", 0 } }, "M.weight: is F8_E4M3 beside its weight_scale, which is not read" },
+    { "a stack",                FP8_CONFIG, { { "L.weight", "F8_E4M3", 3, { 2, 8, 64 } }, { "L.weight_scale_inv", "F32", 3, { 2, 1, 1 } } }, "L.weight: is F8_E4M3 beside its weight_scale_inv, which is not read" },
+    { "the other type",         FP8_CONFIG, { { "L.weight", "F8_E5M2", 2, { 8, 64 } }, SCALE_INV }, "L.weight: is F8_E5M2 beside its weight_scale_inv, which is not read" },
+    { "behind one that is read", GOOD, { PACKED, SCALE, SHAPE, { "M.weight", "F8_E4M3", 2, { 8, 64 } }, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "M.weight: is F8_E4M3 beside its weight_scale_inv" },
+    { "codes alone",            NULL, { FP8, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "" },
+    { "codes alone, of the method", FP8_CONFIG, { FP8 }, "" },
+};
+
 /* Methods that are not read; what only looks like them. */
 static const hostile unread[] = {
-    { "fp8 of DeepSeek",        FP8_CONFIG, { { "A.weight", "BF16", 2, { 8, 64 } }, FP8, SCALE_INV }, "config.json says quant_method fp8, which is not read (L.weight is F8_E4M3)" },
-    { "fp8, nothing said",      NULL, { FP8, SCALE_INV }, "L.weight: is F8_E4M3 beside its weight_scale_inv (quant_method fp8), which is not read" },
-    { "fp8, said to be gptq",   GPTQ(B4), { FP8, SCALE_INV }, "is F8_E4M3 beside its weight_scale_inv" },
-    { "fp8, stacked",           FP8_CONFIG, { { "L.weight", "F8_E4M3", 3, { 2, 8, 64 } }, { "L.weight_scale_inv", "F32", 3, { 2, 1, 1 } } }, "quant_method fp8, which is not read (L.weight" },
-    { "fp8, behind one that is read", GOOD, { PACKED, SCALE, SHAPE, { "M.weight", "F8_E4M3", 2, { 8, 64 } }, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "M.weight: is F8_E4M3 beside its weight_scale_inv" },
-    { "fp8 without scales",     NULL, { FP8, { "M.weight_scale_inv", "F32", 2, { 1, 1 } } }, "" },
-    { "fp8 without scales, of a method", FP8_CONFIG, { FP8 }, "" },
     { "MLX",                    MLX_CONFIG, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
     { "MLX, nothing said",      NULL, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
     { "MLX, without a dot",     NULL, { { "weight", "U32", 2, { 8, 8 } }, { "scales", "F16", 2, { 8, 1 } } }, "weight: is U32 beside its scales (MLX)" },
@@ -417,6 +438,7 @@ int main(void)
     test_table(&s, gptq, COUNT(gptq));
     test_table(&s, awq, COUNT(awq));
     test_table(&s, bnb, COUNT(bnb));
+    test_table(&s, fp8, COUNT(fp8));
     test_table(&s, unread, COUNT(unread));
     test_configs(&s);
     test_groups();

@@ -54,7 +54,7 @@ WHIT_API void whit_source_close(whit_source *source); /* NULL is fine */
 
 WHIT_API const whit_file *whit_source_file(const whit_source *source);
 /* whit_file_format, or "whit native" where some tensor carries a scheme of ours, or the name of the
- * checkpoint that some tensor is of: "compressed-tensors", "gptq", "awq", "bitsandbytes". */
+ * checkpoint that some tensor is of: "compressed-tensors", "gptq", "awq", "bitsandbytes", "fp8". */
 WHIT_API const char *whit_source_format(const whit_source *source);
 WHIT_API size_t whit_source_count(const whit_source *source);
 WHIT_API const whit_source_tensor *whit_source_at(const whit_source *source, size_t index);

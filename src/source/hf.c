@@ -6,8 +6,9 @@
  * are refused: they are no plain numbers. A configuration beside plain tensors alone does not
  * count.
  *
- * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c, hf_bnb.c), what
- * tells codes of other methods (hf_unread.c), what configurations look like (hf_config.c).
+ * Not here: what each format's tensors are (hf_ctensors.c, hf_gptq.c, hf_awq.c, hf_bnb.c,
+ * hf_fp8.c), what tells codes of other methods (hf_unread.c), what configurations look like
+ * (hf_config.c).
  *
  * SPDX-License-Identifier: MIT */
 #include "source/hf.h"
@@ -24,7 +25,7 @@
 
 static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq,
                                                &wh_hf_awq,       &wh_hf_bnb_nf4,  &wh_hf_bnb_fp4,
-                                               &wh_hf_bnb_int8 };
+                                               &wh_hf_bnb_int8,  &wh_hf_fp8 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -266,7 +267,9 @@ static whit_status check_others(const wh_hf *h, const char *config_file)
     for (size_t i = 0; i < whit_file_count(h->file); i++)
         for (size_t k = 0; k < FORMATS; k++) {
             const char *tensor = whit_file_tensor(h->file, i)->name;
-            if (!formats[k]->telling || !ends_with(tensor, formats[k]->mark, &stem)) continue;
+            if (!formats[k]->telling || formats[k]->method == h->config->method ||
+                !ends_with(tensor, formats[k]->mark, &stem))
+                continue;
             return wh_fail(h->err, WHIT_ERR_FORMAT, "%s: %s says %s, but %s is a tensor of %s",
                            wh_short(path, whit_file_path(h->file)), config_file, h->config->name,
                            wh_short(name, tensor), formats[k]->name);

@@ -65,7 +65,7 @@ typedef struct wh_hf_format {
 } wh_hf_format;
 
 extern const wh_hf_format wh_hf_ct_packed, wh_hf_ct_plain, wh_hf_gptq, wh_hf_awq, wh_hf_bnb_nf4,
-    wh_hf_bnb_fp4, wh_hf_bnb_int8;
+    wh_hf_bnb_fp4, wh_hf_bnb_int8, wh_hf_fp8;
 
 /* The stored tensor P + suffix, or WHIT_NOT_FOUND. */
 size_t wh_hf_part(wh_hf *h, const char *suffix);

@@ -77,6 +77,7 @@ static const member quantization[] = {
     { "version", TEXT, offsetof(wh_hf_config, version), NULL },
     { "pack_dtype", TEXT, offsetof(wh_hf_config, pack_dtype), NULL },
     { "dynamic", FILLED, offsetof(wh_hf_config, dynamic), NULL },
+    { "weight_block_size", PAIR, offsetof(wh_hf_config, weight_block), NULL },
     { "is_marlin_format", TRUTH, offsetof(wh_hf_config, marlin), NULL },
     { "config_groups", GROUPS, 0, group },
     { "sparsity_config", OBJECT, 0, sparsity },
@@ -241,7 +242,8 @@ static wh_hf_method method_of(const wh_hf_config *c)
     } methods[] = { { "compressed-tensors", WH_HF_CT },
                     { "gptq", WH_HF_GPTQ },
                     { "awq", WH_HF_AWQ },
-                    { "bitsandbytes", WH_HF_BNB } };
+                    { "bitsandbytes", WH_HF_BNB },
+                    { "fp8", WH_HF_FP8 } };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(c->name, methods[i].name) == 0) return methods[i].method;
     if (*c->name) return WH_HF_OTHER;

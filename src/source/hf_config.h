@@ -11,6 +11,7 @@ typedef enum wh_hf_method {
     WH_HF_GPTQ,
     WH_HF_AWQ,
     WH_HF_BNB,  /* bitsandbytes */
+    WH_HF_FP8,  /* in blocks */
     WH_HF_OTHER /* one that is not read */
 } wh_hf_method;
 
@@ -41,6 +42,7 @@ typedef struct wh_hf_config {
     int64_t w_bit, q_group_size;               /* as AutoAWQ names them */
     int dynamic;                               /* layers that are otherwise */
     int marlin;                                /* is_marlin_format */
+    int64_t weight_block[2];                   /* rows and columns of a block of fp8 */
     wh_hf_text sparsity;                       /* sparsity_config.format */
     wh_hf_group *group;                        /* [groups] */
     size_t groups, cap;

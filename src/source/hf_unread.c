@@ -1,8 +1,8 @@
 /* src/source/hf_unread.c - weights of methods that are not read, told by types and names.
  *
  * A tensor of integers or of floats of 8 bits, of two dimensions or more, is codes where its module
- * (the name up to its last dot) has a tensor of scales: P.weight beside P.weight_scale_inv
- * (DeepSeek-V3) or P.scales (MLX), P.W_q beside P.scale (HQQ), P.gate_up_proj_blocks beside
+ * (the name up to its last dot) has a tensor of scales: P.weight beside P.scales (MLX) or
+ * P.weight_scale_2 (ModelOpt), P.W_q beside P.scale (HQQ), P.gate_up_proj_blocks beside
  * P.gate_up_proj_scales (MXFP4). Without their scales such codes are other numbers than the
  * model's. Masks and tables of indices have no scale beside them.
  *
@@ -115,8 +115,7 @@ whit_status wh_hf_find_codes(const whit_file *file, const unsigned char *claimed
 /* Who writes such pairs. */
 static const char *writer_of(const wh_hf_codes *c, const char *scales)
 {
-    if (c->codes->dtype == WHIT_U32 && strcmp(scales, "scales") == 0) return " (MLX)";
-    return strcmp(scales, "weight_scale_inv") == 0 ? " (quant_method fp8)" : "";
+    return c->codes->dtype == WHIT_U32 && strcmp(scales, "scales") == 0 ? " (MLX)" : "";
 }
 
 whit_status wh_hf_refuse_codes(const whit_file *file, const wh_hf_codes *c, whit_error *err)

@@ -6,7 +6,8 @@ descriptions of the formats: a judge of what is written.
 The values are those of `whit dequantize`, bit for bit. A folder without weights stands for the folders
 in it; PROGRAM writes such folders where it is told to. Exit 77 without numpy.
 
-compressed-tensors (pack-, int-, float-quantized), GPTQ 1 and 2, AWQ gemm, bitsandbytes 4-bit and int8.
+compressed-tensors (pack-, int-, float-quantized), GPTQ 1 and 2, AWQ gemm, bitsandbytes 4-bit and int8,
+fp8 in blocks.
 SPDX-License-Identifier: MIT"""
 import json, os, struct, subprocess, sys, tempfile
 
@@ -99,6 +100,12 @@ def ct_plain(t, config, layer):
     return scale * w
 
 
+def fp8(t, config, layer):
+    w, scale = floats(t[layer + ".weight"]), floats(t[layer + ".weight_scale_inv"])
+    down, across = config.get("weight_block_size") or [128, 128]
+    return np.repeat(np.repeat(scale, down, 0)[:w.shape[0]], across, 1)[:, :w.shape[1]] * w
+
+
 def gptq(t, config, layer):
     words, zeros, scale = (part(t, layer, ".qweight"), part(t, layer, ".qzeros"), floats(t[layer + ".scales"]))
     bits = zeros.shape[1] * 32 // scale.shape[1]
@@ -157,6 +164,8 @@ def decode(path):
             how = ct_packed
         elif last == "weight_scale" and t.get(layer + ".weight", ("", 0))[0] in ("I8", "F8_E4M3"):
             how = ct_plain
+        elif last == "weight_scale_inv" and t.get(layer + ".weight", ("", 0))[0] == "F8_E4M3":
+            how = fp8
         elif last == "qweight":
             how = gptq if t[name][1].shape[1] == t[layer + ".scales"][1].shape[1] else awq
         elif last == "SCB":

@@ -222,6 +222,32 @@ def make_ct():
     yield f
 
 
+# ---- fp8 in blocks, as DeepSeek-V3: the scale is multiplied, whatever its name says -----------------
+
+def fp8(f, layer, rows, cols, block, kind, scheme):
+    scale = f.scales((-(-rows // block[0]), -(-cols // block[1])), kind)
+    codes = f.rng.randint(0, 127, (rows, cols)) + 128 * f.rng.randint(0, 2, (rows, cols))  # no NaN
+    f.put(layer + ".weight", codes.astype(np.uint8), "F8_E4M3")
+    f.put(layer + ".weight_scale_inv", scale)
+    s = np.repeat(np.repeat(as_f32(scale), block[0], 0)[:rows], block[1], 1)[:, :cols]
+    f.expect(layer, scheme, s * e4m3(codes))
+
+
+def make_fp8():
+    attn, mlp = "model.layers.0.self_attn.", "model.layers.0.mlp."
+    f = Folder("fp8", {"quantization_config": {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
+                                               "weight_block_size": [16, 32]}}, 41)
+    fp8(f, attn + "q_proj", 32, 64, (16, 32), "F32", "fp8_e4m3-block16x32")
+    fp8(f, attn + "k_proj", 17, 33, (16, 32), "F32", "fp8_e4m3-block16x32")
+    fp8(f, mlp + "down_proj", 7, 5, (16, 32), "BF16", "fp8_e4m3-block16x32-sbf16")
+    yield f
+
+    f = Folder("fp8-bare", None, 42)  # nothing says anything: blocks of 128 x 128
+    f.shards = 2
+    fp8(f, attn + "q_proj", 130, 129, (128, 128), "F32", "fp8_e4m3-block128x128")
+    yield f
+
+
 # ---- GPTQ: inputs down, outputs across; version 1 stores zero points less 1 ------------------------
 
 def gptq_config(bits, group, sym, desc_act=False, version="gptq"):
@@ -424,6 +450,7 @@ def folders():
     yield from make_gptq()
     yield from make_awq()
     yield from make_bnb()
+    yield from make_fp8()
 
 
 def fnv(data):
