@@ -160,6 +160,17 @@ static void test_tokens(void)
     wh_buf_free(&got);
 }
 
+static void test_endings(void)
+{
+    size_t stem = 7;
+    CHECK(wh_ends_with("a.gguf", ".gguf", &stem) && stem == 1, "%zu", stem);
+    CHECK(wh_ends_with("a.gguf.gguf", ".gguf", &stem) && stem == 6, "%zu", stem);
+    CHECK(!wh_ends_with(".gguf", ".gguf", &stem) && !wh_ends_with("gguf", ".gguf", &stem) &&
+              !wh_ends_with("a.gguf2", ".gguf", NULL) && !wh_ends_with("", "", NULL),
+          "nothing before it, or another end");
+    CHECK(stem == 6 && wh_ends_with("a", "", NULL), "left alone");
+}
+
 /* Words of Python's json module: numbers without a value, and nothing else is taken in. */
 static void test_python(void)
 {
@@ -395,6 +406,7 @@ static void test_names(void)
 int main(void)
 {
     test_tokens();
+    test_endings();
     test_python();
     test_depth();
     test_skip();

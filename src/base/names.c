@@ -117,3 +117,11 @@ int wh_name_is(const char *name, const char *lower)
         name++, lower++;
     return !*name && !*lower;
 }
+
+int wh_ends_with(const char *name, const char *end, size_t *stem)
+{
+    const size_t n = strlen(name), m = strlen(end);
+    if (n <= m || strcmp(name + n - m, end) != 0) return 0;
+    if (stem) *stem = n - m;
+    return 1;
+}

@@ -21,5 +21,7 @@ void wh_names_free(wh_names *set);
 
 /* 1 if name is `lower` with any of its letters of ASCII in the other case. */
 int wh_name_is(const char *name, const char *lower);
+/* 1 if name ends in `end`, with something before it: *stem octets (it may be NULL). */
+int wh_ends_with(const char *name, const char *end, size_t *stem);
 
 #endif

@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "io/gguf.h"
 
 #define SUMS ".in_sum2"
@@ -114,13 +115,6 @@ static whit_status read_keys(whit_imatrix *m, const whit_file *file, whit_error 
                          : st;
 }
 
-/* 1 if the name ends in `end`, with something before it. */
-static int has_suffix(const char *name, const char *end)
-{
-    size_t n = strlen(name), k = strlen(end);
-    return n > k && strcmp(name + n - k, end) == 0;
-}
-
 /* The counts that belong to the sums, or a message. */
 static whit_status find_counts(const whit_imatrix *m, const whit_file *file,
                                const whit_tensor *sums, size_t *index, whit_error *err)
@@ -172,7 +166,8 @@ static whit_status read_gguf(whit_imatrix *m, whit_error *err)
     whit_status st = whit_file_open(&file, m->path, err);
     if (st == WHIT_OK) st = read_keys(m, file, err);
     for (size_t i = 0; st == WHIT_OK && i < whit_file_count(file); i++)
-        if (has_suffix(whit_file_tensor(file, i)->name, SUMS)) st = read_pair(m, file, i, err);
+        if (wh_ends_with(whit_file_tensor(file, i)->name, SUMS, NULL))
+            st = read_pair(m, file, i, err);
     whit_file_close(file);
     return st;
 }

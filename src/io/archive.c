@@ -7,16 +7,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/names.h"
 
 int wh_zip_probe(const unsigned char head[WH_IO_HEAD])
 {
     return memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0;
-}
-
-static int ends_with(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
 }
 
 whit_status wh_archive_list(whit_file *file, size_t shard, whit_error *err)
@@ -28,7 +23,7 @@ whit_status wh_archive_list(whit_file *file, size_t shard, whit_error *err)
     whit_status st = wh_zip_open(&zip, s, err);
     for (size_t i = 0; i < zip.count && st == WHIT_OK; i++) {
         const char *slash = strchr(zip.entry[i].name, '/');
-        arrays += (size_t)ends_with(zip.entry[i].name, ".npy");
+        arrays += (size_t)wh_ends_with(zip.entry[i].name, ".npy", NULL);
         if (!slash || strcmp(slash, "/data.pkl") != 0) continue;
         pickle = i;
         pickles++;

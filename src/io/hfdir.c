@@ -29,6 +29,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/names.h"
 
 #define MODEL "model.safetensors"
 #define INDEX "model.safetensors.index.json"
@@ -225,26 +226,22 @@ whit_status wh_hf_open_index(whit_file *file, const char *index_path, whit_error
 
 /* ---- folders ---- */
 
-static int ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
-}
-
 static int is_other_model(const char *name)
 {
     static const char *const ends[] = { ".ckpt",   ".onnx",    ".h5", ".npy",
                                         ".tflite", ".msgpack", ".pkl" };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (ends_with(name, ends[i])) return 1;
+        if (wh_ends_with(name, ends[i], NULL)) return 1;
     return 0;
 }
 
 /* A file that may be a model of PyTorch, NumPy or llama2.c. */
 static int is_plain_model(const char *name)
 {
-    if (ends_with(name, ".pt") || ends_with(name, ".pth") || ends_with(name, ".npz")) return 1;
-    return ends_with(name, ".bin") && strncmp(name, "tok", 3) != 0 &&
+    if (wh_ends_with(name, ".pt", NULL) || wh_ends_with(name, ".pth", NULL) ||
+        wh_ends_with(name, ".npz", NULL))
+        return 1;
+    return wh_ends_with(name, ".bin", NULL) && strncmp(name, "tok", 3) != 0 &&
            strcmp(name, "training_args.bin") != 0;
 }
 
@@ -278,10 +275,10 @@ static whit_status look_around(const whit_file *file, found *f, whit_error *err)
         return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_io_label(label, file->path), strerror(errno));
     while (ok && (errno = 0, e = readdir(d)) != NULL) {
         if (e->d_name[0] == '.') continue; /* hidden: no file of the model */
-        if (ends_with(e->d_name, ".safetensors")) {
+        if (wh_ends_with(e->d_name, ".safetensors", NULL)) {
             f->models++;
             ok = keep_first(&f->model, e->d_name);
-        } else if (ends_with(e->d_name, ".gguf")) {
+        } else if (wh_ends_with(e->d_name, ".gguf", NULL)) {
             f->ggufs++;
             ok = keep_first(&f->gguf, e->d_name);
         } else if (is_plain_model(e->d_name)) {

@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/names.h"
 
 static const wh_hf_format *const formats[] = { &wh_hf_ct_packed, &wh_hf_ct_plain, &wh_hf_gptq,
                                                &wh_hf_awq,       &wh_hf_bnb_nf4,  &wh_hf_bnb_fp4,
@@ -199,14 +200,6 @@ whit_status wh_hf_order(wh_hf *h)
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-static int ends_with(const char *name, const char *end, size_t *stem)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    if (n <= m || strcmp(name + n - m, end) != 0) return 0;
-    *stem = n - m;
-    return 1;
-}
-
 /* Whether some layer has a mark: then the configuration counts. */
 static int has_marks(const whit_file *file, size_t *longest)
 {
@@ -217,7 +210,8 @@ static int has_marks(const whit_file *file, size_t *longest)
         const size_t len = strlen(t->name);
         size_t stem;
         if (len > *longest) *longest = len;
-        for (size_t k = 0; k < FORMATS; k++) found |= ends_with(t->name, formats[k]->mark, &stem);
+        for (size_t k = 0; k < FORMATS; k++)
+            found |= wh_ends_with(t->name, formats[k]->mark, &stem);
     }
     return found;
 }
@@ -248,7 +242,7 @@ static whit_status try_format(wh_hf *h, wh_hf_list *out, const wh_hf_format *f, 
 {
     const whit_tensor *mark = whit_file_tensor(h->file, index);
     int taken = 0;
-    if (h->claimed[index] || !ends_with(mark->name, f->mark, &h->stem)) return WHIT_OK;
+    if (h->claimed[index] || !wh_ends_with(mark->name, f->mark, &h->stem)) return WHIT_OK;
     whit_status st = new_item(h, out, mark);
     if (st == WHIT_OK) st = f->read(h, index, &taken);
     if (st == WHIT_OK && taken) {
@@ -268,7 +262,7 @@ static whit_status check_others(const wh_hf *h, const char *config_file)
         for (size_t k = 0; k < FORMATS; k++) {
             const char *tensor = whit_file_tensor(h->file, i)->name;
             if (!formats[k]->telling || formats[k]->method == h->config->method ||
-                !ends_with(tensor, formats[k]->mark, &stem))
+                !wh_ends_with(tensor, formats[k]->mark, &stem))
                 continue;
             return wh_fail(h->err, WHIT_ERR_FORMAT, "%s: %s says %s, but %s is a tensor of %s",
                            wh_short(path, whit_file_path(h->file)), config_file, h->config->name,
