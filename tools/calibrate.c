@@ -196,9 +196,9 @@ int cli_calibrate(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     if (!check(opt, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
-    whit_status st = opt->merge     ? merge(opt, &err)
-                     : opt->compare ? compare(opt, &err)
-                                    : run(opt, &err);
+    whit_status st = cli_reads_check(opt, opt->output, &err);
+    if (st == WHIT_OK)
+        st = opt->merge ? merge(opt, &err) : opt->compare ? compare(opt, &err) : run(opt, &err);
     const int code = cli_finish(opt, st, &err);
     return st == WHIT_ERR_CANCELLED && opt->resume ? CLI_EXIT_RESUMABLE : code;
 }

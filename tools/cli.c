@@ -226,7 +226,8 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
     opt->operands = calloc((size_t)argc + 1, sizeof *opt->operands);
     opt->rules = calloc((size_t)argc + 1, sizeof *opt->rules);
     opt->feeds = calloc((size_t)argc + 1, sizeof *opt->feeds);
-    if (!opt->operands || !opt->rules || !opt->feeds) {
+    opt->reads = calloc((size_t)argc + 1, sizeof *opt->reads);
+    if (!opt->operands || !opt->rules || !opt->feeds || !opt->reads) {
         cli_error(opt, "out of memory");
         return CLI_NO_MEMORY;
     }
@@ -242,7 +243,9 @@ cli_outcome cli_parse(cli_options *opt, const cli_command *command, int argc, ch
             outcome = parse_letters(opt, arg, &args);
         }
     }
-    return outcome == CLI_RUN ? check_operands(opt) : outcome;
+    if (outcome == CLI_RUN) outcome = check_operands(opt);
+    if (outcome == CLI_RUN) cli_reads_list(opt);
+    return outcome;
 }
 
 void cli_options_free(cli_options *opt)
@@ -250,6 +253,8 @@ void cli_options_free(cli_options *opt)
     free(opt->operands);
     free(opt->rules);
     free(opt->feeds);
+    free(opt->reads);
+    opt->reads = NULL;
     opt->feeds = NULL;
     opt->operands = NULL;
     opt->rules = NULL;

@@ -98,6 +98,9 @@ struct cli_options {
     size_t rules_count;
     cli_feed *feeds; /* [feeds_count], values in argv */
     size_t feeds_count;
+    const char **reads; /* [reads_count], in argv: every path that is named as something to read,
+                           and that is there (reads.c) */
+    size_t reads_count;
     const char *output, *scheme, *embeddings, *head, *recipe;
     const char *explain;      /* a tensor; NULL: not asked for                               */
     const char *svg, *tensor; /* a picture, and what it shows                              */
@@ -215,6 +218,17 @@ whit_status cli_open_other(whit_source **out, const cli_options *opt, const char
  * WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED (a signal came while it waited). */
 whit_status cli_read_text(const char *path, char **data, size_t *len, whit_error *err);
 
+/* ---- what is read, and never replaced (reads.c) ---------------------------------------------- */
+
+/* Fill opt->reads, which has room for all of the arguments. */
+void cli_reads_list(cli_options *opt);
+/* WHIT_ERR_ARG if the file in path (NULL is fine) is there and is one of opt->reads, is in a folder
+ * that is one of them, or belongs to a model's file among them: no result or output may replace it.
+ * Names that are free are fine everywhere. */
+whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error *err);
+/* 1 if both name the same file, or would if there were one. */
+int cli_same_place(const char *a, const char *b);
+
 /* ---- messages and results (output.c) --------------------------------------------------------- */
 
 /* One line on stderr each. Warnings fall silent under --quiet, notes need --verbose. Only
@@ -244,8 +258,8 @@ typedef struct cli_results {
 } cli_results;
 
 /* Opens the JSON file under a temporary name, before the work begins, so that a job of hours does
- * not end in "permission denied". An existing file needs --force and may be no input (sources,
- * NULL allowed). Close it in any case. */
+ * not end in "permission denied". An existing file needs --force and may be no input (reads.c, and
+ * the files of the sources, NULL allowed). Close it in any case. */
 whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
                              const whit_source *b, whit_error *err);
 /* The same for the file of another option (--svg, --csv), in results->json. */

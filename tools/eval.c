@@ -2,11 +2,8 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
 
 #include "cli.h"
-
-#include <sys/stat.h>
 
 /* 0: refused; the message is in *err. */
 static int check(const cli_options *opt, whit_error *err)
@@ -24,17 +21,6 @@ static int check(const cli_options *opt, whit_error *err)
     else
         return 1;
     return 0;
-}
-
-/* --json must not replace what is read. */
-static whit_status check_json(const cli_options *opt, const char *input, whit_error *err)
-{
-    char name[CLI_SHORT];
-    struct stat a, b;
-    if (!opt->json_path || stat(opt->json_path, &a) != 0 || stat(input, &b) != 0) return WHIT_OK;
-    if (a.st_dev != b.st_dev || a.st_ino != b.st_ino) return WHIT_OK;
-    return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name",
-                    cli_short(name, sizeof name, opt->json_path));
 }
 
 static void eval_options(whit_eval_options *options, const cli_options *opt)
@@ -60,7 +46,7 @@ static whit_status open_inputs(inputs *in, const cli_options *opt, whit_error *e
     if (st == WHIT_OK) cli_source_warnings(opt, in->model);
     if (st == WHIT_OK && opt->base) st = whit_source_open(&in->base, opt->base, err);
     if (st == WHIT_OK && opt->base) cli_source_warnings(opt, in->base);
-    return st == WHIT_OK ? check_json(opt, opt->text ? opt->text : opt->choices, err) : st;
+    return st;
 }
 
 static whit_status measure(whit_eval **out, const cli_options *opt, whit_eval_options *options,

@@ -56,13 +56,11 @@ static whit_status draw(const cli_options *opt, const whit_source *source, const
 static whit_status inspect_side(const cli_options *opt, const whit_side *side, whit_error *err)
 {
     cli_results results = { NULL, NULL, NULL, NULL };
-    cli_options reads = *opt;
     char name[CLI_SHORT];
-    reads.text = opt->operands[0]; /* which is not to be replaced */
     if (opt->stats || opt->svg || opt->tensors)
         return cli_fail(err, WHIT_ERR_ARG, "%s: is a %s, which has no tensors; try: --check",
                         cli_short(name, sizeof name, opt->operands[0]), whit_side_format(side));
-    whit_status st = cli_results_open(&results, &reads, NULL, NULL, err);
+    whit_status st = cli_results_open(&results, opt, NULL, NULL, err);
     if (st == WHIT_OK && results.table) whit_side_write_text(side, opt->check, results.table);
     if (st == WHIT_OK && results.json) whit_side_write_json(side, opt->check, results.json);
     if (st == WHIT_OK) st = cli_results_commit(&results, err);
@@ -139,10 +137,8 @@ static whit_status inspect_state(const cli_options *opt, whit_error *err)
 {
     whit_calib *c = NULL;
     cli_results results = { NULL, NULL, NULL, NULL }, picture = results;
-    cli_options reads = *opt;
     char name[CLI_SHORT];
     size_t index = 0;
-    reads.text = opt->operands[0]; /* which is not to be replaced */
     whit_status st = whit_calib_open(&c, opt->operands[0], err);
     if (st == WHIT_OK && opt->check) st = whit_calib_check(c, err);
     if (st == WHIT_OK && opt->tensor) index = whit_calib_find(c, opt->tensor);
@@ -150,9 +146,9 @@ static whit_status inspect_state(const cli_options *opt, whit_error *err)
         st = cli_fail(err, WHIT_ERR_ARG, "%s: %s; try: whit inspect STATE --stats",
                       cli_short(name, sizeof name, opt->scheme ? opt->scheme : opt->tensor),
                       opt->scheme ? "no grid is drawn on channels" : "no such matrix");
-    if (st == WHIT_OK) st = cli_results_open(&results, &reads, NULL, NULL, err);
+    if (st == WHIT_OK) st = cli_results_open(&results, opt, NULL, NULL, err);
     if (st == WHIT_OK && opt->svg)
-        st = cli_results_file(&picture, &reads, "--svg", opt->svg, NULL, err);
+        st = cli_results_file(&picture, opt, "--svg", opt->svg, NULL, err);
     if (st == WHIT_OK && opt->svg) st = whit_calib_write_svg(c, index, picture.json, err);
     if (st == WHIT_OK) {
         const int stats = opt->stats || opt->tensors || opt->verbosity == CLI_VERBOSITY_VERBOSE;

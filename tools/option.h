@@ -16,6 +16,7 @@ typedef enum option_kind {
     OPTION_FLAG,   /* int: takes the value of the column `set` */
     OPTION_STRING, /* const char *, which may be empty         */
     OPTION_TEXT,   /* const char *                             */
+    OPTION_READ,   /* the same: a path that the command reads  */
     OPTION_RULE,   /* appended to rules                        */
     OPTION_WORD,   /* int: number of the word in `value`       */
     OPTION_CLIP,   /* the same, and a number behind the last   */

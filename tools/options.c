@@ -38,7 +38,7 @@ const cli_option cli_option_table[] = {
       "for the embeddings (default: keep)" },
     { "head", 0, OPTION_TEXT, "SCHEME", FIELD(head), 0, PLANNERS,
       "for the output head (default: keep)" },
-    { "recipe", 0, OPTION_TEXT, "FILE", FIELD(recipe), 0, PLANNERS,
+    { "recipe", 0, OPTION_READ, "FILE", FIELD(recipe), 0, PLANNERS,
       "rules from a file: lines GLOB SCHEME, # before comments;\n"
       "the options above rank higher, and a first line * SCHEME\n"
       "stands for --scheme" },
@@ -48,7 +48,7 @@ const cli_option cli_option_table[] = {
     { "search", 0, OPTION_WORD, "best|reference", FIELD(search), 0, PLANNERS,
       "GGUF types: of least error, or the bytes of the reference\n"
       "encoders (default: best)" },
-    { "calibration", 0, OPTION_TEXT, "FILE", FIELD(calibration), 0, PLANNERS,
+    { "calibration", 0, OPTION_READ, "FILE", FIELD(calibration), 0, PLANNERS,
       "weigh errors by what the matrices are multiplied with: a\n"
       "state of whit calibrate, or an importance matrix of\n"
       "llama.cpp (.dat or .gguf)" },
@@ -135,12 +135,12 @@ const cli_option cli_option_table[] = {
       "draw the grid of a scheme on it" },
     { "provenance", 0, OPTION_FLAG, NULL, FIELD(provenance), 1, CLI_INSPECT,
       "say only who made it how: version, recipe, options, hashes" },
-    { "against", 0, OPTION_TEXT, "SOURCE", FIELD(against), 0, CLI_VERIFY,
+    { "against", 0, OPTION_READ, "SOURCE", FIELD(against), 0, CLI_VERIFY,
       "the model that it was made from: make tensors again by the\n"
       "file's own recipe, and compare the bytes" },
     { "sample", 0, OPTION_COUNT, "N", FIELD(sample), 1000000000, CLI_VERIFY,
       "how many tensors to make again, 0: all (default: 16)" },
-    { "calibration", 0, OPTION_TEXT, "FILE", FIELD(calibration), 0, CLI_VERIFY,
+    { "calibration", 0, OPTION_READ, "FILE", FIELD(calibration), 0, CLI_VERIFY,
       "of --against: what the file was made with" },
     { "top", 0, OPTION_COUNT, "N", FIELD(top), 1000000000, CLI_COMPARE,
       "list the N worst tensors, 0: all (default: 10; JSON: all)" },
@@ -163,7 +163,7 @@ const cli_option cli_option_table[] = {
       "(default up to 16 tokens)" },
     { "warm", 0, OPTION_FLAG, NULL, FIELD(place), WHIT_BENCH_WARM, CLI_BENCH,
       "one weight again and again (default above 16 tokens)" },
-    { "model", 0, OPTION_TEXT, "FILE", FIELD(model), 0, CLI_BENCH,
+    { "model", 0, OPTION_READ, "FILE", FIELD(model), 0, CLI_BENCH,
       "the matrices of a model, summed to a time per token" },
     { "synthetic", 0, OPTION_TEXT, "WIDTHxLAYERS", FIELD(synthetic), 0, CLI_BENCH,
       "model: a Llama of this size with made-up weights, such as\n"
@@ -177,11 +177,11 @@ const cli_option cli_option_table[] = {
     { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,
       "measure nothing: which operation runs at which level of\n"
       "WHIT_ISA, and why others have none of their own" },
-    { "text", 0, OPTION_TEXT, "FILE", FIELD(text), 0, CLI_EVAL,
+    { "text", 0, OPTION_READ, "FILE", FIELD(text), 0, CLI_EVAL,
       "perplexity of this text" },
-    { "choices", 0, OPTION_TEXT, "FILE", FIELD(choices), 0, CLI_EVAL,
+    { "choices", 0, OPTION_READ, "FILE", FIELD(choices), 0, CLI_EVAL,
       "multiple choice: a JSON object a line" },
-    { "base", 0, OPTION_TEXT, "MODEL", FIELD(base), 0, CLI_EVAL,
+    { "base", 0, OPTION_READ, "MODEL", FIELD(base), 0, CLI_EVAL,
       "the model that MODEL was made from: what was lost" },
     { "protocol", 0, OPTION_WORD, "window|chunk|half|story", FIELD(protocol), 0, CLI_EVAL,
       "how the text is cut (default: window)" },
@@ -240,7 +240,7 @@ const cli_option cli_option_table[] = {
       "activations as they are, int8 with integer products where\n"
       "the weights have it, or rounded to bfloat16 as the weights\n"
       "are (only AMX; default: f32)" },
-    { "text", 0, OPTION_TEXT, "FILE", FIELD(text), 0, CLI_TOKENIZE,
+    { "text", 0, OPTION_READ, "FILE", FIELD(text), 0, CLI_TOKENIZE,
       "what to take apart, octet by octet as it is; -: standard\n"
       "input" },
     { "decode", 0, OPTION_FLAG, NULL, FIELD(decode), 1, CLI_TOKENIZE,
@@ -413,10 +413,11 @@ int cli_option_set(cli_options *opt, const cli_option *option, const char *shown
 {
     static set_fn *const setters[] = {
         [OPTION_HELP] = set_nothing,  [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
-        [OPTION_STRING] = set_text,   [OPTION_TEXT] = set_text,       [OPTION_RULE] = set_rule,
-        [OPTION_WORD] = set_word,     [OPTION_CLIP] = set_clip,       [OPTION_OBSERVER] = set_clip,
-        [OPTION_COUNT] = set_count,   [OPTION_SIZE] = set_size,       [OPTION_SHAPE] = set_shape,
-        [OPTION_NUMBER] = set_number, [OPTION_FEED] = set_feed,       [OPTION_JSON] = set_json,
+        [OPTION_STRING] = set_text,   [OPTION_TEXT] = set_text,       [OPTION_READ] = set_text,
+        [OPTION_RULE] = set_rule,     [OPTION_WORD] = set_word,       [OPTION_CLIP] = set_clip,
+        [OPTION_OBSERVER] = set_clip, [OPTION_COUNT] = set_count,     [OPTION_SIZE] = set_size,
+        [OPTION_SHAPE] = set_shape,   [OPTION_NUMBER] = set_number,   [OPTION_FEED] = set_feed,
+        [OPTION_JSON] = set_json,
     };
     if (value && *value == '\0' && option->kind != OPTION_STRING)
         return cli_option_bad(opt, shown, "needs a value, not", value);

@@ -147,23 +147,17 @@ static int is_input(const struct stat *st, const whit_source *source)
     return 0;
 }
 
-/* A text that the command reads beside the model. */
-static int is_text(const struct stat *st, const char *path)
-{
-    struct stat text;
-    return path && stat(path, &text) == 0 && text.st_dev == st->st_dev && text.st_ino == st->st_ino;
-}
-
 whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err)
 {
     char name[CLI_SHORT];
     struct stat st;
     if (!opt->json_path) return WHIT_OK;
     cli_short(name, sizeof name, opt->json_path);
-    if (stat(opt->json_path, &st) == 0 && S_ISREG(st.st_mode) &&
-        (is_input(&st, source) || is_text(&st, opt->text))) {
+    if (stat(opt->json_path, &st) == 0 && S_ISREG(st.st_mode) && is_input(&st, source)) {
         return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name", name);
     }
+    whit_status status = cli_reads_check(opt, opt->json_path, err);
+    if (status != WHIT_OK) return status;
     if (opt->output && strcmp(opt->json_path, opt->output) == 0) {
         return cli_fail(err, WHIT_ERR_ARG, "%s: is the output; try: another name", name);
     }

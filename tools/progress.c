@@ -143,6 +143,8 @@ void cli_job_options(whit_job_options *job, const cli_options *opt, cli_progress
     job->max_memory = opt->max_memory;
     job->force = opt->force;
     job->strict = opt->strict;
+    job->reads = opt->reads;
+    job->reads_count = opt->reads_count;
     job->progress = step;
     job->progress_user = progress;
 }

@@ -50,6 +50,11 @@ typedef struct whit_job_options {
     int strict;                 /* fallbacks and rules that match nothing are WHIT_ERR_BAR        */
     whit_progress_fn *progress; /* may be NULL                                             */
     void *progress_user;
+    const char *const *reads; /* [reads_count] paths of what the caller reads beside the source (a
+                                 recipe, a text, another model's file), all of them there: no output
+                                 replaces one, compared by device and inode. Borrowed until the
+                                 job, or the plan, has ended                                   */
+    size_t reads_count;       /* 0: none                                                        */
 } whit_job_options;
 WHIT_API void whit_job_options_init(whit_job_options *options);
 

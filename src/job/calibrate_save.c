@@ -194,11 +194,13 @@ static const char **list_inputs(const whit_calibration *c, size_t *count)
 {
     const whit_file *file = c->model ? whit_source_file(c->model->source) : NULL;
     const size_t shards = file ? whit_file_shards(file) : 0;
-    const char **all = wh_calloc(shards + c->o.feeds, sizeof *all);
+    const whit_job_options *job = &c->o.job;
+    const char **all = wh_calloc(shards + c->o.feeds + job->reads_count, sizeof *all);
     *count = 0;
     for (size_t i = 0; all && i < shards; i++) all[(*count)++] = whit_file_shard_path(file, i);
     for (size_t i = 0; all && i < c->o.feeds; i++)
         if (!c->o.feed[i].data) all[(*count)++] = c->o.feed[i].path;
+    for (size_t i = 0; all && i < job->reads_count; i++) all[(*count)++] = job->reads[i];
     return all;
 }
 

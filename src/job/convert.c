@@ -123,7 +123,7 @@ static whit_status stream(decode_job *j, const whit_job_options *options, whit_e
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     for (size_t i = 0; i < j->tiles.count; i++)
         j->stream.meter.total += whit_source_at(j->source, i)->tensor.bytes;
-    if (st == WHIT_OK) st = wh_target_open(&j->target, j->source, options->force, &j->set, err);
+    if (st == WHIT_OK) st = wh_target_open(&j->target, j->source, options, &j->set, err);
     if (st == WHIT_OK)
         st = wh_for_ordered(j->stream.threads, j->tiles.first[j->tiles.count], tile_work,
                             tile_commit, j, err);

@@ -148,7 +148,7 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_run: the plan has no output");
     run r = { 0 };
     wh_outset *set = NULL;
-    whit_status st = wh_target_open(&plan->target, plan->source, plan->job.force, &set, err);
+    whit_status st = wh_target_open(&plan->target, plan->source, &plan->job, &set, err);
     wh_meter_start(&r.meter, &plan->job, total_work(plan));
     if (st == WHIT_OK && plan->method) st = wh_method_solve(plan, &r.meter, err);
     if (st == WHIT_OK) st = wh_work_open(&r.work, plan, err);

@@ -180,7 +180,7 @@ static whit_status list_names(const wh_target *t, const char ***out, size_t *cou
     return WHIT_OK;
 }
 
-/* Every file that the job reads: shards, index, and what is copied. */
+/* Every file that the job reads: shards, index, what is copied, and what its options name. */
 typedef struct input_list {
     char **path; /* owned */
     size_t count;
@@ -198,31 +198,36 @@ static int add_input(input_list *l, char *path)
     return path != NULL;
 }
 
-static whit_status list_inputs(const wh_target *t, const whit_file *file, input_list *l,
-                               whit_error *err)
+static char *copy_of(const char *path)
 {
-    size_t shards = whit_file_shards(file);
-    int ok = (l->path = wh_calloc(shards + t->copies.count + 1, sizeof *l->path)) != NULL;
-    for (size_t k = 0; k < shards && ok; k++) {
-        const char *path = whit_file_shard_path(file, k);
-        ok = add_input(l, wh_strndup(path, strlen(path)));
-    }
+    return wh_strndup(path, strlen(path));
+}
+
+static whit_status list_inputs(const wh_target *t, const whit_file *file,
+                               const whit_job_options *job, input_list *l, whit_error *err)
+{
+    const size_t shards = whit_file_shards(file);
+    const size_t most = shards + t->copies.count + job->reads_count + 1;
+    int ok = (l->path = wh_calloc(most, sizeof *l->path)) != NULL;
+    for (size_t k = 0; k < shards && ok; k++)
+        ok = add_input(l, copy_of(whit_file_shard_path(file, k)));
+    for (size_t k = 0; k < job->reads_count && ok; k++) ok = add_input(l, copy_of(job->reads[k]));
     const char *folder = whit_file_path(file);
     if (ok && whit_file_has_index(file))
         ok = add_input(l, whit_file_is_folder(file) ? wh_path_join(folder, INDEX_NAME)
-                                                    : wh_strndup(folder, strlen(folder)));
+                                                    : copy_of(folder));
     for (size_t k = 0; k < t->copies.count && ok; k++)
         ok = t->copies.file[k].text || add_input(l, wh_path_join(folder, t->copies.file[k].name));
     return ok ? WHIT_OK : no_memory(err);
 }
 
-whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,
-                           wh_outset **set, whit_error *err)
+whit_status wh_target_open(const wh_target *t, const whit_source *source,
+                           const whit_job_options *job, wh_outset **set, whit_error *err)
 {
-    wh_outset_spec spec = { .path = t->path, .folder = t->folder, .force = force };
+    wh_outset_spec spec = { .path = t->path, .folder = t->folder, .force = job->force };
     const char **names = NULL;
     input_list inputs = { NULL, 0 };
-    whit_status st = list_inputs(t, whit_source_file(source), &inputs, err);
+    whit_status st = list_inputs(t, whit_source_file(source), job, &inputs, err);
     if (st == WHIT_OK) st = list_names(t, &names, &spec.count, err);
     if (st == WHIT_OK) {
         spec.names = t->folder || spec.count > 1 ? names : NULL;

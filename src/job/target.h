@@ -34,9 +34,10 @@ size_t wh_target_file(const wh_target *t, uint32_t shard);
 /* What is to be written of a tensor: its name and shape, in another type or not. */
 wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t bytes);
 
-/* Open the temporary files; weight file f is then at wh_target_fd(set, f). */
-whit_status wh_target_open(const wh_target *t, const whit_source *source, int force,
-                           wh_outset **set, whit_error *err);
+/* Open the temporary files; weight file f is then at wh_target_fd(set, f). Of the job's options:
+ * force, and what it reads. */
+whit_status wh_target_open(const wh_target *t, const whit_source *source,
+                           const whit_job_options *job, wh_outset **set, whit_error *err);
 int wh_target_fd(const wh_target *t, const wh_outset *set, size_t file);
 const char *wh_target_name(const wh_target *t, const wh_outset *set, size_t file);
 

@@ -54,9 +54,11 @@ run 0 quantize alpha beta.safetensors -o out -f --json=report.json -q
 check 'not one object a line' test "$(grep -c '^{"schema":1.*}$' report.json)" -eq 2
 refused 2 'report.json: exists' quantize alpha beta.safetensors -o other --json=report.json
 ln beta.safetensors link.json
-for name in beta.safetensors link.json alpha/model.safetensors; do
+for name in beta.safetensors link.json; do
     refused 2 "$name: is the input" quantize none alpha beta.safetensors -o other -f --json=$name
 done
+refused 2 'alpha/model.safetensors: is in the folder of a model that is read' \
+    quantize none alpha beta.safetensors -o other -f --json=alpha/model.safetensors
 rm link.json
 check 'an input was changed' cmp -s beta.safetensors "$model/model.safetensors"
 check 'an input was changed' cmp -s alpha/model.safetensors "$model/model.safetensors"
