@@ -131,6 +131,7 @@ static whit_status make_folder(const cli_options *opt, int *made, whit_error *er
 /* The JSON file is given its name at the end: it must be none of the inputs, nor of the outputs. */
 static whit_status check_json(const cli_options *opt, char *const *outputs, whit_error *err)
 {
+    char name[CLI_SHORT];
     whit_status st = WHIT_OK;
     for (size_t i = 0; opt->json_path && i < opt->operands_count && st == WHIT_OK; i++) {
         whit_source *source = NULL;
@@ -139,6 +140,9 @@ static whit_status check_json(const cli_options *opt, char *const *outputs, whit
         one.output = outputs[i];
         cli_open(&source, opt, opt->operands[i], &ignored);
         st = cli_results_check(&one, source, err);
+        if (st == WHIT_OK && one.output && cli_is_inside(opt->json_path, one.output))
+            st = cli_fail(err, WHIT_ERR_ARG, "%s: is in the folder of an output; try: another name",
+                          cli_short(name, sizeof name, opt->json_path));
         whit_source_close(source);
     }
     return st;

@@ -160,7 +160,7 @@ static int check_sweep(const cli_options *opt)
         cli_error(opt, "%s: --sweep and --explain exclude each other; try: one of them", name);
     else if (opt->sweep && opt->operands_count > 1)
         cli_error(opt, "%s: --sweep takes one input; try: one by one", name);
-    else if (opt->csv && opt->svg && strcmp(opt->csv, opt->svg) == 0)
+    else if (opt->csv && opt->svg && cli_same_place(opt->csv, opt->svg))
         cli_error(opt, "%s: --csv and --svg name the same file; try: another name", name);
     else
         return 1;

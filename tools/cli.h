@@ -228,6 +228,8 @@ void cli_reads_list(cli_options *opt);
 whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error *err);
 /* 1 if both name the same file, or would if there were one. */
 int cli_same_place(const char *a, const char *b);
+/* 1 if path, or the file that it leads to, lies directly in the folder; 0 if that is none. */
+int cli_is_inside(const char *path, const char *folder);
 
 /* ---- messages and results (output.c) --------------------------------------------------------- */
 

@@ -16,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMP_SUFFIX ".whit-tmp"
+/* Not that of a job's files: what is left of those in a folder goes when the next job begins there,
+ * and a result may wait in the same one. */
+#define TEMP_SUFFIX ".whit-result"
 
 int cli_exit_code(whit_status status)
 {
@@ -158,13 +160,13 @@ whit_status cli_results_check(const cli_options *opt, const whit_source *source,
     }
     whit_status status = cli_reads_check(opt, opt->json_path, err);
     if (status != WHIT_OK) return status;
-    if (opt->output && strcmp(opt->json_path, opt->output) == 0) {
+    if (opt->output && cli_same_place(opt->json_path, opt->output)) {
         return cli_fail(err, WHIT_ERR_ARG, "%s: is the output; try: another name", name);
     }
     return WHIT_OK;
 }
 
-/* "DIR/NAME" to "DIR/.NAME.whit-tmp". NULL when there is no memory. */
+/* "DIR/NAME" to "DIR/.NAME.whit-result". NULL when there is no memory. */
 static char *temp_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -226,7 +228,7 @@ whit_status cli_results_file(cli_results *results, const cli_options *opt, const
     cli_options file = *opt;
     file.json = 1;
     file.json_path = path;
-    if (opt->json_path && strcmp(path, opt->json_path) == 0)
+    if (opt->json_path && cli_same_place(path, opt->json_path))
         return cli_fail(err, WHIT_ERR_ARG, "%s and --json name the same file", option);
     return cli_results_open(results, &file, source, NULL, err);
 }

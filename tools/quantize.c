@@ -155,6 +155,7 @@ static whit_status open_and_plan(const cli_options *opt, const whit_quantize_opt
     const whit_plan_totals *total = whit_plan_total(*plan);
     cli_note(opt, "%u threads, %llu bytes of buffers, %llu bytes of output", total->threads,
              (unsigned long long)total->memory_bytes, (unsigned long long)total->file_bytes);
+    if (opt->json_path && !opt->dry_run) return whit_plan_keep_off(*plan, opt->json_path, err);
     return WHIT_OK;
 }
 

@@ -77,6 +77,17 @@ int cli_same_place(const char *a, const char *b)
            stat_folder(b, &y) == 0 && is_same(&x, &y);
 }
 
+int cli_is_inside(const char *path, const char *folder)
+{
+    struct stat inside, st, around;
+    if (stat(folder, &inside) != 0 || !S_ISDIR(inside.st_mode)) return 0;
+    char *real = realpath(path, NULL); /* a link is written through */
+    const int found = (stat_folder(path, &st) == 0 && is_same(&st, &inside)) ||
+                      (real && stat_folder(real, &around) == 0 && is_same(&around, &inside));
+    free(real);
+    return found;
+}
+
 /* ---- files that are read with another one ---------------------------------------------------- */
 
 /* Parts of one model: their names differ in the number before "-of-". */

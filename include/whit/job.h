@@ -177,6 +177,11 @@ WHIT_API size_t whit_plan_find(const whit_plan *plan, const char *name);
  */
 WHIT_API whit_status whit_plan_estimate(whit_plan *plan, whit_error *err);
 
+/* For a caller who writes a file of its own meanwhile. Errors: WHIT_ERR_ARG (path names a file that
+ * whit_plan_run writes, or is one that it replaces: compared by folder, device and inode),
+ * WHIT_ERR_NOMEM. */
+WHIT_API whit_status whit_plan_keep_off(const whit_plan *plan, const char *path, whit_error *err);
+
 WHIT_API size_t whit_plan_warnings(const whit_plan *plan);
 WHIT_API const char *whit_plan_warning(const whit_plan *plan, size_t index);
 

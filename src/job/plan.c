@@ -377,6 +377,11 @@ whit_format whit_plan_format(const whit_plan *plan)
     return plan->target.format;
 }
 
+whit_status whit_plan_keep_off(const whit_plan *plan, const char *path, whit_error *err)
+{
+    return wh_target_keep_off(&plan->target, path, err);
+}
+
 size_t whit_plan_find(const whit_plan *plan, const char *name)
 {
     size_t len = strlen(name), found = whit_source_find(plan->source, name);

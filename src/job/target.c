@@ -23,6 +23,11 @@ static whit_status no_memory(whit_error *err)
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
 }
 
+static char *copy_of(const char *path)
+{
+    return wh_strndup(path, strlen(path));
+}
+
 static int ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
@@ -180,6 +185,35 @@ static whit_status list_names(const wh_target *t, const char ***out, size_t *cou
     return WHIT_OK;
 }
 
+/* The names need not be the same: a folder has many, and a file that is there may be a link. */
+static int is_file_of(const char *folder, const char *name, const char *around, const char *path)
+{
+    char *final = wh_path_join(folder, name);
+    const int same = !final || wh_file_same(final, path) ||
+                     (strcmp(name, wh_path_name(path)) == 0 && wh_file_same(folder, around));
+    free(final);
+    return same;
+}
+
+whit_status wh_target_keep_off(const wh_target *t, const char *path, whit_error *err)
+{
+    char shown[WH_SHORT];
+    const char **names = NULL;
+    size_t count = 0;
+    if (!t->path) return WHIT_OK;
+    char *folder = t->folder ? copy_of(t->path) : wh_path_folder(t->path);
+    char *around = wh_path_folder(path);
+    whit_status st = folder && around ? list_names(t, &names, &count, err) : no_memory(err);
+    for (size_t i = 0; i < count && st == WHIT_OK; i++)
+        if (is_file_of(folder, names[i], around, path))
+            st = wh_fail(err, WHIT_ERR_ARG, "%s: is the output, or a file of it; try: another name",
+                         wh_short(shown, path));
+    free(names);
+    free(around);
+    free(folder);
+    return st;
+}
+
 /* Every file that the job reads: shards, index, what is copied, and what its options name. */
 typedef struct input_list {
     char **path; /* owned */
@@ -196,11 +230,6 @@ static int add_input(input_list *l, char *path)
 {
     if (path) l->path[l->count++] = path;
     return path != NULL;
-}
-
-static char *copy_of(const char *path)
-{
-    return wh_strndup(path, strlen(path));
 }
 
 static whit_status list_inputs(const wh_target *t, const whit_file *file,

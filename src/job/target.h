@@ -34,6 +34,9 @@ size_t wh_target_file(const wh_target *t, uint32_t shard);
 /* What is to be written of a tensor: its name and shape, in another type or not. */
 wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t bytes);
 
+/* WHIT_ERR_ARG if path is, or is to become, one of the files of the target; WHIT_ERR_NOMEM. */
+whit_status wh_target_keep_off(const wh_target *t, const char *path, whit_error *err);
+
 /* Open the temporary files; weight file f is then at wh_target_fd(set, f). Of the job's options:
  * force, and what it reads. */
 whit_status wh_target_open(const wh_target *t, const whit_source *source,

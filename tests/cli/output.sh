@@ -51,6 +51,43 @@ check 'the input folder was changed' diff -r "$model" model
 only in.safetensors link.safetensors hard.safetensors sub model model-link
 rm -r ./*
 
+# A result is no file of the output, whatever it is called; beside them it may be.
+run 0 quantize "$model" -o o -q
+ln -s o o-link
+cp -R o "$scratch/log/o"
+for name in o.safetensors ./o.safetensors o/../o.safetensors "$PWD/o.safetensors"; do
+    refused 2 'is the output' quantize "$model" -o o.safetensors --json="$name"
+    refused 2 'is the output' \
+        calibrate "$model" --text "$tests/data/eval/stories.txt" -o o.safetensors --json="$name"
+    only o o-link
+done
+for name in o/model.safetensors o-link/model.safetensors ./o/config.json o/tokenizer.json; do
+    refused 2 'is the output, or a file of it; try: another name' quantize "$model" -o o -f --json=$name
+done
+check 'the output was changed' diff -r "$scratch/log/o" o
+ln -s o/config.json link.json
+refused 2 'is the output, or a file of it' quantize "$model" -o o/ -f --json=link.json
+run 0 quantize "$model" -o o -fq --json=o/report.json
+check 'no report in the folder' grep -q '"command":"quantize"' o/report.json
+rm o/report.json
+check 'the output was changed' diff -r "$scratch/log/o" o
+cp o/model.safetensors a.safetensors
+run 0 dequantize a.safetensors -o b.safetensors -q
+run 0 quantize "$model" b.safetensors -o both -q
+cp -R both "$scratch/log/both"
+ln -s both/stories260K/config.json both.json
+for name in both/stories260K/config.json both/stories260K/new.json both.json; do
+    refused 2 'is in the folder of an output; try: another name' \
+        quantize "$model" b.safetensors -o both/ -f --json=$name
+done
+refused 2 'is the output' quantize "$model" b.safetensors -o both -f --json=./both/b.safetensors
+check 'an output of a batch was changed' diff -r "$scratch/log/both" both
+rm -r a.safetensors b.safetensors both both.json
+refused 2 '--svg and --json name the same file' inspect "$model" --svg p.svg --json=./p.svg
+refused 2 '--csv and --svg name the same file' plan "$model" --sweep --csv p --svg ./o/../p
+only o o-link link.json
+rm -r ./*
+
 # Another run holds it. That run is stopped as soon as it has begun, and goes on afterwards.
 zeros big.safetensors 32768
 # began PID - wait until the run has put something beside the input.
