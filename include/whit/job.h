@@ -47,7 +47,8 @@ typedef struct whit_job_options {
     unsigned threads;           /* 0: all cores this process may use; at most 256 run             */
     uint64_t max_memory;        /* bytes; 0: the smaller of a quarter of RAM and 4 GiB            */
     int force;                  /* replace an output that exists                                  */
-    int strict;                 /* fallbacks and rules that match nothing are WHIT_ERR_BAR        */
+    int strict;                 /* fallbacks, and rules, embeddings or a head that match nothing,
+                                   are WHIT_ERR_BAR                                              */
     whit_progress_fn *progress; /* may be NULL                                             */
     void *progress_user;
     const char *const *reads; /* [reads_count] paths of what the caller reads beside the source (a

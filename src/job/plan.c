@@ -211,6 +211,12 @@ static whit_status check_rules(whit_plan *p, whit_error *err)
                  wh_rules_unmatched_at(p->rules, i));
         st = complain(p, what, err);
     }
+    if (st == WHIT_OK && wh_rules_embeddings_unmatched(p->rules))
+        st = complain(p, "--embeddings: no tensor is an embedding by its name", err);
+    if (st == WHIT_OK && wh_rules_head_unmatched(p->rules))
+        st = complain(
+            p, "--head: no tensor is an output head by its name; a tied head is the embedding",
+            err);
     return st;
 }
 

@@ -39,7 +39,7 @@ struct wh_rules {
     const wh_mix *mix; /* the default is this one, and `standard` keep; or NULL */
     wh_begin_fn *begin;
     void *begin_ctx;
-    int has_special[2];
+    int has_special[2], special_matched[2];
     wh_recipe recipe;
     wh_rule *rules;
     char **text; /* of the rules, "GLOB=SCHEME" */
@@ -233,11 +233,19 @@ whit_status wh_rules_ask(wh_rules *rules, const whit_tensor *tensor, wh_vote_fn 
     return ask_rules(rules->rules, rules->count, tensor->name, say, ctx, err);
 }
 
+typedef struct choosing {
+    wh_rules *rules;
+    wh_vote won;
+} choosing;
+
 /* A wh_vote_fn: what is said last counts. */
 static void keep_last(void *ctx, const wh_vote *vote)
 {
+    choosing *c = ctx;
     if (vote->rule) vote->rule->matched = 1;
-    *(wh_vote *)ctx = *vote;
+    if (vote->by == WH_VOTE_EMBEDDINGS) c->rules->special_matched[NAME_EMBEDDING] = 1;
+    if (vote->by == WH_VOTE_HEAD) c->rules->special_matched[NAME_HEAD] = 1;
+    c->won = *vote;
 }
 
 static whit_status remember(wh_rules *rules, const char *name, name_class class, whit_error *err)
@@ -258,14 +266,14 @@ static whit_status remember(wh_rules *rules, const char *name, name_class class,
 whit_status wh_rules_choose(wh_rules *rules, const whit_tensor *tensor, wh_choice *out,
                             whit_error *err)
 {
-    wh_vote won = { .by = WH_VOTE_DEFAULT };
+    choosing c = { rules, { .by = WH_VOTE_DEFAULT } };
     *out = (wh_choice){ .scheme = { .kind = WHIT_KEEP, .scale_type = WHIT_F32 } };
-    whit_status st = wh_rules_ask(rules, tensor, keep_last, &won, err);
+    whit_status st = wh_rules_ask(rules, tensor, keep_last, &c, err);
     if (st != WHIT_OK) return st;
-    if (won.rule) out->rule = won.rule->text;
-    apply(out, tensor, &won.scheme, won.reason);
-    if (won.by == WH_VOTE_EMBEDDINGS) return remember(rules, tensor->name, NAME_EMBEDDING, err);
-    return won.by == WH_VOTE_HEAD ? remember(rules, tensor->name, NAME_HEAD, err) : WHIT_OK;
+    if (c.won.rule) out->rule = c.won.rule->text;
+    apply(out, tensor, &c.won.scheme, c.won.reason);
+    if (c.won.by == WH_VOTE_EMBEDDINGS) return remember(rules, tensor->name, NAME_EMBEDDING, err);
+    return c.won.by == WH_VOTE_HEAD ? remember(rules, tensor->name, NAME_HEAD, err) : WHIT_OK;
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -362,6 +370,16 @@ const char *wh_rules_unmatched_at(const wh_rules *rules, size_t i)
     for (size_t k = 0; k < rules->count; k++)
         if (!rules->rules[k].matched && i-- == 0) return rules->text[k];
     return NULL;
+}
+
+int wh_rules_embeddings_unmatched(const wh_rules *rules)
+{
+    return rules->has_special[NAME_EMBEDDING] && !rules->special_matched[NAME_EMBEDDING];
+}
+
+int wh_rules_head_unmatched(const wh_rules *rules)
+{
+    return rules->has_special[NAME_HEAD] && !rules->special_matched[NAME_HEAD];
 }
 
 /* ---- the recipe ------------------------------------------------------------------------------ */

@@ -74,6 +74,9 @@ const wh_recipe *wh_rules_lines(const wh_rules *rules);
  * text of the i-th. */
 size_t wh_rules_unmatched(const wh_rules *rules);
 const char *wh_rules_unmatched_at(const wh_rules *rules, size_t i);
+/* 1 if a scheme for them was given, and so far there was no such tensor. */
+int wh_rules_embeddings_unmatched(const wh_rules *rules);
+int wh_rules_head_unmatched(const wh_rules *rules);
 
 /*
  * The recipe as lines "GLOB SCHEME\n": first "* DEFAULT", then the exact (escaped) names that

@@ -30,5 +30,17 @@ empty "$err"
 empty "$out"
 refused 3 '*nothing*' quantize "$model" -o s --rule '*nothing*=int8' --strict
 run 0 quantize "$model" -o s --rule '*.o_proj=int8' --strict -q
+
+# So with a scheme for a head or embeddings that are not there: the head of this model is tied.
+run 0 quantize "$model" --dry-run --head int8
+err_has 'whit: warning: --head: no tensor is an output head'
+refused 3 '--head: no tensor is an output head' quantize "$model" -o t --head int8 --strict
+run 0 quantize "$model" --dry-run --embeddings int8 --rule '*embed*=keep' --strict
+empty "$err"
+zeros head.safetensors 4
+run 0 quantize head.safetensors --dry-run --embeddings int8
+err_has 'whit: warning: --embeddings: no tensor is an embedding'
+refused 3 '--embeddings: no tensor' quantize head.safetensors -o t --embeddings int8 --strict
+rm head.safetensors
 only s
 finish
