@@ -149,6 +149,15 @@ static cli_outcome parse_letters(cli_options *opt, const char *arg, arguments *a
     return CLI_RUN;
 }
 
+/* An option of quantize that a sweep, which only rounds, has no use for; NULL: there is none. */
+static const char *no_sweep_option(const cli_options *opt)
+{
+    return opt->method        ? "--method"
+           : opt->calibration ? "--calibration"
+           : opt->observer    ? "--observer"
+                              : cli_method_option(opt);
+}
+
 /* 0: refused, and reported. */
 static int check_sweep(const cli_options *opt)
 {
@@ -160,6 +169,9 @@ static int check_sweep(const cli_options *opt)
         cli_error(opt, "%s: --sweep and --explain exclude each other; try: one of them", name);
     else if (opt->sweep && opt->operands_count > 1)
         cli_error(opt, "%s: --sweep takes one input; try: one by one", name);
+    else if (opt->sweep && no_sweep_option(opt))
+        cli_error(opt, "%s: %s has no meaning with --sweep; try: without it", name,
+                  no_sweep_option(opt));
     else if (opt->csv && opt->svg && cli_same_place(opt->csv, opt->svg))
         cli_error(opt, "%s: --csv and --svg name the same file; try: another name", name);
     else

@@ -308,6 +308,8 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
 /* The options of quantize and plan, with progress as their whit_progress_fn. */
 void cli_quantize_options(whit_quantize_options *options, const cli_options *opt,
                           cli_progress *progress);
+/* An option that was given and belongs to --method; NULL: there is none. */
+const char *cli_method_option(const cli_options *opt);
 int cli_batch(const cli_options *opt); /* cli_quantize_one for each of several inputs */
 int cli_plan(const cli_options *opt);
 int cli_dequantize(const cli_options *opt);

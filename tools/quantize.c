@@ -39,20 +39,25 @@ void cli_quantize_options(whit_quantize_options *options, const cli_options *opt
     cli_job_options(&options->job, opt, progress);
 }
 
+const char *cli_method_option(const cli_options *opt)
+{
+    return opt->feeds_count              ? "--text or --ids"
+           : opt->context                ? "--context"
+           : opt->token_limit            ? "--tokens"
+           : opt->resume                 ? "--resume"
+           : opt->act_order              ? "--act-order"
+           : opt->static_groups          ? "--static-groups"
+           : opt->alpha                  ? "--alpha"
+           : opt->cd_passes != CLI_UNSET ? "--cd-passes"
+           : !isnan(opt->damping)        ? "--damping"
+           : !isnan(opt->qep)            ? "--qep"
+                                         : NULL;
+}
+
 /* Options that need --method, and are there without. */
 static whit_status without_method(const cli_options *opt, whit_error *err)
 {
-    const char *what = opt->feeds_count              ? "--text or --ids"
-                       : opt->context                ? "--context"
-                       : opt->token_limit            ? "--tokens"
-                       : opt->resume                 ? "--resume"
-                       : opt->act_order              ? "--act-order"
-                       : opt->static_groups          ? "--static-groups"
-                       : opt->alpha                  ? "--alpha"
-                       : opt->cd_passes != CLI_UNSET ? "--cd-passes"
-                       : !isnan(opt->damping)        ? "--damping"
-                       : !isnan(opt->qep)            ? "--qep"
-                                                     : NULL;
+    const char *what = cli_method_option(opt);
     if (!what) return WHIT_OK;
     return cli_fail(err, WHIT_ERR_ARG, "%s: %s of --method; try: --method gptq", opt->command->name,
                     what);

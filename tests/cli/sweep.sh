@@ -74,6 +74,14 @@ refused 2 '--csv is for the sweep; try: --sweep' plan "$model" --csv x
 refused 2 '--svg is for the sweep; try: --sweep' plan "$model" --svg x
 refused 2 '--sweep and --explain' plan "$model" --sweep --explain model.norm
 refused 2 '--sweep takes one input' plan "$model" "$model" --sweep
+printf 'a text' >text.txt
+for option in '--method gptq' '--method blah' '--calibration st' '--observer mse' '--alpha x' \
+    '--damping 7' '--text text.txt' '--ids none' '--context 5' '--tokens 5' --act-order \
+    --static-groups '--cd-passes 1' '--qep 0.5'; do
+    refused 2 "${option%% *}" plan "$model" --sweep $option
+    err_has 'has no meaning with --sweep; try: without it'
+done
+rm text.txt
 refused 2 '--csv and --svg name the same file' plan "$model" --sweep --csv x --svg x
 refused 2 '--csv and --json name the same file' plan "$model" --sweep --csv x --json=x
 refused 2 '--svg and --json name the same file' plan "$model" --sweep --svg x --json=x
