@@ -49,12 +49,9 @@ static int check_states(const cli_options *opt, whit_error *err)
 
 static int check_run(const cli_options *opt, whit_error *err)
 {
-    size_t dumps = 0, inputs = 0;
-    for (size_t i = 0; i < opt->feeds_count; i++) {
-        const cli_feed *f = &opt->feeds[i];
-        dumps += f->kind == WHIT_FEED_ACTIVATIONS;
-        inputs += f->kind != WHIT_FEED_ACTIVATIONS && strcmp(f->value, "-") == 0;
-    }
+    size_t dumps = 0;
+    for (size_t i = 0; i < opt->feeds_count; i++)
+        dumps += opt->feeds[i].kind == WHIT_FEED_ACTIVATIONS;
     if (opt->feeds_count == 0)
         return bad(err, "nothing to read; try: --text FILE, --ids FILE or --activations NAME=FILE");
     if (dumps != 0 && dumps != opt->feeds_count)
@@ -66,10 +63,7 @@ static int check_run(const cli_options *opt, whit_error *err)
                  opt->operands[dumps ? 0 : 1]);
         return 0;
     }
-    if (inputs > 1) return bad(err, "standard input can be read once; try: a file");
-    if (inputs && opt->resume)
-        return bad(err, "--resume cannot read standard input again; try: a file");
-    return 1;
+    return cli_feeds_check(opt, err) == WHIT_OK;
 }
 
 static int check(const cli_options *opt, whit_error *err)

@@ -155,6 +155,9 @@ typedef struct cli_feeds {
     size_t owned_count;
 } cli_feeds; /* zero-initialise */
 
+/* WHIT_ERR_ARG where standard input would be read more than once: by two feeds, for two inputs, or
+ * by the run that goes on. */
+whit_status cli_feeds_check(const cli_options *opt, whit_error *err);
 /* Errors: WHIT_ERR_ARG, those of reading standard input. Close then, too. */
 whit_status cli_feeds_open(cli_feeds *feeds, const cli_options *opt, whit_error *err);
 void cli_feeds_close(cli_feeds *feeds);

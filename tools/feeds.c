@@ -27,6 +27,22 @@ static whit_status read_activations(cli_feeds *in, whit_feed *f, const char *val
     return WHIT_OK;
 }
 
+whit_status cli_feeds_check(const cli_options *opt, whit_error *err)
+{
+    const char *name = opt->command->name;
+    size_t inputs = 0;
+    for (size_t i = 0; i < opt->feeds_count; i++)
+        inputs +=
+            opt->feeds[i].kind != WHIT_FEED_ACTIVATIONS && strcmp(opt->feeds[i].value, "-") == 0;
+    if (inputs > 1 || (inputs && opt->operands_count > 1))
+        return cli_fail(err, WHIT_ERR_ARG, "%s: standard input can be read once; try: a file",
+                        name);
+    if (inputs && opt->resume)
+        return cli_fail(err, WHIT_ERR_ARG,
+                        "%s: --resume cannot read standard input again; try: a file", name);
+    return WHIT_OK;
+}
+
 whit_status cli_feeds_open(cli_feeds *in, const cli_options *opt, whit_error *err)
 {
     whit_status st = WHIT_OK;

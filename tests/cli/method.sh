@@ -123,6 +123,15 @@ refused 2 'needs something to learn from' quantize "$model" -o no --method smoot
 refused 2 'needs something to learn from' quantize "$model" -o no --method awq --calibration a.txt
 refused 2 'has no Hessians; try: whit calibrate --hessian' quantize "$model" -o no --method gptq \
     --calibration plain.state
+for again in '- --text -' '- --ids -'; do
+    # shellcheck disable=SC2086 # a list of words
+    refused 2 'quantize: standard input can be read once' quantize "$model" -o no --method gptq --text $again
+done
+refused 2 'plan: standard input can be read once' plan "$model" a.safetensors --method gptq --text -
+refused 2 'quantize: standard input can be read once; try: a file' \
+    quantize "$model" a.safetensors -o no --method gptq --text -
+refused 2 'quantize: --resume cannot read standard input again; try: a file' \
+    quantize "$model" -o no --method gptq --text - --resume
 refused 2 "no method 'best'; try: gptq, awq" quantize "$model" -o no --method best --text a.txt
 refused 2 "no method 'gptq+awq'" quantize "$model" -o no --method gptq+awq --text a.txt
 for lone in '--text a.txt' '--ids ids.json' '--tokens 5' '--context 5' '--damping 0.1' '--act-order' \
