@@ -193,6 +193,5 @@ int cli_calibrate(const cli_options *opt)
     whit_status st = cli_reads_check(opt, opt->output, &err);
     if (st == WHIT_OK)
         st = opt->merge ? merge(opt, &err) : opt->compare ? compare(opt, &err) : run(opt, &err);
-    const int code = cli_finish(opt, st, &err);
-    return st == WHIT_ERR_CANCELLED && opt->resume ? CLI_EXIT_RESUMABLE : code;
+    return cli_finish(opt, st, &err);
 }

@@ -245,7 +245,8 @@ void cli_note(const cli_options *opt, const char *fmt, ...) CLI_PRINTF(2, 3);
 /* Fill *err and return status. */
 whit_status cli_fail(whit_error *err, whit_status status, const char *fmt, ...) CLI_PRINTF(3, 4);
 
-/* Report a failed status (WHIT_OK is fine); returns the exit code. */
+/* Report a failed status (WHIT_OK is fine); returns the exit code, which of an interrupted run with
+ * --resume is CLI_EXIT_RESUMABLE. */
 int cli_finish(const cli_options *opt, whit_status status, const whit_error *err);
 
 /* What the container had to say, as warnings. */

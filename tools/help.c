@@ -42,7 +42,8 @@ static void help_whit(FILE *out)
           "WHIT_ISA=scalar, avx2, .. lowers the instruction set; the results stay the same.\n"
           "\n"
           "exit codes: 0 done, 1 the system failed or interrupted, 2 usage, 3 a bar was missed,\n"
-          "4 the input is malformed or unsupported, or holds NaN where it must not\n"
+          "4 the input is malformed or unsupported, or holds NaN where it must not,\n"
+          "75 interrupted with --resume: the same command goes on\n"
           "\n"
           "example:\n"
           "  whit quantize Llama-3.1-8B/ -o out/ --scheme int4-g128\n",

@@ -122,7 +122,7 @@ int cli_finish(const cli_options *opt, whit_status status, const whit_error *err
     } else if (status != WHIT_OK) {
         cli_error(opt, "%s", err->msg);
     }
-    return cli_exit_code(status);
+    return status == WHIT_ERR_CANCELLED && opt->resume ? CLI_EXIT_RESUMABLE : cli_exit_code(status);
 }
 
 void cli_source_warnings(const cli_options *opt, const whit_source *source)

@@ -211,6 +211,5 @@ int cli_quantize(const cli_options *opt)
     whit_status st = cli_feeds_check(opt, &err);
     if (st == WHIT_OK && opt->operands_count > 1) return cli_batch(opt);
     if (st == WHIT_OK) st = cli_quantize_one(opt, NULL, &err);
-    const int code = cli_finish(opt, st, &err);
-    return st == WHIT_ERR_CANCELLED && opt->resume ? CLI_EXIT_RESUMABLE : code;
+    return cli_finish(opt, st, &err);
 }

@@ -19,6 +19,7 @@ for words in help --help -h 'help help'; do
 done
 
 run 0 help
+out_has '75 interrupted'
 for command in quantize plan dequantize inspect compare verify bench eval calibrate generate tokenize help; do
     out_has "  $command "
 done

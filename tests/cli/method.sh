@@ -228,6 +228,22 @@ for signal in TERM INT; do
     only a.txt b.txt empty.txt h.state plain.state ids.json long.txt whole.safetensors
 done
 
+# So with several inputs.
+# shellcheck disable=SC2086 # a list of words
+"$whit" quantize "$model" none -o cut $long --resume >"$out" 2>"$err" &
+pid=$!
+while kill -0 $pid 2>/dev/null && [ ! -s cut/stories260K.partial/solutions ]; do :; done
+kill -TERM $pid 2>/dev/null
+wait $pid 2>/dev/null
+got=$?
+if [ -e cut/stories260K ]; then
+    skip 'SIGTERM to several inputs came too late'
+else
+    check "several inputs: exit $got, not 75" test $got -eq 75
+    check 'several inputs: nothing is kept' test -s cut/stories260K.partial/solutions
+fi
+rm -rf cut
+
 # SIGKILL after any time, again and again; what goes on ends with the octets of an unbroken run.
 kills=0
 ends=0
