@@ -152,6 +152,16 @@ else
     check 'the text does not end with a new line' test -z "$(tail -c 1 "$out" | tr -d '\n')"
 fi
 
+# What the container has to say is said, as by the other commands.
+run 0 quantize "$model" -o "$scratch/log/shards" -q --shard-size 80kB
+cp "$model/model.safetensors" "$scratch/log/shards"
+run 0 generate "$scratch/log/shards" --tokens 1
+err_has 'whit: warning: ' 'model.safetensors.index.json beside it is not'
+run 0 generate "$scratch/log/shards" --tokens 1 -q
+empty "$err"
+run 0 bench model "$scratch/log/shards" --type f32 --seconds 0.001
+err_has 'model.safetensors.index.json beside it is not'
+
 # Standard output that cannot be written is an error, not an interruption.
 if [ -c /dev/full ]; then
     "$whit" generate "$model" --prompt "$max" >/dev/full 2>"$err"
