@@ -192,6 +192,20 @@ static int check_text(const cli_options *opt)
     return 0;
 }
 
+/* 0: refused, and reported. Words are told by the command that knows them. */
+static int check_names(const cli_options *opt)
+{
+    const cli_command *c = opt->command;
+    const size_t words = c->bit == CLI_HELP || c->bit == CLI_BENCH;
+    for (size_t i = words; i < opt->operands_count; i++) {
+        if (opt->operands[i][0]) continue;
+        cli_error(opt, "%s: an input has no name: ''; usage: whit %s %s", c->name, c->name,
+                  c->operands);
+        return 0;
+    }
+    return 1;
+}
+
 static cli_outcome check_operands(const cli_options *opt)
 {
     const cli_command *c = opt->command;
@@ -206,6 +220,7 @@ static cli_outcome check_operands(const cli_options *opt)
     }
     if (c->bit == CLI_PLAN && !check_sweep(opt)) return CLI_BAD_USAGE;
     if (c->bit == CLI_TOKENIZE && !check_text(opt)) return CLI_BAD_USAGE;
+    if (!check_names(opt)) return CLI_BAD_USAGE;
     if (opt->operands_count > c->max_operands) {
         cli_error(opt, "%s: unexpected argument '%s'; usage: whit %s %s", c->name,
                   opt->operands[c->max_operands], c->name, c->operands);

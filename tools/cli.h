@@ -130,7 +130,7 @@ struct cli_options {
     int acts;       /* number of the word, which is the value of whit_bench_acts                */
     int place;      /* the value of whit_bench_place           */
     int pin, list;
-    const char *prompt, *text; /* of generate; of tokenize and eval: a file, "-": stdin       */
+    const char *prompt, *text; /* of generate; a file, of tokenize "-" is stdin               */
     uint64_t new_tokens, seed;
     double temperature, top_p;
     int decode;

@@ -5,6 +5,8 @@
 
 #include "cli.h"
 
+#include <string.h>
+
 /* 0: refused; the message is in *err. */
 static int check(const cli_options *opt, whit_error *err)
 {
@@ -15,6 +17,11 @@ static int check(const cli_options *opt, whit_error *err)
         cli_fail(err, WHIT_ERR_ARG,
                  "eval: --text and --choices exclude each other; try: one of "
                  "them");
+    else if (strcmp(opt->text ? opt->text : opt->choices, "-") == 0)
+        cli_fail(err, WHIT_ERR_ARG,
+                 "eval: standard input is not read, only files; try: %s FILE, or ./- for one of "
+                 "this name",
+                 opt->text ? "--text" : "--choices");
     else if (opt->choices && misplaced)
         cli_fail(err, WHIT_ERR_ARG, "eval: %s has no meaning with --choices; try: whit help eval",
                  misplaced);

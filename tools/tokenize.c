@@ -7,15 +7,16 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The text is at fault, not the command line. */
 static whit_status of_text(const cli_options *opt, whit_status st, whit_error *err)
 {
     char name[CLI_SHORT];
     const whit_error inner = *err;
+    const char *label = strcmp(opt->text, "-") == 0 ? "standard input" : opt->text;
     if (st != WHIT_ERR_ARG && st != WHIT_ERR_FORMAT) return st;
-    return cli_fail(err, WHIT_ERR_FORMAT, "%s: %s", cli_short(name, sizeof name, opt->text),
-                    inner.msg);
+    return cli_fail(err, WHIT_ERR_FORMAT, "%s: %s", cli_short(name, sizeof name, label), inner.msg);
 }
 
 static whit_status print(const cli_options *opt, const whit_ids *ids, whit_error *err)

@@ -138,6 +138,8 @@ empty "$out"
 err_has 'perplexity is 6.11463, and the bar is perplexity>6'
 run 3 "$@" --fail-if 'tokens<=1397' --json
 out_has '"perplexity"'
+refused 2 'eval: standard input is not read, only files; try: --text FILE' eval "$model" --text -
+refused 2 'standard input is not read, only files; try: --choices FILE' eval "$model" --choices -
 refused 2 "'kl.meen>0.1' names no result" "$@" --fail-if 'kl.meen>0.1'
 refused 2 "'kl.mean' is no condition" "$@" --fail-if kl.mean
 refused 2 'does not end with a number' "$@" --fail-if 'kl.mean>x'

@@ -102,6 +102,9 @@ printf '1 512' >bad.ids
 refused 4 'there is no token 512; the last is 511' tokenize "$model" --text bad.ids --decode
 printf '{"ids":[1' >bad.ids
 refused 4 'bad.ids: not a list of ids in JSON' tokenize "$model" --text bad.ids --decode
+printf 'ab\377' | "$whit" tokenize "$model" --text - >"$out" 2>"$err"
+check 'standard input that is not UTF-8: no exit 4' test $? -eq 4
+err_has 'whit: standard input: the text is not UTF-8 at byte 2'
 refused 1 'nowhere' tokenize "$model" --text nowhere
 refused 1 'nowhere' tokenize nowhere --text a.txt
 refused 1 'only: Is a directory' tokenize "$model" --text only

@@ -60,6 +60,9 @@ refused 2 'no output' dequantize in
 refused 2 'an input is missing; usage: whit plan IN..' plan
 refused 2 "unexpected argument 'y'" dequantize in y -o x
 refused 2 'an input is missing' compare a
+refused 2 "quantize: an input has no name: ''; usage: whit quantize IN.. -o OUT" quantize '' -o x
+refused 2 "compare: an input has no name: ''" compare in ''
+refused 2 "bench: an input has no name: ''" bench model ''
 refused 2 "unexpected argument '-q'" inspect in -- -q
 refused 1 'whit: -: ' inspect -
 
