@@ -75,8 +75,9 @@ whit_status wh_stream_fits(uint64_t limit, uint64_t least, whit_error *err)
 {
     if (least <= limit) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_NOMEM,
-                   "%" PRIu64 " MiB of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
-                   limit / MIB, (least + MIB - 1) / MIB);
+                   "%" PRIu64 " %s of memory do not suffice; try: --max-memory %" PRIu64 "MiB",
+                   limit < MIB ? (limit + 1023) / 1024 : limit / MIB, limit < MIB ? "KiB" : "MiB",
+                   (least + MIB - 1) / MIB);
 }
 
 whit_status wh_stream_threads(const whit_job_options *job, uint64_t fixed_bytes,

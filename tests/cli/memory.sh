@@ -36,7 +36,8 @@ tensor() {
 
 # kept ARGUMENT.. - refused with 1 MiB; the value that is named works, one less does not.
 kept() {
-    refused 1 'of memory do not suffice; try: --max-memory ' "$@" --max-memory 1MiB
+    refused 1 ': 1 MiB of memory do not suffice; try: --max-memory ' "$@" --max-memory 1MiB
+    refused 1 ': 98 KiB of memory do not suffice; try: --max-memory ' "$@" --max-memory 100kB
     least=$(sed -n 's/.*try: --max-memory \([0-9]*\)MiB$/\1/p' "$err")
     checks=$((checks + 1))
     [ -n "$least" ] && [ "$least" -lt 100 ] || {
