@@ -403,8 +403,23 @@ static void test_names(void)
     wh_names_free(&set);
 }
 
+static void test_add_lines(void)
+{
+    wh_lines none = { 0 }, two = { 0 };
+    wh_buf b = { 0 };
+    wh_lines_add(&two, "one \"%d\"", 1);
+    wh_lines_add(&two, "two");
+    wh_json_add_lines(&b, "none", &none);
+    wh_json_add_lines(&b, "two", &two);
+    static const char want[] = ",\"none\":[],\"two\":[\"one \\\"1\\\"\",\"two\"]";
+    CHECK(b.data && strcmp(b.data, want) == 0, "lines as %s", b.data ? b.data : "nothing");
+    wh_buf_free(&b);
+    wh_lines_free(&two);
+}
+
 int main(void)
 {
+    test_add_lines();
     test_tokens();
     test_endings();
     test_python();

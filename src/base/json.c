@@ -419,3 +419,13 @@ void wh_json_add_double(wh_buf *b, const char *key, double value)
     wh_buf_putf(b, ",\"%s\":", key);
     wh_json_put_double(b, value);
 }
+
+void wh_json_add_lines(wh_buf *b, const char *key, const wh_lines *lines)
+{
+    wh_buf_putf(b, ",\"%s\":[", key);
+    for (size_t i = 0; i < lines->count; i++) {
+        if (i) wh_buf_puts(b, ",");
+        wh_json_put_string(b, lines->line[i]);
+    }
+    wh_buf_puts(b, "]");
+}

@@ -10,6 +10,7 @@
 #define WH_BASE_JSON_H
 
 #include "base/buf.h"
+#include "base/lines.h"
 
 #define WH_JSON_DEPTH 64
 
@@ -67,6 +68,7 @@ void wh_json_put_double(wh_buf *b, double v);
 void wh_json_add_text(wh_buf *b, const char *key, const char *text);
 void wh_json_add_u64(wh_buf *b, const char *key, uint64_t value);
 void wh_json_add_double(wh_buf *b, const char *key, double value);
+void wh_json_add_lines(wh_buf *b, const char *key, const wh_lines *lines); /* an array */
 
 /* Length of the well-formed UTF-8 sequence (RFC 3629) that starts at p, 0 if there is none: no
  * overlong forms, no surrogates, nothing above U+10FFFF. left >= 1. */

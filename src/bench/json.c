@@ -171,16 +171,6 @@ static void put_probes(wh_buf *b, const whit_bench *bench)
     wh_buf_puts(b, "}");
 }
 
-static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
-{
-    wh_buf_putf(b, ",\"%s\":[", key);
-    for (size_t i = 0; i < l->count; i++) {
-        if (i) wh_buf_puts(b, ",");
-        wh_json_put_string(b, l->line[i]);
-    }
-    wh_buf_puts(b, "]");
-}
-
 void whit_bench_write_json(const whit_bench *bench, FILE *out)
 {
     static const char *const whats[] = { "matmul", "quantize", "memory", "model", "gptq" };
@@ -212,8 +202,8 @@ void whit_bench_write_json(const whit_bench *bench, FILE *out)
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "]");
-    put_lines(&b, "left_out", &bench->left_out);
-    put_lines(&b, "warnings", &bench->warnings);
+    wh_json_add_lines(&b, "left_out", &bench->left_out);
+    wh_json_add_lines(&b, "warnings", &bench->warnings);
     wh_buf_puts(&b, "}\n");
     wh_buf_print(&b, out);
 }

@@ -56,12 +56,8 @@ void whit_calibration_write_json(const whit_calibration *calibration, FILE *out)
     wh_json_add_double(&b, "hessian_seconds", t->hessian_seconds);
     wh_json_add_double(&b, "hessian_gflops", t->hessian_gflops);
     wh_json_add_text(&b, "isa", calibration->isa);
-    wh_buf_puts(&b, ",\"warnings\":[");
-    for (size_t i = 0; i < calibration->warnings.count; i++) {
-        if (i) wh_buf_puts(&b, ",");
-        wh_json_put_string(&b, calibration->warnings.line[i]);
-    }
-    wh_buf_puts(&b, "]}\n");
+    wh_json_add_lines(&b, "warnings", &calibration->warnings);
+    wh_buf_puts(&b, "}\n");
     print(&b, out);
 }
 

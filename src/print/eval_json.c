@@ -99,12 +99,7 @@ static void put_run(wh_buf *b, const whit_eval *e)
     wh_json_add_double(b, "tokens_per_second", seconds > 0 ? (double)e->fed / seconds : 0);
     wh_json_add_text(b, "isa", e->isa);
     wh_json_add_u64(b, "threads", e->threads);
-    wh_buf_puts(b, ",\"warnings\":[");
-    for (size_t i = 0; i < e->warnings.count; i++) {
-        if (i) wh_buf_puts(b, ",");
-        wh_json_put_string(b, e->warnings.line[i]);
-    }
-    wh_buf_puts(b, "]");
+    wh_json_add_lines(b, "warnings", &e->warnings);
 }
 
 void whit_eval_write_json(const whit_eval *eval, FILE *out)

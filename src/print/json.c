@@ -48,17 +48,6 @@ static void put_shape(wh_buf *b, const whit_tensor *t)
     wh_buf_puts(b, "]");
 }
 
-static void put_lines(wh_buf *b, const char *key, const wh_lines *l)
-{
-    put_key(b, key);
-    wh_buf_puts(b, "[");
-    for (size_t i = 0; i < l->count; i++) {
-        if (i) wh_buf_puts(b, ",");
-        wh_json_put_string(b, l->line[i]);
-    }
-    wh_buf_puts(b, "]");
-}
-
 /* Of activations with one scale. */
 static void put_acts(wh_buf *b, const whit_plan_entry *e)
 {
@@ -134,7 +123,7 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_json_add_double(b, "ratio", t->bytes_out ? (double)t->bytes_in / (double)t->bytes_out : NAN);
     wh_json_add_double(b, "sqnr_db", report ? whit_report_sqnr_db(report) : NAN);
     wh_buf_puts(b, "}");
-    put_lines(b, "warnings", &plan->warnings);
+    wh_json_add_lines(b, "warnings", &plan->warnings);
 }
 
 static void put_machine(wh_buf *b, const whit_plan *plan)
@@ -196,7 +185,7 @@ void whit_comparison_write_json(const whit_comparison *comparison, size_t top, d
     }
     wh_buf_putf(&b, "],\"total\":{\"tensors\":%zu", comparison->count);
     put_compare_row(&b, &comparison->total);
-    put_lines(&b, "warnings", &comparison->warnings);
+    wh_json_add_lines(&b, "warnings", &comparison->warnings);
     put_key(&b, "passed");
     int passed = isnan(min_sqnr_db) || whit_comparison_passes(comparison, min_sqnr_db);
     wh_buf_puts(&b, passed ? "true}" : "false}");
@@ -274,8 +263,8 @@ void whit_source_write_json(const whit_source *source, const whit_check *check,
     if (check) {
         put_key(&b, "check");
         wh_buf_putf(&b, "{\"ok\":%s", check->problems.count ? "false" : "true");
-        put_lines(&b, "problems", &check->problems);
-        put_lines(&b, "notes", &check->notes);
+        wh_json_add_lines(&b, "problems", &check->problems);
+        wh_json_add_lines(&b, "notes", &check->notes);
         wh_buf_puts(&b, "}");
     }
     wh_buf_puts(&b, "}");

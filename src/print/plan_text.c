@@ -64,13 +64,13 @@ static void put_totals(wh_page *p, const whit_plan *plan)
         wh_per_weight(t->bytes_out, t->weights));
 }
 
-/* How many tensors stay as they are, by reason. */
 /* Of what is not kept the reason is one for another type. */
 static const char *kept_reason(const whit_plan *plan, size_t i)
 {
     return plan->entry[i].scheme.kind == WHIT_KEEP ? plan->entry[i].reason : NULL;
 }
 
+/* How many tensors stay as they are, by reason. */
 static void put_kept(wh_page *p, const whit_plan *plan)
 {
     uint64_t weights = 0, bytes = 0;
