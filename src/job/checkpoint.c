@@ -219,6 +219,44 @@ static const char *last_part(const char *name, size_t stem, size_t *len)
     return name + start;
 }
 
+/* Names of tables that are looked up, in every model that has them; others that sound like one (a
+ * projection of embeddings, embed_out) may be linears. */
+static int is_table(const char *part, size_t len)
+{
+    static const char *const tables[] = {
+        "embed_tokens",
+        "embed_positions",
+        "embed_in",
+        "embed_tokens_per_layer",
+        "embeddings",
+        "tok_embeddings",
+        "word_embeddings",
+        "position_embeddings",
+        "embedding",
+        "tok_emb",
+        "emb",
+        "token_type_embeddings",
+        "shared",
+        "wte",
+        "wpe",
+        "position_embedding",
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        if (strlen(tables[i]) == len && memcmp(tables[i], part, len) == 0) return 1;
+    return 0;
+}
+
+int wh_checkpoint_left_alone(const whit_plan *p, size_t i)
+{
+    static const char head[] = "lm_head.weight";
+    const whit_tensor *t = &p->entry[i].source->tensor;
+    const size_t stem = wh_checkpoint_stem(p, i);
+    size_t len;
+    if (wh_checkpoint_packing(p, i) || t->rank != 2 || stem == 0) return 0;
+    const char *part = last_part(t->name, stem, &len);
+    return !is_table(part, len) && strcmp(t->name, head) != 0;
+}
+
 /* Modules of one block with the same number here are fused; 0: with none. */
 static int fused(const char *part, size_t len)
 {

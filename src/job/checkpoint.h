@@ -35,6 +35,9 @@ whit_status wh_checkpoint_settle(whit_plan *plan, size_t i, wh_choice *choice, w
 const whit_packing *wh_checkpoint_packing(const whit_plan *plan, size_t i);
 /* The name that the tensors of a packed entry share. */
 size_t wh_checkpoint_stem(const whit_plan *plan, size_t i);
+/* 1 if a loader may take the tensor for a linear layer and would look for a packed one in vain:
+ * such are listed. "lm_head", which lists begin with, is not among them. */
+int wh_checkpoint_left_alone(const whit_plan *plan, size_t i);
 whit_status wh_checkpoint_place(whit_plan *plan, size_t i, size_t file, whit_error *err);
 /* Octets of the tensors of the largest one, which is held whole while it is made. */
 uint64_t wh_checkpoint_largest(const whit_plan *plan);

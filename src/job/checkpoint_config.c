@@ -33,12 +33,12 @@ static void put_name(wh_buf *b, const whit_plan *p, size_t i)
     wh_buf_free(&name);
 }
 
-/* The linears that are left alone, and the output head, which often is not in the file. */
+/* What may be a linear and is left alone, and the output head, which often is not in the file. */
 static void put_ignored(wh_buf *b, const whit_plan *p)
 {
     wh_buf_puts(b, "[\"lm_head\"");
     for (size_t i = 0; i < p->count; i++) {
-        if (!p->checkpoint->is_linear[i] || wh_checkpoint_packing(p, i)) continue;
+        if (!wh_checkpoint_left_alone(p, i)) continue;
         wh_buf_puts(b, ",");
         put_name(b, p, i);
     }
@@ -194,7 +194,7 @@ static uint64_t awq_group(const whit_packing *first)
 static int skips(const whit_plan *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        if (p->checkpoint->is_linear[i] && !wh_checkpoint_packing(p, i)) return 1;
+        if (wh_checkpoint_left_alone(p, i)) return 1;
     return 0;
 }
 
