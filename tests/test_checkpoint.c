@@ -79,11 +79,36 @@ static void test_left_alone(const scratch *s)
     }
 }
 
+/* AWQ's groups of whole rows, whose number of columns is one for all linears or not. */
+static void test_awq_width(const scratch *s)
+{
+    static const matrix m[] = { { BLOCK "q_proj.weight", 64, 64 },
+                                { BLOCK "o_proj.weight", 64, 64 },
+                                { "model.layers.0.mlp.down_proj.weight", 64, 128 } };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    for (size_t n = 2; n <= 3; n++)
+        for (int tensor = 0; tensor < 2; tensor++) {
+            const job_ask ask = { .scheme = tensor ? "int4-tensor" : "int4-channel",
+                                  .format = WHIT_FORMAT_AWQ,
+                                  .job = { .force = 1 } };
+            if (!tensor) make(s, n == 2 ? "square" : "wide", "{}", m, n);
+            scratch_path(s, n == 2 ? "square" : "wide", in);
+            job_quantize(in, scratch_path(s, "widths", out), &ask);
+            holds(s, "widths/config.json", n == 2 ? "\"group_size\":64," : "\"group_size\":-1,");
+            holds(s, "widths/quant_config.json",
+                  n == 2 ? "\"q_group_size\":64," : "\"q_group_size\":-1,");
+            whit_source *read = job_open(out);
+            for (size_t i = 0; i < n; i++) free(job_values(read, m[i].name));
+            whit_source_close(read);
+        }
+}
+
 int main(void)
 {
     scratch s;
     scratch_make(&s);
     test_left_alone(&s);
+    test_awq_width(&s);
     scratch_remove(&s);
     return check_result();
 }

@@ -185,10 +185,15 @@ static void put_gptq(wh_buf *b, const whit_plan *p)
                 whit_version());
 }
 
-/* Columns of a group; AWQ has no word for all of them. */
-static uint64_t awq_group(const whit_packing *first)
+/* Columns of a group. All of them are said as their number, which every loader takes, or where
+ * linears differ in it as the -1 that AutoAWQ and vLLM read as the width of each. */
+static int64_t awq_group(const whit_plan *p)
 {
-    return first->scheme.gran == WHIT_GRAN_GROUP ? first->scheme.group : first->cols;
+    const whit_packing *first = &p->checkpoint->packing[p->checkpoint->first];
+    if (first->scheme.gran == WHIT_GRAN_GROUP) return first->scheme.group;
+    for (size_t i = 0; i < p->count; i++)
+        if (wh_checkpoint_packing(p, i) && p->checkpoint->packing[i].cols != first->cols) return -1;
+    return (int64_t)first->cols;
 }
 
 static int skips(const whit_plan *p)
@@ -200,17 +205,16 @@ static int skips(const whit_plan *p)
 
 static void put_awq(wh_buf *b, const whit_plan *p, int own_file)
 {
-    const whit_packing *first = &p->checkpoint->packing[p->checkpoint->first];
     if (own_file)
         wh_buf_putf(b,
-                    "{\"zero_point\":true,\"q_group_size\":%" PRIu64
+                    "{\"zero_point\":true,\"q_group_size\":%" PRId64
                     ",\"w_bit\":4,\"version\":\"GEMM\",\"modules_to_not_convert\":",
-                    awq_group(first));
+                    awq_group(p));
     else
         wh_buf_putf(b,
-                    "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":%" PRIu64
+                    "{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":%" PRId64
                     ",\"zero_point\":true,\"version\":\"gemm\",\"modules_to_not_convert\":",
-                    awq_group(first));
+                    awq_group(p));
     if (skips(p))
         put_ignored(b, p);
     else
