@@ -103,12 +103,32 @@ static void test_awq_width(const scratch *s)
         }
 }
 
+/* Groups that do not divide the columns: kept where lists have room for that, else refused. */
+static void test_short_group(const scratch *s)
+{
+    static const matrix m[] = { { BLOCK "q_proj.weight", 64, 64 },
+                                { "model.layers.0.mlp.down_proj.weight", 64, 72 } };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    job j;
+    make(s, "short", "{}", m, 2);
+    scratch_path(s, "short", in);
+    scratch_path(s, "shorter", out);
+    CHECK(job_plan(&j, in, out, &(job_ask){ .scheme = "int4-g32", .format = WHIT_FORMAT_GPTQ }) ==
+                  WHIT_ERR_ARG &&
+              strstr(j.err.msg, "down_proj.weight is kept (its shape does not fit the format)"),
+          "%s", j.err.msg);
+    job_close(&j);
+    job_quantize(in, out, &(job_ask){ .scheme = "int4-g32", .format = WHIT_FORMAT_AWQ });
+    holds(s, "shorter/config.json", "[\"lm_head\",\"model.layers.0.mlp.down_proj\"]");
+}
+
 int main(void)
 {
     scratch s;
     scratch_make(&s);
     test_left_alone(&s);
     test_awq_width(&s);
+    test_short_group(&s);
     scratch_remove(&s);
     return check_result();
 }

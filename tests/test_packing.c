@@ -38,6 +38,8 @@ static const struct {
     { "int2-g32",              WHIT_LAYOUT_GPTQ,      8, 64,  "multiples of 16" },
     { "int3-g32",              WHIT_LAYOUT_GPTQ,      32, 8,  "multiples of 32" },
     { "int4-g32",              WHIT_LAYOUT_GPTQ,      8, 36,  "multiples of 8; try: int8" },
+    { "int4-g32",              WHIT_LAYOUT_GPTQ,      24, 72, "no multiple of the group; try: a group" },
+    { "int3-g64-asym",         WHIT_LAYOUT_GPTQ_V2,   64, 96, "no multiple of the group; try: a group" },
     { "int8-g32",              WHIT_LAYOUT_GPTQ,      6, 32,  "multiples of 4; try: keep" },
     { "int8-g64",              WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-g64" },
     { "int4-channel",          WHIT_LAYOUT_AWQ,       8, 64,  "try: int4-channel-sf16" },

@@ -1,6 +1,6 @@
 /* src/pack/gptq.c - the layout of GPTQ checkpoints, versions 1 and 2.
  *
- * A linear layer P of O outputs and I inputs, b bits, G = ceil(I/g) groups. Turned round: inputs go
+ * A linear layer P of O outputs and I inputs, b bits, G = I/g groups. Turned round: inputs go
  * down, outputs across.
  *
  *   P.qweight  I32 [I*b/32, O]   the codes u of one output down a column
@@ -19,6 +19,9 @@
  *                                                       u   21...    11    10 (its bit 2)
  *                                               word 2: bit 31..29 .. 4..2  1 0
  *                                                       u   31        22    21 (its bits 1, 2)
+ *
+ * g has to divide I: where it does not, programs that write such files leave a short last group,
+ * and vLLM refuses them. (They can be read: src/source/hf_gptq.c.)
  *
  * Symmetric codes have the zero point 2^(b-1). Version 1 has no way to store a zero point of 0: the
  * programs that read it disagree about what -1 means.
@@ -50,7 +53,10 @@ static const char *misfit(const whit_packing *p)
         [8] = "rows and columns must be multiples of 4; try: keep",
     };
     const uint64_t unit = whole_words(p->scheme.bits);
-    return p->rows % unit || p->cols % unit ? words[p->scheme.bits] : NULL;
+    if (p->rows % unit || p->cols % unit) return words[p->scheme.bits];
+    if (p->scheme.gran == WHIT_GRAN_GROUP && p->cols % p->scheme.group != 0)
+        return "the columns are no multiple of the group; try: a group that divides them";
+    return NULL;
 }
 
 static uint64_t unit_of(const whit_packing *p)
