@@ -95,6 +95,18 @@ static void put_search(wh_buf *b, const whit_plan *plan)
     wh_json_add_u64(b, "tensors_weighed", wh_gguf_weighed(plan));
 }
 
+/* The words of --format; plain weights of fake quantization have none there. */
+static const char *format_word(const whit_plan *plan)
+{
+    static const char *const words[] = {
+        [WHIT_FORMAT_AUTO] = "native",      [WHIT_FORMAT_NATIVE] = "native",
+        [WHIT_FORMAT_GGUF] = "gguf",        [WHIT_FORMAT_CT] = "compressed-tensors",
+        [WHIT_FORMAT_GPTQ] = "gptq",        [WHIT_FORMAT_AWQ] = "awq",
+        [WHIT_FORMAT_BNB] = "bitsandbytes",
+    };
+    return plan->fake ? "safetensors" : words[whit_plan_format(plan)];
+}
+
 /* Both are the object of `quantize`; a dry run has no results and says so. */
 static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report)
 {
@@ -104,7 +116,7 @@ static void put_plan(wh_buf *b, const whit_plan *plan, const whit_report *report
     wh_buf_puts(b, report ? "false" : "true");
     wh_json_add_text(b, "input", whit_file_path(whit_source_file(plan->source)));
     wh_json_add_text(b, "output", plan->target.path);
-    wh_json_add_text(b, "format", plan->fake ? "safetensors" : plan->gguf ? "gguf" : "native");
+    wh_json_add_text(b, "format", format_word(plan));
     put_search(b, plan);
     if (plan->method) wh_json_add_text(b, "method", whit_method_name(plan->method->o.methods));
     put_key(b, "tensors");

@@ -38,6 +38,15 @@ check 'words of Python' grep -q '"time_step_limit": \[0.0, Infinity\], "x": NaN,
 run 0 inspect out -q
 rm -r out python
 
+# What JSON calls the output is the word that asks for it.
+for case in 'native int8' 'gptq int8' 'awq int4-g4' 'compressed-tensors int8' 'bitsandbytes int8'; do
+    set -- $case
+    run 0 quantize "$model" -o out --format $1 --scheme $2 --dry-run --json
+    out_has "\"format\":\"$1\",\"tensors\":"
+done
+run 0 quantize "$model" -o out --scheme int8 --fake-quant --dry-run --json
+out_has '"format":"safetensors","tensors":'
+
 # Shards and index as they are asked for.
 to compressed-tensors int4-g4 parts -q --shard-size 100KB
 check 'no index' grep -q 'layers.0.mlp.down_proj.weight_packed' parts/model.safetensors.index.json
