@@ -194,6 +194,33 @@ static void judge(const moved *m, size_t f, size_t i, const whit_scheme *scheme)
     }
 }
 
+/* Values that the type of the source cannot hold: its largest over 7, rounded up, times 7. */
+static void test_too_large(const scratch *s)
+{
+    static const struct {
+        const char *dtype;
+        uint16_t most;
+    } types[] = { { "F16", 0x7bff }, { "BF16", 0x7f7f } };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    scratch_path(s, "most.safetensors", in);
+    scratch_path(s, "none.safetensors", out);
+    for (size_t t = 0; t < 2; t++) {
+        uint16_t w[64 * 64];
+        st_build b = { 0 };
+        job j;
+        for (size_t i = 0; i < 64 * 64; i++) w[i] = (uint16_t)(i % 32 ? 0x0400 : types[t].most);
+        st_add2(&b, "m.weight", types[t].dtype, 64, 64, w, sizeof w);
+        st_write(&b, s, "most.safetensors");
+        const job_ask ask = { .scheme = t ? "int4-g32-sbf16" : "int4-g32",
+                              .clip = WHIT_CLIP_MINMAX,
+                              .fake_quant = 1 };
+        CHECK(job_run(&j, in, out, &ask) == WHIT_ERR_NUMERIC &&
+                  strstr(j.err.msg, "m.weight: row 0, column 0 is too large for the type; try: "),
+              "%s: %s", types[t].dtype, j.err.msg);
+        job_close(&j);
+    }
+}
+
 int main(int argc, char **argv)
 {
     char path[3][SCRATCH_PATH], model[SCRATCH_PATH];
@@ -215,6 +242,7 @@ int main(int argc, char **argv)
             judge(&m, f, i, &scheme);
         }
     }
+    test_too_large(&s);
     scratch_remove(&s);
     return check_result();
 }

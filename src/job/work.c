@@ -235,7 +235,8 @@ static void decode_tile(const wh_quantizer *q, const wh_tile *t, float *out)
         }
 }
 
-/* --fake-quant: the values that the codes stand for, in the type of the source. */
+/* --fake-quant: the values that the codes stand for, in the type of the source. They may be beyond
+ * its weights, and so beyond the type. */
 static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
                               const wh_quantizer *q, const wh_tile *t, wh_worker *w,
                               whit_error *err)
@@ -243,8 +244,13 @@ static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
     const whit_source_tensor *s = r->plan->entry[i].source;
     const size_t n = (size_t)(rect->rows * rect->cols);
     const size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
+    whit_quant_stats ignored = { 0 }; /* those of the codes are there */
     decode_tile(q, t, w->w);
     wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->w, n, w->out);
+    wh_cvt_to_f32(r->cvt, s->tensor.dtype, w->out, n, w->scratch);
+    whit_status st = wh_convert_measure(w->w, w->scratch, n, rect,
+                                        "--rule 'NAME=keep', or no --fake-quant", &ignored, err);
+    if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     return write_rect(r, w, r->plan->spot[i][0], rect, s->cols * size,
                       (rect->r0 * s->cols + rect->c0) * size, (size_t)rect->cols * size, err);
 }
