@@ -122,6 +122,55 @@ static void test_short_group(const scratch *s)
     holds(s, "shorter/config.json", "[\"lm_head\",\"model.layers.0.mlp.down_proj\"]");
 }
 
+static void holds_not(const scratch *s, const char *name, const char *text)
+{
+    char path[SCRATCH_PATH];
+    size_t len;
+    char *all = scratch_read(scratch_path(s, name, path), &len);
+    CHECK(!strstr(all, text), "%s: %s in %s", name, text, all);
+    free(all);
+}
+
+/* What says that weights are stored as codes goes where they are not: of all members the only one,
+ * the first, the last. */
+static void test_plain_config(const scratch *s)
+{
+    static const char *const configs[][2] = {
+        { "{}", "{\n}" },
+        { "{\"a\":[1, 2]}\n", "{\"a\":[1, 2]\n}\n" },
+        { "{ \"quantization_config\": {\"bits\":4}, \"a\": 1,\"compression_config\":0}",
+          "{ \"a\": 1\n}" },
+    };
+    static const matrix m[] = { { BLOCK "q_proj.weight", 64, 64 } };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], name[16];
+    job j;
+    for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++) {
+        snprintf(name, sizeof name, "plain%zu", i);
+        make(s, name, configs[i][0], m, 1);
+        scratch_path(s, name, in);
+        job_quantize(
+            in, scratch_path(s, "coded", out),
+            &(job_ask){ .scheme = "int4-g32", .format = WHIT_FORMAT_GPTQ, .job.force = 1 });
+        holds(s, "coded/config.json", "\"quantization_config\": {\"quant_method\":\"gptq\"");
+        scratch_path(s, "coded", in);
+        CHECK(job_run(&j, in, scratch_path(s, "faked", out),
+                      &(job_ask){ .fake_quant = 1, .requantize = 1, .job.force = 1 }) == WHIT_OK,
+              "%s", j.err.msg);
+        for (size_t k = 0; j.plan && k < whit_plan_warnings(j.plan); k++)
+            CHECK(!strstr(whit_plan_warning(j.plan, k), "copied as it is"), "said of a text anew");
+        job_close(&j);
+        holds(s, "faked/config.json", configs[i][1]);
+        holds_not(s, "faked/config.json", "_config");
+    }
+    CHECK(job_plan(&j, in, scratch_path(s, "native", out), &(job_ask){ .requantize = 1 }) ==
+              WHIT_OK,
+          "%s", j.err.msg);
+    CHECK(j.plan && whit_plan_warnings(j.plan) > 0 &&
+              strstr(whit_plan_warning(j.plan, whit_plan_warnings(j.plan) - 1), "copied as it is"),
+          "not said of a native output");
+    job_close(&j);
+}
+
 int main(void)
 {
     scratch s;
@@ -129,6 +178,7 @@ int main(void)
     test_left_alone(&s);
     test_awq_width(&s);
     test_short_group(&s);
+    test_plain_config(&s);
     scratch_remove(&s);
     return check_result();
 }

@@ -1,8 +1,7 @@
 /* src/job/checkpoint_config.c - what the configuration of a checkpoint says about its weights.
  *
- * config.json stays as it is, octet by octet, but for one member: quantization_config is put behind
- * the others, or in place of one that was there. GPTQ and AWQ have a second file with nearly the
- * same object, which older loaders look for.
+ * That is one member of config.json, quantization_config (config_text.c puts it there). GPTQ and
+ * AWQ have a second file with nearly the same object, which older loaders look for.
  *
  * Source: vllm-project/compressed-tensors, quantization/quant_config.py; AutoGPTQ, AutoAWQ,
  * bitsandbytes by way of huggingface/transformers, utils/quantization_config.py.
@@ -13,11 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/json.h"
-
-#define CONFIG "config.json"
-#define CONFIG_LIMIT ((uint64_t)1 << 26)
+#include "job/config_text.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -237,65 +233,6 @@ static void put_bnb(wh_buf *b, const whit_plan *p)
                    "\"llm_int8_enable_fp32_cpu_offload\":false}");
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* The members of the object as they are written, but for an old quantization_config, and the new
- * one. 0: the text is no object. */
-static int rewrite(wh_json *j, const wh_buf *object, wh_buf *out)
-{
-    const char *text = j->src;
-    size_t end = 0; /* of the value before */
-    const char *comma = "{";
-    if (wh_json_next(j) != WH_JSON_OBJECT) return 0;
-    end = j->pos;
-    wh_json_token tok = wh_json_next(j);
-    for (int first = 1; tok == WH_JSON_KEY; tok = wh_json_next(j), first = 0) {
-        const int old = strcmp(j->text, "quantization_config") == 0;
-        size_t start = end;
-        while (!first && text[start] != ',') start++;
-        start += !first;
-        if (!wh_json_skip(j, tok)) return 0;
-        end = j->pos;
-        if (old) continue;
-        wh_buf_puts(out, comma);
-        wh_buf_put(out, text + start, end - start);
-        comma = ",";
-    }
-    if (tok != WH_JSON_OBJECT_END) return 0;
-    wh_buf_puts(out, comma);
-    wh_buf_puts(out, "\n  \"quantization_config\": ");
-    wh_buf_put(out, object->data, object->len);
-    wh_buf_puts(out, "\n}");
-    wh_buf_put(out, text + j->pos, j->len - j->pos);
-    return wh_json_next(j) == WH_JSON_END;
-}
-
-static whit_status write_config(whit_plan *p, const wh_buf *object, whit_error *err)
-{
-    const char *folder = whit_file_path(whit_source_file(p->source));
-    char *path = NULL, *text = NULL, name[WH_SHORT];
-    size_t len = 0;
-    wh_buf out = { 0 };
-    wh_json j;
-    whit_status st = wh_file_inside(folder, CONFIG, &path, err);
-    if (st == WHIT_OK) st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
-    if (st == WHIT_OK) {
-        wh_json_init(&j, text, len);
-        j.python = 1;
-        if (!rewrite(&j, object, &out))
-            st = j.nomem
-                     ? no_memory(err)
-                     : wh_fail(err, WHIT_ERR_FORMAT, "%s: not a JSON object", wh_short(name, path));
-        wh_json_free(&j);
-    }
-    if (st == WHIT_OK && out.failed) st = no_memory(err);
-    if (st == WHIT_OK) st = wh_companions_put(&p->target.copies, CONFIG, out.data, out.len, err);
-    wh_buf_free(&out);
-    free(text);
-    free(path);
-    return st;
-}
-
 whit_status wh_checkpoint_describe(whit_plan *p, whit_error *err)
 {
     wh_buf object = { 0 }, own = { 0 };
@@ -317,7 +254,10 @@ whit_status wh_checkpoint_describe(whit_plan *p, whit_error *err)
     default:
         put_compressed(&object, p);
     }
-    whit_status st = object.failed || own.failed ? no_memory(err) : write_config(p, &object, err);
+    whit_status st =
+        object.failed || own.failed
+            ? no_memory(err)
+            : wh_config_put(&p->target.copies, whit_source_file(p->source), &object, err);
     if (st == WHIT_OK && own_name)
         st = wh_companions_put(&p->target.copies, own_name, own.data, own.len, err);
     wh_buf_free(&object);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "job/config_text.h"
 #include "model/config.h"
 #include "model/vocab.h"
 
@@ -42,12 +43,13 @@ static whit_status no_memory(whit_error *err)
     return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the list of output files");
 }
 
-/* What config.json says that is worth a word; it is copied as it is. */
-static whit_status note_config(const char *path, wh_lines *warnings, whit_error *err)
+/* What config.json says that is worth a word, or to be known. */
+static whit_status note_config(wh_companions *c, const char *path, wh_lines *warnings,
+                               whit_error *err)
 {
     char *text = NULL, name[WH_SHORT];
     size_t len = 0, depth = 0;
-    int gpt2 = 0, quantized = 0;
+    int gpt2 = 0;
     wh_json j;
     whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
     if (st != WHIT_OK) return st; /* nor could it be copied */
@@ -59,11 +61,12 @@ static whit_status note_config(const char *path, wh_lines *warnings, whit_error 
         depth += tok == WH_JSON_OBJECT || tok == WH_JSON_ARRAY;
         depth -= tok == WH_JSON_OBJECT_END || tok == WH_JSON_ARRAY_END;
         int type = depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "model_type") == 0;
-        quantized |= depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "quantization_config") == 0;
+        c->says_stored |= depth == 1 && tok == WH_JSON_KEY && wh_config_says_stored(j.text);
         tok = wh_json_next(&j);
         gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
     }
     wh_short(name, path);
+    if (tok == WH_JSON_ERROR) c->says_stored = 0;
     if (j.nomem)
         st = no_memory(err);
     else if (!object || tok == WH_JSON_ERROR)
@@ -72,8 +75,6 @@ static whit_status note_config(const char *path, wh_lines *warnings, whit_error 
         wh_lines_add(warnings,
                      "%s: GPT-2 stores weights inputs x outputs, so their rows here are inputs",
                      name);
-    if (quantized)
-        wh_lines_add(warnings, "%s: names a quantization_config already; copied as it is", name);
     wh_json_free(&j);
     free(text);
     return st;
@@ -122,7 +123,7 @@ whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines
                 wh_lines_add(warnings, "%s; not copied", why.msg);
         }
         if (st == WHIT_OK && safe && strcmp(companions[i], "config.json") == 0)
-            st = note_config(safe, warnings, err);
+            st = note_config(c, safe, warnings, err);
         free(path);
         free(safe);
     }

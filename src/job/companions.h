@@ -16,7 +16,8 @@ typedef struct wh_companion {
 typedef struct wh_companions {
     wh_companion *file;
     size_t count;
-} wh_companions; /* zero-initialise */
+    int says_stored; /* config.json says how weights are stored */
+} wh_companions;     /* zero-initialise */
 
 /* Those that the folder of a source has; NULL: none. Odd config files become warnings. Errors:
  * WHIT_ERR_IO, WHIT_ERR_NOMEM. */

@@ -16,6 +16,7 @@
 #include "job/act_scales.h"
 #include "job/checkpoint.h"
 #include "job/choose.h"
+#include "job/config_text.h"
 #include "job/describe.h"
 #include "job/gguf_out.h"
 #include "job/importance.h"
@@ -295,7 +296,10 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = p->gguf ? wh_gguf_describe(p, err) : wh_plan_describe(p, err);
-    if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_describe(p, err);
+    if (st == WHIT_OK)
+        st = p->checkpoint ? wh_checkpoint_describe(p, err)
+                           : wh_config_settle(&p->target.copies, whit_source_file(p->source),
+                                              p->fake, &p->warnings, err);
     if (st == WHIT_OK) st = wh_layout_finish(&p->target.layout, err);
     if (st == WHIT_OK) st = number_tiles(p, err);
     if (st == WHIT_OK) st = add_up(p, err);
