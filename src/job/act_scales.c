@@ -89,10 +89,15 @@ whit_status wh_act_scales(whit_plan *p, whit_error *err)
     return st;
 }
 
+int wh_act_any(const whit_plan *p)
+{
+    return first_static(p) < p->count;
+}
+
 void wh_act_option(const whit_plan *p, wh_buf *out)
 {
     static const char *const names[] = { "minmax", "percentile:", "entropy", "mse" };
-    if (first_static(p) == p->count || p->observer == WHIT_OBSERVER_MINMAX) return;
+    if (!wh_act_any(p) || p->observer == WHIT_OBSERVER_MINMAX) return;
     wh_buf_putf(out, "%sobserver=%s", out->len ? " " : "", names[p->observer]);
     if (p->observer == WHIT_OBSERVER_PERCENTILE) wh_json_put_double(out, p->observer_percent);
 }

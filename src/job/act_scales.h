@@ -10,6 +10,8 @@
  * of whit_calib_open. */
 whit_status wh_act_scales(whit_plan *p, whit_error *err);
 
+/* 1 if any entry has such a range. */
+int wh_act_any(const whit_plan *p);
 /* The option that they depend on, for whit.options, where there are any. */
 void wh_act_option(const whit_plan *p, wh_buf *out);
 /* Of how many entries, the widest share clipped and the least expected SQNR in dB; 0: none. */

@@ -42,9 +42,8 @@ static whit_status judge(whit_plan *p, size_t known, whit_error *err)
 {
     const wh_importance *m = p->importance;
     char name[WH_SHORT];
-    double clipped, sqnr_db;
-    const int ranges = wh_act_summary(p, &clipped, &sqnr_db) > 0; /* of activations come from it */
-    const int learns = p->method && p->method->state;             /* a method does, from it */
+    const int ranges = wh_act_any(p);                 /* of activations come from it */
+    const int learns = p->method && p->method->state; /* a method does, from it */
     wh_short(name, whit_imatrix_describe(m->imatrix)->path);
     if (known == 0)
         return wh_fail(err, WHIT_ERR_FORMAT,

@@ -98,6 +98,11 @@ refused 2 'b.state: is not the calibration that was used' verify c.safetensors -
     --calibration b.state
 run 0 verify c.safetensors --against "$model" --calibration a.state --sample 0
 out_has '47 with the same bytes'
+run 0 quantize "$model" -o s.safetensors --scheme int8-channel-a8s --calibration a.state -q
+refused 2 'made with a calibration of SHA-256 ' verify s.safetensors --against "$model"
+refused 2 'b.state: is not the calibration that was used' verify s.safetensors --against "$model" \
+    --calibration b.state
+run 0 verify s.safetensors --against "$model" --calibration a.state --sample 0
 run 0 quantize "$model" -o c.gguf --scheme q4_0 --calibration a.state -q
 refused 2 'made with a calibration; try: --calibration FILE' verify c.gguf --against "$model"
 run 0 verify c.gguf --against "$model" --calibration a.state --sample 0
