@@ -404,6 +404,36 @@ static void ceiling(const scratch *s)
     CHECK(job_same_file(a, b), "another file with little memory");
 }
 
+/* What GGUF has no key or name for is said, once. */
+static void vocab_notes(const scratch *s)
+{
+    static const char *const said[] = {
+        "tokenizer.json: no name of GGUF stands for this pre-tokenizer with heeded merges and NFC; "
+        "gpt-2 is the nearest",
+        "pad_token zz is not in the vocabulary",
+    };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], config[CONFIGS_TEXT];
+    job j;
+    configs_text(config, SMALL "tie_word_embeddings true");
+    models_folder(s, "notes", config);
+    scratch_text(s, "notes/tokenizer.json",
+                 "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"ByteLevel\","
+                 "\"add_prefix_space\":false},\"post_processor\":null,\"decoder\":{\"type\":"
+                 "\"ByteLevel\"},\"added_tokens\":[],\"model\":{\"type\":\"BPE\",\"vocab\":"
+                 "{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}");
+    scratch_text(s, "notes/special_tokens_map.json", "{\"pad_token\":\"zz\"}");
+    const job_ask ask = { .scheme = "f32", .shard_size = 100000 }; /* keys are made twice */
+    job_plan(&j, scratch_path(s, "notes", in), scratch_path(s, "notes.gguf", out), &ask);
+    CHECK(j.status == WHIT_OK, "%s", j.err.msg);
+    for (size_t k = 0; j.plan && k < COUNT(said); k++) {
+        size_t times = 0;
+        for (size_t i = 0; i < whit_plan_warnings(j.plan); i++)
+            times += strstr(whit_plan_warning(j.plan, i), said[k]) != NULL;
+        CHECK(times == 1, "%zu times: %s", times, said[k]);
+    }
+    job_close(&j);
+}
+
 int main(void)
 {
     scratch s;
@@ -414,6 +444,7 @@ int main(void)
     alignments(&s);
     broken(&s);
     ceiling(&s);
+    vocab_notes(&s);
     scratch_remove(&s);
     return check_result();
 }

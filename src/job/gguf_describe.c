@@ -291,10 +291,19 @@ static whit_status judge_calibration(whit_plan *p, whit_error *err)
     return WHIT_OK;
 }
 
+/* What the keys of a vocabulary cannot say, so that texts may get other ids. */
+static void tell_vocab(whit_plan *p)
+{
+    const wh_vocab *v = p->gguf->converts ? p->gguf->vocab : NULL;
+    for (size_t i = 0; v && i < v->notes.count; i++)
+        wh_lines_add(&p->warnings, "%s", wh_lines_at(&v->notes, i));
+}
+
 whit_status wh_gguf_describe(whit_plan *p, whit_error *err)
 {
     wh_layout *l = &p->target.layout;
     whit_status st = wh_gguf_put_keys(p, &l->file[0].kvs, err);
+    tell_vocab(p);
     if (st == WHIT_OK) st = judge_calibration(p, err);
     describe_files(p, l);
     if (st == WHIT_OK) st = describe_ours(p, err);
