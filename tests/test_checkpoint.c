@@ -171,6 +171,26 @@ static void test_plain_config(const scratch *s)
     job_close(&j);
 }
 
+/* Weights that are the other way round. */
+static void test_turned(const scratch *s)
+{
+    static const matrix m[] = { { "h.0.attn.c_attn.weight", 64, 192 } };
+    static const char *const schemes[] = { "int8", "int4-g32", "int4-g32", "nf4" };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    job j;
+    make(s, "gpt2", "{\"model_type\":\"gpt2\"}", m, 1);
+    scratch_path(s, "gpt2", in);
+    scratch_path(s, "gpt2-out", out);
+    for (unsigned f = WHIT_FORMAT_CT; f <= WHIT_FORMAT_BNB; f++) {
+        const job_ask ask = { .scheme = schemes[f - WHIT_FORMAT_CT], .format = (whit_format)f };
+        CHECK(job_plan(&j, in, out, &ask) == WHIT_ERR_UNSUPPORTED &&
+                  strstr(j.err.msg, "gpt2: GPT-2 stores weights inputs x outputs"),
+              "%s", j.err.msg);
+        job_close(&j);
+    }
+    job_quantize(in, out, &(job_ask){ .scheme = "int8" });
+}
+
 int main(void)
 {
     scratch s;
@@ -179,6 +199,7 @@ int main(void)
     test_awq_width(&s);
     test_short_group(&s);
     test_plain_config(&s);
+    test_turned(&s);
     scratch_remove(&s);
     return check_result();
 }

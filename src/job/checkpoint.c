@@ -44,6 +44,11 @@ whit_status wh_checkpoint_open(whit_plan *p, const whit_quantize_options *o, whi
                        "%s: a checkpoint of this format is made from a model folder; try: the "
                        "folder with its config.json",
                        wh_short(name, whit_file_path(file)));
+    if (p->target.copies.turned)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s: GPT-2 stores weights inputs x outputs, and loaders of this format take "
+                       "them for outputs x inputs; try: no --format",
+                       wh_short(name, whit_file_path(file)));
     wh_checkpoint *c = p->checkpoint = wh_calloc(1, sizeof *c);
     if (!c) return no_memory(err);
     c->gptq_version = o->gptq_version;

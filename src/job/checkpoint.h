@@ -23,7 +23,7 @@ int wh_checkpoint_format(whit_format format);
 const char *wh_checkpoint_standard(whit_format format);
 
 /* Make plan->checkpoint. Errors: WHIT_ERR_ARG (options without a meaning here),
- * WHIT_ERR_UNSUPPORTED (the source is no model folder), WHIT_ERR_NOMEM. */
+ * WHIT_ERR_UNSUPPORTED (the source is no model folder, or one of GPT-2), WHIT_ERR_NOMEM. */
 whit_status wh_checkpoint_open(whit_plan *plan, const whit_quantize_options *o, whit_error *err);
 void wh_checkpoint_close(wh_checkpoint *c); /* NULL is fine */
 

@@ -49,7 +49,6 @@ static whit_status note_config(wh_companions *c, const char *path, wh_lines *war
 {
     char *text = NULL, name[WH_SHORT];
     size_t len = 0, depth = 0;
-    int gpt2 = 0;
     wh_json j;
     whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
     if (st != WHIT_OK) return st; /* nor could it be copied */
@@ -63,7 +62,7 @@ static whit_status note_config(wh_companions *c, const char *path, wh_lines *war
         int type = depth == 1 && tok == WH_JSON_KEY && strcmp(j.text, "model_type") == 0;
         c->says_stored |= depth == 1 && tok == WH_JSON_KEY && wh_config_says_stored(j.text);
         tok = wh_json_next(&j);
-        gpt2 |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
+        c->turned |= type && tok == WH_JSON_STRING && strcmp(j.text, "gpt2") == 0;
     }
     wh_short(name, path);
     if (tok == WH_JSON_ERROR) c->says_stored = 0;
@@ -71,7 +70,7 @@ static whit_status note_config(wh_companions *c, const char *path, wh_lines *war
         st = no_memory(err);
     else if (!object || tok == WH_JSON_ERROR)
         wh_lines_add(warnings, "%s: not a JSON object; copied as it is", name);
-    else if (gpt2)
+    else if (c->turned)
         wh_lines_add(warnings,
                      "%s: GPT-2 stores weights inputs x outputs, so their rows here are inputs",
                      name);

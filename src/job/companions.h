@@ -17,6 +17,7 @@ typedef struct wh_companions {
     wh_companion *file;
     size_t count;
     int says_stored; /* config.json says how weights are stored */
+    int turned;      /* it is of a model whose weights are inputs x outputs */
 } wh_companions;     /* zero-initialise */
 
 /* Those that the folder of a source has; NULL: none. Odd config files become warnings. Errors:
