@@ -191,6 +191,45 @@ static void test_turned(const scratch *s)
     job_quantize(in, out, &(job_ask){ .scheme = "int8" });
 }
 
+/* Small files: those that loaders know are copied, others that may matter are named. */
+static void test_small_files(const scratch *s)
+{
+    static const matrix m[] = { { BLOCK "q_proj.weight", 64, 64 } };
+    static const char *const copied[] = {
+        "vocab.txt",   "spiece.model",       "sentencepiece.bpe.model",
+        "tekken.json", "tokenizer.model.v3", "tokenizer.json"
+    };
+    static const char *const left[] = { "modeling_x.py", "a.json", "b.tiktoken", "sub.model" };
+    static const char *const silent[] = { "README.txt",     "LICENSE.txt", "Notice.txt",
+                                          ".gitattributes", "x.png",       "quant_config.json" };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], name[64];
+    job j;
+    size_t said = 0;
+    make(s, "small", "{}", m, 1);
+    scratch_folder(s, "small/folder.json");
+    for (size_t i = 0; i < 6; i++) {
+        snprintf(name, sizeof name, "small/%s", copied[i]);
+        scratch_text(s, name, copied[i]);
+        snprintf(name, sizeof name, "small/%s", silent[i]);
+        scratch_text(s, name, silent[i]);
+        snprintf(name, sizeof name, "small/%s", left[i % 4]);
+        scratch_text(s, name, left[i % 4]);
+    }
+    scratch_path(s, "small", in);
+    CHECK(job_run(&j, in, scratch_path(s, "small-out", out), &(job_ask){ 0 }) == WHIT_OK, "%s",
+          j.err.msg);
+    for (size_t i = 0; j.plan && i < whit_plan_warnings(j.plan); i++)
+        said += strstr(whit_plan_warning(j.plan, i),
+                       "/small: not copied: a.json, b.tiktoken, modeling_x.py and 1 more") != NULL;
+    CHECK(said == 1 && whit_plan_warnings(j.plan) == 1, "%zu times said", said);
+    job_close(&j);
+    for (size_t i = 0; i < 6; i++) {
+        snprintf(name, sizeof name, "small-out/%s", copied[i]);
+        holds(s, name, copied[i]);
+    }
+    CHECK(job_names(out) == 8, "%zu files", job_names(out)); /* those, weights and config.json */
+}
+
 int main(void)
 {
     scratch s;
@@ -200,6 +239,7 @@ int main(void)
     test_short_group(&s);
     test_plain_config(&s);
     test_turned(&s);
+    test_small_files(&s);
     scratch_remove(&s);
     return check_result();
 }

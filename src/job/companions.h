@@ -20,8 +20,8 @@ typedef struct wh_companions {
     int turned;      /* it is of a model whose weights are inputs x outputs */
 } wh_companions;     /* zero-initialise */
 
-/* Those that the folder of a source has; NULL: none. Odd config files become warnings. Errors:
- * WHIT_ERR_IO, WHIT_ERR_NOMEM. */
+/* Those that the folder of a source has; NULL: none. Odd config files become warnings, and the
+ * names of other small files in it that a model may need. Errors: WHIT_ERR_IO, WHIT_ERR_NOMEM. */
 whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,
                                whit_error *err);
 /* One of that name and text (copied), in place of one that would be carried over. Errors:
