@@ -129,6 +129,29 @@ static void test_native(const scratch *s)
     whit_source_close(b);
 }
 
+/* The warning speaks of what is quantized again, not of what is only decoded before it. */
+static void test_named(const scratch *s)
+{
+    static const char *const words[] = { "1 tensors were quantized before (int4-g32)",
+                                         "1 quantized tensors that are kept" };
+    float w[2][64 * 64];
+    char in[SCRATCH_PATH], once[SCRATCH_PATH];
+    check_rng rng = { 3 };
+    st_build b = { 0 };
+    job j;
+    for (size_t i = 0; i < 2 * 64 * 64; i++) w[i / 4096][i % 4096] = check_f32(&rng);
+    st_add2(&b, "a.weight", "F32", 64, 64, w[0], sizeof w[0]);
+    st_add2(&b, "b.weight", "F32", 64, 64, w[1], sizeof w[1]);
+    st_write(&b, s, "two.safetensors");
+    job_quantize(scratch_path(s, "two.safetensors", in), scratch_path(s, "named.safetensors", once),
+                 &(job_ask){ .scheme = "int8", .rules = { "b.weight=int4-g32" } });
+    job_plan(&j, once, scratch_path(s, "no.safetensors", in),
+             &(job_ask){ .scheme = "int4", .requantize = 1, .rules = { "a.weight=keep" } });
+    CHECK(j.status == WHIT_OK, "%s", j.err.msg);
+    if (j.plan) check_warnings(&j, words, 2);
+    job_close(&j);
+}
+
 /* Schemes of GGUF for an output of another kind. */
 static void test_schemes(const scratch *s)
 {
@@ -168,6 +191,7 @@ int main(void)
           "%s", err.msg);
     test_requantize(&s);
     test_native(&s);
+    test_named(&s);
     test_schemes(&s);
     scratch_remove(&s);
     return check_result();

@@ -154,7 +154,7 @@ static whit_status pack(whit_plan *p, size_t i, wh_choice *choice, whit_error *e
     if (st != WHIT_OK) return st;
     c->packing[i] = packing;
     if (i < c->first) c->first = i;
-    p->again += (size_t)whit_scheme_is_quantized(&s->scheme);
+    wh_stored_count(p, s);
     return WHIT_OK;
 }
 

@@ -149,7 +149,7 @@ static whit_status settle_blocks(whit_plan *p, size_t i, wh_choice *choice, whit
         if (!choice->reason) choice->reason = "of that type";
         return WHIT_OK;
     }
-    p->again += (size_t)whit_scheme_is_quantized(&s->scheme);
+    wh_stored_count(p, s);
     choice->scheme = block_scheme(block);
     if (block != WHIT_BLOCK_NONE) return find_importance(p, t, block, err);
     choice->scheme = (whit_scheme){ .kind = WHIT_TO_F16, .scale_type = WHIT_F32 };

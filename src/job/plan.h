@@ -23,6 +23,7 @@ struct whit_plan {
     double observer_percent;
     int fake;              /* write decoded values */
     size_t again, decoded; /* quantized tensors that are quantized again, or only decoded */
+    const whit_source_tensor *again_first; /* of the former; NULL: none */
     wh_rules *rules;
     whit_plan_entry *entry;           /* [count], in the order of the source */
     wh_spot (*spot)[WHIT_MAX_PACKED]; /* [count]: where the planes go */

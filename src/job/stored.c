@@ -68,9 +68,15 @@ whit_status wh_stored_settle(whit_plan *plan, const whit_source_tensor *s, wh_ch
         choice->scheme = (whit_scheme){ .kind = WHIT_TO_F32, .scale_type = WHIT_F32 };
         plan->decoded++;
     } else if (whit_scheme_is_quantized(&choice->scheme)) {
-        plan->again++;
+        wh_stored_count(plan, s);
     }
     return WHIT_OK;
+}
+
+void wh_stored_count(whit_plan *plan, const whit_source_tensor *s)
+{
+    if (!whit_scheme_is_quantized(&s->scheme)) return;
+    if (plan->again++ == 0) plan->again_first = s;
 }
 
 void wh_stored_warn(whit_plan *plan)
@@ -80,7 +86,7 @@ void wh_stored_warn(whit_plan *plan)
         wh_lines_add(&plan->warnings,
                      "%zu tensors were quantized before (%s): their weights lose twice, and errors "
                      "here are only those of the second time",
-                     plan->again, example(plan->source, text));
+                     plan->again, whit_scheme_print(&plan->again_first->scheme, text));
     if (plan->decoded > 0)
         wh_lines_add(&plan->warnings,
                      "%zu quantized tensors that are kept become F32: nothing of them is lost, and "

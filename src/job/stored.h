@@ -20,6 +20,8 @@ whit_status wh_stored_settle(whit_plan *plan, const whit_source_tensor *s, wh_ch
                              whit_error *err);
 
 /* The warnings about what was quantized before. */
+/* Count one that becomes codes, if it was quantized before. */
+void wh_stored_count(whit_plan *plan, const whit_source_tensor *s);
 void wh_stored_warn(whit_plan *plan);
 
 #endif
