@@ -82,8 +82,9 @@ whit_status wh_method_fits(const whit_plan *plan, uint64_t stream, whit_error *e
 uint64_t wh_method_work(const whit_plan *plan);
 uint64_t wh_method_share(const whit_plan *plan, size_t i);
 
-/* Find the codes and factors of the whole plan. Errors: those of running a model; WHIT_ERR_BAR
- * (fallbacks under strict), WHIT_ERR_IO, WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED. */
+/* Find the codes and factors of the whole plan; its work is added to what the meter counts, once
+ * the texts are taken apart. Errors: those of running a model; WHIT_ERR_BAR (fallbacks under
+ * strict), WHIT_ERR_IO, WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED. */
 whit_status wh_method_solve(whit_plan *plan, wh_meter *meter, whit_error *err);
 /* The output is there: what would be taken up is not needed. */
 void wh_method_done(const whit_plan *plan);

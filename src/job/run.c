@@ -22,6 +22,7 @@
 #include "job/work.h"
 #include "job/work_fit.h"
 #include "job/work_packed.h"
+#include "job/work_solved.h"
 
 #define FLUSH_EVERY ((uint64_t)32 << 20)
 
@@ -128,17 +129,32 @@ static whit_status check_strict(const run *r, whit_error *err)
     return WHIT_OK;
 }
 
+/* Stored octets that are read before the tiles of an entry, for its scales. */
+static uint64_t passes_of(const whit_plan *plan, size_t i)
+{
+    const whit_plan_entry *e = &plan->entry[i];
+    wh_quantizer q;
+    if (e->scheme.kind == WHIT_NVFP4 || e->scheme.dq) return e->bytes_in;
+    if (!wh_plan_spans(plan, i) || wh_plan_quantizer(plan, i, 1.0f, &q, NULL) != WHIT_OK) return 0;
+    return wh_span_passes(&q) * e->bytes_in;
+}
+
+/* What is known before a method has run, which adds its own work when it knows its tokens. */
 static uint64_t total_work(const whit_plan *plan)
 {
     uint64_t total = plan->totals.bytes_in;
-    for (size_t i = 0; i < plan->count; i++) {
-        wh_quantizer q;
-        if (plan->entry[i].scheme.kind == WHIT_NVFP4 || plan->entry[i].scheme.dq)
-            total += plan->entry[i].bytes_in;
-        else if (wh_plan_spans(plan, i) && wh_plan_quantizer(plan, i, 1.0f, &q, NULL) == WHIT_OK)
-            total += wh_span_passes(&q) * plan->entry[i].bytes_in;
-    }
-    return plan->method ? total + wh_method_work(plan) : total;
+    for (size_t i = 0; i < plan->count; i++)
+        if (!plan->method || !plan->method->takes[i]) total += passes_of(plan, i);
+    return total;
+}
+
+/* Passes for what a method was to round and did not. */
+static uint64_t work_left(const whit_plan *plan)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->method->takes[i] && !wh_work_solved(plan, i)) total += passes_of(plan, i);
+    return total;
 }
 
 whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err)
@@ -151,6 +167,7 @@ whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err
     whit_status st = wh_target_open(&plan->target, plan->source, &plan->job, &set, err);
     wh_meter_start(&r.meter, &plan->job, total_work(plan));
     if (st == WHIT_OK && plan->method) st = wh_method_solve(plan, &r.meter, err);
+    if (st == WHIT_OK && plan->method) r.meter.total += work_left(plan);
     if (st == WHIT_OK) st = wh_work_open(&r.work, plan, err);
     r.work.set = set;
     r.stats = wh_calloc(plan->count, sizeof *r.stats);

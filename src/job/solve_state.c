@@ -167,6 +167,7 @@ whit_status wh_solve_state(wh_solver *s, whit_error *err)
     whit_status st = WHIT_OK;
     d.done = wh_calloc(s->plan->count, 1);
     if (!d.done) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a method");
+    s->meter->total += wh_method_work(s->plan);
     if (s->plan->method->o.methods != WHIT_METHOD_HQQ)
         st = whit_calib_open(&d.state, s->plan->method->state, err);
     if (st == WHIT_OK) st = solve_layers(&d, err);

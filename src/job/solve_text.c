@@ -182,6 +182,7 @@ static whit_status open_driver(driver *d, whit_error *err)
     wh_method *m = d->plan->method;
     whit_status st =
         wh_layers_open(&d->layers, d->plan, d->s->context, &m->feeds, sides, &m->warnings, err);
+    d->s->meter->total += wh_method_work(d->plan); /* the texts are taken apart now */
     const wh_model_config *c = &d->layers.config;
     size_t widest = c->ffn > c->dim ? c->ffn : c->dim;
     if ((size_t)c->heads * c->head_dim > widest) widest = (size_t)c->heads * c->head_dim;

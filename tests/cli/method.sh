@@ -50,6 +50,22 @@ else
     skip 'no python3: JSON is not read'
 fi
 
+# Progress ends at its total, which is known when the texts are taken apart: nothing is rounded, and
+# no pass over weights made, that it does not count.
+for case in 'gptq int4-g32 --text a.txt' 'gptq int4-g32 --calibration h.state' \
+    'gptq nvfp4 --text a.txt' 'awq int8-tensor --text a.txt' 'smoothquant int8-tensor-a8 --text a.txt' \
+    'gptq nf4-g64-dq --text a.txt' 'hqq int4-g32-asym'; do
+    # shellcheck disable=SC2086 # a list of words
+    set -- $case
+    method=$1 scheme=$2
+    shift 2
+    run 0 quantize "$model" -o out.safetensors -f -q --method "$method" --scheme "$scheme" "$@" \
+        --rule '*v_proj=int8-tensor' --progress json
+    check "progress of $case: $(tail -1 "$err")" \
+        grep -q '"tensor":"model.norm.weight","done":\([0-9]*\),"total":\1,' "$err"
+done
+rm out.safetensors
+
 # Every option changes octets, or is what is the default.
 quick --method gptq --text a.txt
 cp out.safetensors gptq.safetensors
