@@ -255,6 +255,24 @@ static void check_broken(const char *in)
     job_close(&j);
 }
 
+/* A scale beyond its type is an error that names the matrix, whichever of its input it is. */
+static void check_too_large(const methods_text *text)
+{
+    static const char *const methods[] = { "gptq", "awq", "awq+gptq" };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const whit_method_options m = methods_of(methods[i], text);
+        job j;
+        job_run(&j, at("wild", in), at("no.safetensors", out),
+                &(job_ask){ .scheme = "int4-g32", .method = &m });
+        CHECK(j.status == WHIT_ERR_NUMERIC &&
+                  strstr(j.err.msg, "wild: " LAYER "mlp.up_proj.weight: ") &&
+                  strstr(j.err.msg, "a scale is too large for F16; try: -sf32"),
+              "%s: %s", methods[i], j.err.msg);
+        job_close(&j);
+    }
+}
+
 static void check_lapses(const char *config, const methods_text *text)
 {
     char model[SCRATCH_PATH], path[SCRATCH_PATH];
@@ -271,6 +289,7 @@ static void check_lapses(const char *config, const methods_text *text)
     folder_changed("dead", config, "input_layernorm", make_dead);
     folder_changed("grid", config, "_proj.weight", make_grid);
     for (size_t i = 0; i < sizeof lapses / sizeof lapses[0]; i++) check_lapse(&lapses[i], text);
+    check_too_large(text);
     methods_free(&few);
 }
 

@@ -126,6 +126,7 @@ typedef struct search {
     const wh_awq_format *format;
     float *scaled, *decoded; /* [rows of the largest][cols] */
     float *importance;       /* [cols] */
+    size_t *layer;           /* of the result */
 } search;
 
 /* The error of all layers with those scales. */
@@ -139,6 +140,7 @@ static whit_status try_scales(const search *s, const float *t, double *loss, whi
     for (size_t l = 0; l < s->count && st == WHIT_OK; l++) {
         const wh_awq_layer *layer = &s->layers[l];
         double sum = 0;
+        *s->layer = l;
         for (size_t r = 0; r < layer->rows; r++)
             for (size_t j = 0; j < cols; j++)
                 s->scaled[r * cols + j] = layer->w[r * cols + j] * t[j];
@@ -221,7 +223,7 @@ whit_status wh_awq_search(whit_context *context, const wh_gptq_base *base, const
     const size_t cols = base->cols;
     size_t rows = 0;
     wh_awq_result own;
-    search s = { context, base, layers, count, cols, format, NULL, NULL, NULL };
+    search s = { context, base, layers, count, cols, format, NULL, NULL, NULL, NULL };
     for (size_t l = 0; l < count; l++) rows = layers[l].rows > rows ? layers[l].rows : rows;
     s.scaled = wh_alloc_aligned(rows, cols * sizeof *s.scaled);
     s.decoded = wh_alloc_aligned(rows, cols * sizeof *s.decoded);
@@ -229,12 +231,14 @@ whit_status wh_awq_search(whit_context *context, const wh_gptq_base *base, const
     float *next = wh_calloc(cols, sizeof *next);
     double *w = wh_calloc(cols, sizeof *w);
     whit_status st = WHIT_OK;
-    memset(result ? result : &own, 0, sizeof own);
+    if (!result) result = &own;
+    memset(result, 0, sizeof *result);
+    s.layer = &result->layer;
     if (!s.scaled || !s.decoded || !s.importance || !next || !w) {
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for %zu rows of %zu columns", rows, cols);
     } else {
         if (weights) mean_weights(&s, w);
-        st = walk(&s, mean, weights ? w : NULL, next, t, result ? result : &own, err);
+        st = walk(&s, mean, weights ? w : NULL, next, t, result, err);
     }
     wh_free_aligned(s.scaled);
     wh_free_aligned(s.decoded);

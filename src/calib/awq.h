@@ -45,6 +45,7 @@ typedef struct wh_awq_result {
     double before;            /* the error with t = 1 */
     double after;             /* with the best */
     double loss[WH_AWQ_GRID]; /* for each r */
+    size_t layer;             /* the last that was looked at: what an error is about */
 } wh_awq_result;
 
 /*

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "calib/smooth.h"
 #include "job/solve.h"
+#include "job/span.h"
 #include "model/runner.h"
 
 #define MOST 3 /* matrices of a set */
@@ -110,8 +111,9 @@ static whit_status search_awq(set *x, whit_error *err)
     st = wh_awq_search(x->s->context, base, mean, x->layers, x->count, &format,
                        heads_together(x) == 1, x->t, &result, err);
     free(mean);
-    if (st == WHIT_OK && result.ratio >= 0) x->scaling = result.ratio;
-    return st;
+    if (st != WHIT_OK) return wh_plan_blame(x->s->plan, x->index[result.layer], st, err);
+    if (result.ratio >= 0) x->scaling = result.ratio;
+    return WHIT_OK;
 }
 
 static whit_status search_smooth(set *x, whit_error *err)
