@@ -230,6 +230,68 @@ static void test_small_files(const scratch *s)
     CHECK(job_names(out) == 8, "%zu files", job_names(out)); /* those, weights and config.json */
 }
 
+/* A type of scales that was asked for is refused where loaders read another; the default is not. */
+static void test_scale_types(const scratch *s)
+{
+    static const matrix m[] = { { BLOCK "q_proj.weight", 64, 64 } };
+    static const struct {
+        const char *scheme;
+        whit_format format;
+        const char *said; /* NULL: it is taken */
+    } cases[] = {
+        { "int4-g32-sf32", WHIT_FORMAT_GPTQ, "not int4-g32-sf32; try: int4-g32" },
+        { "int4-g32-sbf16", WHIT_FORMAT_AWQ, "not int4-g32-sbf16; try: int4-g32" },
+        { "nf4-g64-sbf16", WHIT_FORMAT_BNB, NULL },
+        { "int4-g32-sf32", WHIT_FORMAT_CT, NULL },
+        { "int4-g32-sf16", WHIT_FORMAT_GPTQ, NULL },
+        { "int4-channel", WHIT_FORMAT_GPTQ, NULL },
+        { "int4-channel-sf16", WHIT_FORMAT_AWQ, NULL },
+        { "nf4-g64", WHIT_FORMAT_BNB, NULL },
+        { "nf4-g64-sf32", WHIT_FORMAT_BNB, NULL },
+        { "nf4-g64-dq", WHIT_FORMAT_BNB, NULL },
+    };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    make(s, "scales", "{}", m, 1);
+    scratch_path(s, "scales", in);
+    scratch_path(s, "scaled", out);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const job_ask ask = { .scheme = cases[i].scheme, .format = cases[i].format };
+        job j;
+        job_plan(&j, in, out, &ask);
+        CHECK(j.status == (cases[i].said ? WHIT_ERR_ARG : WHIT_OK) &&
+                  (!cases[i].said || strstr(j.err.msg, cases[i].said)),
+              "%s: %s", cases[i].scheme, j.err.msg);
+        job_close(&j);
+    }
+}
+
+/* Where no other type of scales is read, -sf32 is no advice. */
+static void test_large_scales(const scratch *s)
+{
+    float w[64 * 64];
+    char in[SCRATCH_PATH], out[SCRATCH_PATH], want[256];
+    st_build b = { 0 };
+    job j;
+    for (size_t i = 0; i < 64 * 64; i++) w[i] = i % 2 ? 1e6f : -1.0f;
+    st_add2(&b, BLOCK "q_proj.weight", "F32", 64, 64, w, sizeof w);
+    scratch_folder(s, "large");
+    st_write(&b, s, "large/model.safetensors");
+    scratch_text(s, "large/config.json", "{}");
+    scratch_path(s, "large", in);
+    for (unsigned f = WHIT_FORMAT_CT; f <= WHIT_FORMAT_AWQ; f++) {
+        job_run(&j, in, scratch_path(s, "large-out", out),
+                &(job_ask){ .scheme = "int4-g32", .format = (whit_format)f });
+        snprintf(want, sizeof want,
+                 "large: " BLOCK "q_proj.weight: row 0: a scale is too large for "
+                 "F16; %s",
+                 f == WHIT_FORMAT_CT ? "try: -sf32"
+                                     : "try: --format compressed-tensors, with -sf32");
+        CHECK(j.status == WHIT_ERR_NUMERIC && strstr(j.err.msg, want), "%s", j.err.msg);
+        job_close(&j);
+    }
+    job_quantize(in, out, &(job_ask){ .scheme = "int4-g32-sf32", .format = WHIT_FORMAT_CT });
+}
+
 int main(void)
 {
     scratch s;
@@ -240,6 +302,8 @@ int main(void)
     test_plain_config(&s);
     test_turned(&s);
     test_small_files(&s);
+    test_scale_types(&s);
+    test_large_scales(&s);
     scratch_remove(&s);
     return check_result();
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "quant/matrix.h"
 #include "quant/search.h"
 
 /* ---- one region ---- */
@@ -28,7 +29,7 @@ static whit_status choose(const wh_gptq_codes *c, const float *v, const float *w
         return wh_fail(err, WHIT_ERR_NUMERIC, "a weight is not finite; try: --nonfinite zero");
     if (wh_range_is_zero(&range)) return WHIT_OK;
     if (!wh_minmax(q, &range, best, &raised))
-        return wh_fail(err, WHIT_ERR_NUMERIC, "a scale is too large for %s; try: -sf32",
+        return wh_fail(err, WHIT_ERR_NUMERIC, "a scale is too large for %s" WH_TRY_SF32,
                        whit_dtype_name(q->scheme.scale_type));
     if (q->search) {
         const float k = wh_range_normaliser(&range);

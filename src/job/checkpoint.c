@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "job/stored.h"
+#include "quant/scheme.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -103,12 +104,16 @@ static whit_layout layout_of(const whit_plan *p, const whit_scheme *s)
     }
 }
 
-/* The type that loaders read scales in, whatever the scheme's default is. */
+/* The type that loaders read scales in, in place of the scheme's default. F16 is stored as such:
+ * for another one that was asked for, the layout refuses. (F32 with whole rows is not told from the
+ * default.) bitsandbytes has F32 for values of any type. */
 static void fit_scale_type(const whit_plan *p, whit_scheme *s)
 {
-    if (p->target.format == WHIT_FORMAT_GPTQ || p->target.format == WHIT_FORMAT_AWQ)
-        s->scale_type = WHIT_F16;
-    if (p->target.format == WHIT_FORMAT_BNB) s->scale_type = WHIT_F32;
+    const whit_format f = p->target.format;
+    const wh_scheme_kind *kind = wh_scheme_kind_of(s);
+    const int asked = kind && s->scale_type != wh_scheme_default_scale(kind, s);
+    if ((f == WHIT_FORMAT_GPTQ || f == WHIT_FORMAT_AWQ) && !asked) s->scale_type = WHIT_F16;
+    if (f == WHIT_FORMAT_BNB) s->scale_type = WHIT_F32;
 }
 
 /* Whether it is the shape that the layout cannot hold, and not the scheme. */

@@ -39,10 +39,24 @@ whit_status wh_plan_quantizer(const whit_plan *plan, size_t index, float scale2,
     return wh_quantizer_init(q, &spec, err);
 }
 
+/* Where loaders know one type of scale, there is another way out than the usual one. */
+static void advise(const whit_plan *plan, whit_error *err)
+{
+    const whit_format f = plan->target.format;
+    const size_t end = sizeof WH_TRY_SF32 - 1;
+    if (!err || (f != WHIT_FORMAT_GPTQ && f != WHIT_FORMAT_AWQ)) return;
+    const whit_error old = *err;
+    const size_t len = strlen(old.msg);
+    if (len < end || strcmp(old.msg + len - end, WH_TRY_SF32) != 0) return;
+    wh_fail(err, old.code, "%.*s; try: --format compressed-tensors, with -sf32", (int)(len - end),
+            old.msg);
+}
+
 whit_status wh_plan_blame(const whit_plan *plan, size_t index, whit_status st, whit_error *err)
 {
     char path[WH_SHORT];
     if (st != WHIT_ERR_NUMERIC) return st;
+    advise(plan, err);
     wh_prefix(err, st, plan->entry[index].source->tensor.name);
     return wh_prefix(err, st, wh_short(path, whit_file_path(whit_source_file(plan->source))));
 }

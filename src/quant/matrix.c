@@ -31,7 +31,7 @@ whit_status wh_tile_not_finite(const wh_tile *t, whit_error *err)
 whit_status wh_scale_overflow(const wh_quantizer *q, uint64_t row, whit_error *err)
 {
     return wh_fail(err, WHIT_ERR_NUMERIC,
-                   "row %" PRIu64 ": a scale is too large for %s; try: -sf32", row,
+                   "row %" PRIu64 ": a scale is too large for %s" WH_TRY_SF32, row,
                    whit_dtype_name(q->scheme.scale_type));
 }
 

@@ -43,7 +43,8 @@ uint64_t wh_clean(const float *x, size_t n, whit_nonfinite mode, float limit, fl
 /* Row and column of the first NaN or infinity in the tile, as a WHIT_ERR_NUMERIC. */
 whit_status wh_tile_not_finite(const wh_tile *tile, whit_error *err);
 
-/* The words for a scale beyond its type. */
+/* The words for a scale beyond its type, and how they end. */
+#define WH_TRY_SF32 "; try: -sf32"
 whit_status wh_scale_overflow(const wh_quantizer *q, uint64_t row, whit_error *err);
 
 #endif
