@@ -16,8 +16,7 @@ int cli_dequantize(const cli_options *opt)
     cli_progress_begin(&progress, opt);
     cli_job_options(&job, opt, &progress);
 
-    whit_status st = cli_reads_check(opt, opt->output, &err);
-    if (st == WHIT_OK) st = cli_open(&source, opt, opt->operands[0], &err);
+    whit_status st = cli_open(&source, opt, opt->operands[0], &err);
     if (st == WHIT_OK) {
         cli_source_warnings(opt, source);
         st = whit_dequantize_model(source, opt->output, dtype, &job, &err);

@@ -179,8 +179,7 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
     cli_progress_begin(&progress, opt);
     cli_quantize_options(&options, opt, &progress);
 
-    whit_status st = opt->dry_run ? WHIT_OK : cli_reads_check(opt, opt->output, err);
-    if (st == WHIT_OK) st = method_options(&options.method, opt, err);
+    whit_status st = method_options(&options.method, opt, err);
     if (st == WHIT_OK) st = cli_feeds_open(&feeds, opt, err);
     options.method.feed = feeds.feed;
     options.method.feeds = feeds.count;

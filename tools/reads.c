@@ -118,6 +118,15 @@ static int is_small_file(const char *name)
     return strncmp(name, "tok", 3) == 0 && ends_with(name, ".bin"); /* of llama2.c */
 }
 
+/* What a folder of a model may have that is read. */
+static int may_be_read(const char *name)
+{
+    static const char *const ends[] = { ".safetensors", ".gguf", ".bin", ".pt", ".pth" };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (ends_with(name, ends[i])) return 1;
+    return is_small_file(name);
+}
+
 /* ---- the checks ------------------------------------------------------------------------------ */
 
 enum { APART, IS_READ, IN_FOLDER, BESIDE };
@@ -129,8 +138,8 @@ static int relation(const char *path, const char *read)
     if (stat(path, &file) != 0 || stat_folder(path, &folder) != 0 || stat(read, &st) != 0)
         return APART;
     if (is_same(&file, &st)) return IS_READ;
-    if (S_ISDIR(st.st_mode)) return is_same(&folder, &st) ? IN_FOLDER : APART;
     const char *name = last_part(path);
+    if (S_ISDIR(st.st_mode)) return is_same(&folder, &st) && may_be_read(name) ? IN_FOLDER : APART;
     const int goes_with = is_small_file(name) || is_part_of(name, last_part(read));
     return goes_with && stat_folder(read, &around) == 0 && is_same(&folder, &around) ? BESIDE
                                                                                      : APART;
@@ -140,7 +149,7 @@ whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error
 {
     static const char *const what[] = {
         [IS_READ] = "is the input",
-        [IN_FOLDER] = "is in the folder of a model that is read",
+        [IN_FOLDER] = "may be read with the model in its folder",
         [BESIDE] = "may be read with a file beside it",
     };
     struct stat st;

@@ -57,7 +57,7 @@ ln beta.safetensors link.json
 for name in beta.safetensors link.json; do
     refused 2 "$name: is the input" quantize none alpha beta.safetensors -o other -f --json=$name
 done
-refused 2 'alpha/model.safetensors: is in the folder of a model that is read' \
+refused 2 'alpha/model.safetensors: may be read with the model in its folder' \
     quantize none alpha beta.safetensors -o other -f --json=alpha/model.safetensors
 rm link.json
 check 'an input was changed' cmp -s beta.safetensors "$model/model.safetensors"

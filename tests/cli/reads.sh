@@ -95,11 +95,14 @@ kept calibrate --merge state other.state -o state -f
 
 # A name that is free may be anywhere; what is there stays when nothing reads it.
 run 0 inspect m --json=m/new.json -q
-refused 2 'm/new.json: is in the folder of a model that is read; try: another name' \
-    inspect m --json=m/new.json -f
+run 0 inspect m --json=m/new.json -q -f
+refused 2 'm/config.json: may be read with the model in its folder; try: another name' \
+    inspect m --json=m/config.json -f
 run 0 inspect m/model.safetensors --json=m/new.json -q -f
 refused 2 'm/config.json: may be read with a file beside it; try: another name' \
     inspect m/model.safetensors --json=m/config.json -f
 run 0 calibrate m --text text.txt --tokens 32 -o recipe.txt -fq
 run 0 plan m -o m/model.safetensors -q
+run 0 quantize m -o m/x.gguf --scheme q8_0 -q
+run 0 quantize m -o m/x.gguf --scheme q4_0 -q -f
 finish
