@@ -198,12 +198,13 @@ static void check_cancelled(const way *w)
 /* A small file that changes what the model computes makes another plan. */
 static void check_small_files(const way *w)
 {
-    static const char *const names[] = { "model/config.json", "model/tokenizer_config.json" };
+    static const char *const names[] = { "model/config.json", "model/tokenizer_config.json",
+                                         "model/added_tokens.json" };
     char out[SCRATCH_PATH], path[SCRATCH_PATH];
     whit_error err = { WHIT_OK, "" };
     at("out.safetensors", out);
     at("out.safetensors.partial/solutions", journal);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         stop s = { 9, 0, 0 }, never = { 0, 0, 0 };
         size_t len = 0;
         const int there = access(at(names[i], path), F_OK) == 0;

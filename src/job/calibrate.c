@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include "job/calibrate.h"
-#include "job/model_hash.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "io/temp.h"
+#include "job/model_hash.h"
 
 #define SAVE_EVERY 60.0
 

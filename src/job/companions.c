@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "job/config_text.h"
 #include "model/config.h"
 #include "model/vocab.h"
@@ -58,6 +59,11 @@ static const char *const companions[] = {
 };
 #define COMPANIONS (sizeof companions / sizeof companions[0])
 #define OWN_FILES 4 /* room for what is added to them */
+
+const char *wh_companion_name(size_t i)
+{
+    return i < COMPANIONS ? companions[i] : NULL;
+}
 
 static whit_status no_memory(whit_error *err)
 {
@@ -113,12 +119,6 @@ static int is_companion(const char *name)
     return 0;
 }
 
-static int ends_with(const char *name, const char *end)
-{
-    const size_t len = strlen(name), n = strlen(end);
-    return len > n && strcmp(name + len - n, end) == 0;
-}
-
 /* In letters of any case. */
 static int starts_with(const char *name, const char *lower)
 {
@@ -134,12 +134,14 @@ static int may_matter(const char *name)
     static const char *const people[] = { "readme", "license", "licence", "notice", "copying" };
     static const char *const storage[] = { "quantize_config.json", "quant_config.json" };
     int matters = 0;
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) matters |= ends_with(name, ends[i]);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        matters |= wh_ends_with(name, ends[i], NULL);
     for (size_t i = 0; i < sizeof people / sizeof people[0]; i++)
         matters &= !starts_with(name, people[i]);
     for (size_t i = 0; i < sizeof storage / sizeof storage[0]; i++)
         matters &= strcmp(name, storage[i]) != 0;
-    return matters && name[0] != '.' && !ends_with(name, ".index.json") && !is_companion(name);
+    return matters && name[0] != '.' && !wh_ends_with(name, ".index.json", NULL) &&
+           !is_companion(name);
 }
 
 /* 1: it is small; 0: it is not, or no file; -1: no memory. */

@@ -20,6 +20,9 @@ typedef struct wh_companions {
     int turned;      /* it is of a model whose weights are inputs x outputs */
 } wh_companions;     /* zero-initialise */
 
+/* The names that are looked for; NULL from the last one on. */
+const char *wh_companion_name(size_t i);
+
 /* Those that the folder of a source has; NULL: none. Odd config files become warnings, and the
  * names of other small files in it that a model may need. Errors: WHIT_ERR_IO, WHIT_ERR_NOMEM. */
 whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,

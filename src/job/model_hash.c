@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "job/companions.h"
 #include "model/config.h"
 #include "model/vocab.h"
 
@@ -41,16 +42,15 @@ static whit_status hash_small(wh_buf *lines, const char *path, whit_error *err)
 
 static whit_status hash_folder(wh_buf *lines, const char *folder, int llama2c, whit_error *err)
 {
-    static const char *const names[] = {
-        "config.json",     "generation_config.json", "tokenizer.json",
-        "tokenizer.model", "tokenizer_config.json",  "special_tokens_map.json",
-    };
     whit_status st = WHIT_OK;
+    const char *name;
     char *path = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && st == WHIT_OK; i++) {
-        path = wh_path_join(folder, names[i]);
+    for (size_t i = 0; (name = wh_companion_name(i)) != NULL && st == WHIT_OK; i++) {
+        int there = 0;
+        path = wh_path_join(folder, name);
         if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");
-        if (wh_file_exists(path)) st = hash_small(lines, path, err);
+        st = wh_file_there(path, &there, err);
+        if (there) st = hash_small(lines, path, err);
         free(path);
     }
     path = NULL;
