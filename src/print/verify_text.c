@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/json.h"
+#include "job/check.h"
 #include "job/verify.h"
 #include "print/page.h"
 
@@ -46,28 +47,6 @@ void whit_verification_write_text(const whit_verification *v, int flags, FILE *o
     wh_page_print(&p, out);
 }
 
-static void put_list(wh_buf *b, const char *key, size_t count,
-                     const char *(*at)(const whit_verification *v, size_t i),
-                     const whit_verification *v)
-{
-    wh_buf_putf(b, ",\"%s\":[", key);
-    for (size_t i = 0; i < count; i++) {
-        if (i) wh_buf_puts(b, ",");
-        wh_json_put_string(b, at(v, i));
-    }
-    wh_buf_puts(b, "]");
-}
-
-static const char *check_problem(const whit_verification *v, size_t i)
-{
-    return whit_check_problem(v->check, i);
-}
-
-static const char *check_note(const whit_verification *v, size_t i)
-{
-    return whit_check_note(v->check, i);
-}
-
 static void put_against(wh_buf *b, const whit_verification *v)
 {
     wh_buf_puts(b, ",\"against\":{\"source\":");
@@ -93,14 +72,14 @@ void whit_verification_write_json(const whit_verification *v, FILE *out)
                 v->shards ? "true" : "false", v->stored, v->digests, v->wrong);
     wh_json_add_u64(&b, "bytes", v->digest_bytes);
     wh_buf_putf(&b, "},\"check\":{\"ok\":%s", whit_check_problems(v->check) ? "false" : "true");
-    put_list(&b, "problems", whit_check_problems(v->check), check_problem, v);
-    put_list(&b, "notes", whit_check_notes(v->check), check_note, v);
+    wh_json_add_lines(&b, "problems", &v->check->problems);
+    wh_json_add_lines(&b, "notes", &v->check->notes);
     wh_buf_puts(&b, "}");
     if (v->against)
         put_against(&b, v);
     else
         wh_buf_puts(&b, ",\"against\":null");
-    put_list(&b, "problems", v->problems.count, whit_verification_problem, v);
+    wh_json_add_lines(&b, "problems", &v->problems);
     wh_buf_putf(&b, ",\"ok\":%s}\n", v->problems.count ? "false" : "true");
     wh_buf_print(&b, out);
 }
