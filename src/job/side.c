@@ -78,21 +78,16 @@ static int may_be_json(const unsigned char head[WH_IO_HEAD])
 /* The text of a small file that begins like JSON; *text is NULL for any other, and for none. */
 static whit_status read_text(const char *path, char **text, size_t *len, whit_error *err)
 {
-    unsigned char head[WH_IO_HEAD] = { 0 };
+    unsigned char head[WH_IO_HEAD];
     uint64_t bytes = 0;
-    int fd = -1;
+    int fd, there;
     *text = NULL;
-    whit_status st = wh_file_open_read(path, &fd, &bytes, err);
-    if (st != WHIT_OK) {
-        int there;
-        whit_status asked = wh_file_there(path, &there, NULL);
-        return st == WHIT_ERR_IO && (there || asked != WHIT_OK) ? st : WHIT_OK;
-    }
-    const size_t n = bytes < WH_IO_HEAD ? (size_t)bytes : WH_IO_HEAD;
-    st = wh_file_pread(fd, path, 0, head, n, err);
-    close(fd);
-    if (st != WHIT_OK || !may_be_json(head) || bytes > MOST_BYTES) return st;
-    return wh_file_slurp(path, MOST_BYTES, text, len, err);
+    whit_status st = wh_io_open_head(path, &fd, &bytes, head, err);
+    if (fd >= 0) close(fd);
+    if (st == WHIT_OK && may_be_json(head) && bytes <= MOST_BYTES)
+        return wh_file_slurp(path, MOST_BYTES, text, len, err);
+    if (st != WHIT_ERR_IO) return st == WHIT_ERR_UNSUPPORTED ? WHIT_OK : st; /* a folder */
+    return wh_file_there(path, &there, NULL) == WHIT_OK && !there ? WHIT_OK : st;
 }
 
 /* ---- alone ----------------------------------------------------------------------------------- */
