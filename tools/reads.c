@@ -121,7 +121,7 @@ static int is_small_file(const char *name)
 /* What a folder of a model may have that is read. */
 static int may_be_read(const char *name)
 {
-    static const char *const ends[] = { ".safetensors", ".gguf", ".bin", ".pt", ".pth" };
+    static const char *const ends[] = { ".safetensors", ".gguf", ".bin", ".pt", ".pth", ".npz" };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         if (ends_with(name, ends[i])) return 1;
     return is_small_file(name);

@@ -285,7 +285,7 @@ const wh_pickle_opcode wh_pickle_opcodes[256] = {
     [0x88] = { do_true, WH_PM_NOTHING },       [0x89] = { do_false, WH_PM_NOTHING },
     ['J']  = { do_int, WH_PM_I32 },            ['K']  = { do_int, WH_PM_U8 },
     ['M']  = { do_int, WH_PM_U16 },            [0x8a] = { do_long, WH_PM_LONG8 },
-    [0x8b] = { do_long, WH_PM_LONG32 },         ['G']  = { do_float, WH_PM_F64 },
+    [0x8b] = { do_long, WH_PM_LONG32 },        ['G']  = { do_float, WH_PM_F64 },
     ['X']  = { do_text, WH_PM_TEXT32 },        [0x8c] = { do_text, WH_PM_TEXT8 },
     ['U']  = { do_string, WH_PM_TEXT8 },       ['T']  = { do_string, WH_PM_TEXT_I32 },
     ['B']  = { do_octets, WH_PM_TEXT32 },      ['C']  = { do_octets, WH_PM_TEXT8 },

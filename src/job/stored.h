@@ -19,9 +19,9 @@ whit_status wh_stored_check(const whit_source *source, int requantize, whit_erro
 whit_status wh_stored_settle(whit_plan *plan, const whit_source_tensor *s, wh_choice *choice,
                              whit_error *err);
 
-/* The warnings about what was quantized before. */
 /* Count one that becomes codes, if it was quantized before. */
 void wh_stored_count(whit_plan *plan, const whit_source_tensor *s);
+/* The warnings about what was quantized before. */
 void wh_stored_warn(whit_plan *plan);
 
 #endif
