@@ -54,7 +54,13 @@ static void test_choice(void)
         { "int4-g128", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q4_Q8, WH_GEMM_Q4_Q8 },
         { "int4-g128", 512, WHIT_ACTS_Q8, 16, WH_GEMM_Q4_Q8, WH_GEMM_Q4_Q8 },
         { "int4-g128", 512, WHIT_ACTS_F32, 17, WH_TILE_STEPS, WH_TILE_STEPS },
-        { "int4-g64", 512, WHIT_ACTS_Q8, 512, WH_GEMM_Q4_Q8, WH_GEMM_Q4_Q8 },
+        { "int4-g64", 512, WHIT_ACTS_Q8, 32, WH_MANY_Q4_Q8, WH_GEMM_Q4_Q8 },
+        { "int4-g64", 512, WHIT_ACTS_Q8, 31, WH_GEMM_Q4_Q8, WH_GEMM_Q4_Q8 },
+        { "int4-g64", 64, WHIT_ACTS_Q8, 17, WH_MANY_Q4_Q8, WH_GEMM_Q4_Q8 },
+        { "int4-g32", 512, WHIT_ACTS_Q8, 512, WH_GEMM_Q4_Q8, WH_GEMM_Q4_Q8 },
+        { "nf4-g64", 512, WHIT_ACTS_Q8, 17, WH_MANY_T4_Q8, WH_GEMM_T4_Q8 },
+        { "nf4-g64", 512, WHIT_ACTS_Q8, 16, WH_GEMM_T4_Q8, WH_GEMM_T4_Q8 },
+        { "mxfp4", 512, WHIT_ACTS_Q8, 512, WH_GEMM_T4_Q8, WH_GEMM_T4_Q8 },
         { "int4-g160", 512, WHIT_ACTS_Q8, 512, WH_GEMM_Q4_Q8, WH_GEMM_Q4_Q8 },
         { "int4-g256-asym", 512, WHIT_ACTS_Q8, 17, WH_MANY_Q4_Q8, WH_GEMM_Q4_Q8 },
         { "int4-channel", 4096, WHIT_ACTS_Q8, 17, WH_MANY_Q4_Q8, WH_GEMM_Q4_Q8 },
@@ -90,7 +96,8 @@ static void test_same_bits(void)
 {
     enum { ROWS = 133, MOST = 513 };
     static const char *const schemes[] = { "int4-g128",    "int4-g256-asym", "int4-channel",
-                                           "int8-channel", "int8-g128-asym", "int6-g128" };
+                                           "int8-channel", "int8-g128-asym", "int6-g128",
+                                           "nf4-g64",      "int4-g64-asym",  "fp4-g128" };
     static const unsigned threads[] = { 1, 2, 3, 7 };
     static const struct {
         size_t tokens, cols;

@@ -77,7 +77,7 @@ static int kernel_work(size_t index)
 {
     if (index == WH_QACT_Q8) return CODES;
     if (index >= WH_GEMM_Q2_Q8 && index <= WH_GEMM_BT_Q8) return PRODUCTS;
-    if (index >= WH_MANY_Q2_Q8 && index <= WH_MANY_Q8_Q8) return MANY;
+    if (index >= WH_MANY_Q2_Q8 && index <= WH_MANY_T4_Q8) return MANY;
     return index == WH_QACT_BF16 || index == WH_MANY_BF16 ? BF16 : FLOATS;
 }
 

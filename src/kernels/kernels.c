@@ -229,6 +229,9 @@ static const wh_variant many_q6_q8[] = {
 static const wh_variant many_q8_q8[] = {
     { .isa = "amx", .needs = AMX, .many = wh_many_q8_q8_amx, .panels = 2 },
 };
+static const wh_variant many_t4_q8[] = {
+    { .isa = "amx", .needs = AMX, .many = wh_many_t4_q8_amx, .panels = 2 },
+};
 static const wh_variant many_bf16[] = {
     { .isa = "amx", .needs = AMX, .many = wh_many_bf16_amx, .panels = 2 },
 };
@@ -389,7 +392,8 @@ static const wh_op_row table[WH_OPS] = {
     [WH_QACT_BF16] = ROW(qact_bf16),     [WH_MANY_Q2_Q8] = ROW(many_q2_q8),
     [WH_MANY_Q3_Q8] = ROW(many_q3_q8),   [WH_MANY_Q4_Q8] = ROW(many_q4_q8),
     [WH_MANY_Q5_Q8] = ROW(many_q5_q8),   [WH_MANY_Q6_Q8] = ROW(many_q6_q8),
-    [WH_MANY_Q8_Q8] = ROW(many_q8_q8),   [WH_MANY_BF16] = ROW(many_bf16),
+    [WH_MANY_Q8_Q8] = ROW(many_q8_q8),   [WH_MANY_T4_Q8] = ROW(many_t4_q8),
+    [WH_MANY_BF16] = ROW(many_bf16),
 #else
     [WH_QACT_BF16] = { "qact_bf16", NULL, 0 },
     [WH_MANY_Q2_Q8] = { "many_q2_q8", NULL, 0 },
@@ -398,6 +402,7 @@ static const wh_op_row table[WH_OPS] = {
     [WH_MANY_Q5_Q8] = { "many_q5_q8", NULL, 0 },
     [WH_MANY_Q6_Q8] = { "many_q6_q8", NULL, 0 },
     [WH_MANY_Q8_Q8] = { "many_q8_q8", NULL, 0 },
+    [WH_MANY_T4_Q8] = { "many_t4_q8", NULL, 0 },
     [WH_MANY_BF16] = { "many_bf16", NULL, 0 },
 #endif
 };
@@ -411,7 +416,7 @@ static const struct {
     [WH_FORM_Q5] = { WH_GEMM_Q5_Q8, WH_GEMV_Q5, WH_DECODE_Q5, WH_MANY_Q5_Q8 },
     [WH_FORM_Q6] = { WH_GEMM_Q6_Q8, WH_GEMV_Q6, WH_DECODE_Q6, WH_MANY_Q6_Q8 },
     [WH_FORM_Q8] = { WH_GEMM_Q8_Q8, WH_GEMV_Q8, WH_DECODE_Q8, WH_MANY_Q8_Q8 },
-    [WH_FORM_T4] = { WH_GEMM_T4_Q8, WH_GEMV_T4, WH_DECODE_T4, WH_OPS },
+    [WH_FORM_T4] = { WH_GEMM_T4_Q8, WH_GEMV_T4, WH_DECODE_T4, WH_MANY_T4_Q8 },
     [WH_FORM_F8] = { WH_OPS, WH_GEMV_F8, WH_DECODE_F8, WH_OPS },
     [WH_FORM_B1] = { WH_GEMM_B1_Q8, WH_GEMV_B1, WH_DECODE_B1, WH_OPS },
     [WH_FORM_B2] = { WH_GEMM_B2_Q8, WH_GEMV_B2, WH_DECODE_B2, WH_MANY_Q2_Q8 },
@@ -461,8 +466,8 @@ wh_op wh_matmul_op(const wh_kernels *k, const whit_weight *w, whit_acts acts, si
 {
     if (acts == WHIT_ACTS_BF16) return k->op[WH_MANY_BF16] ? WH_MANY_BF16 : WH_OPS;
     if (acts == WHIT_ACTS_Q8)
-        return tokens >= WH_MANY_TOKENS && has_many(k, w) ? by_form[w->form].many
-                                                          : by_form[w->form].gemm;
+        return tokens >= wh_many_least(w) && has_many(k, w) ? by_form[w->form].many
+                                                            : by_form[w->form].gemm;
     if (tokens == 1) return by_form[w->form].gemv;
     const wh_op own = w->form == WH_FORM_F16    ? WH_TILE_F16
                       : w->form == WH_FORM_BF16 ? WH_TILE_BF16

@@ -241,8 +241,8 @@ typedef struct wh_gemm_args {
 /* Rows of panels [p0, p1) times any number of tokens at once, by levels that have tiles of
  * products.
  *
- * int8 activations (forms Q, and B2 without sub-blocks, where wh_many_fits): the order of sums
- * above, so the bits of wh_gemm_fn.
+ * int8 activations (forms Q and T4, and B2 without sub-blocks, where wh_many_fits): the order of
+ * sums above, so the bits of wh_gemm_fn.
  *
  * bfloat16 activations (all forms): the value of a weight is rounded to float32 after it meets its
  * scale, then (0 if subnormal) to bfloat16. The tiles sum 32 inputs at a time (beyond cols: 0), k
@@ -346,6 +346,7 @@ typedef enum wh_op {
     WH_MANY_Q5_Q8,
     WH_MANY_Q6_Q8,
     WH_MANY_Q8_Q8,
+    WH_MANY_T4_Q8,
     WH_MANY_BF16,
     WH_GEMV_Q2,
     WH_GEMV_Q3,
