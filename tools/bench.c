@@ -108,7 +108,7 @@ static whit_status measure(const cli_options *opt, whit_bench_what what, const w
     cli_progress_begin(&progress, opt);
     progress.no_rate = 1;
     bench_options(&options, opt, what, &progress);
-    options.model = opt->model ? model : NULL; /* `model MODEL` is opened by its path */
+    options.model = model;
     whit_status st = whit_bench_run(&bench, &options, err);
     cli_progress_end(&progress);
     if (st == WHIT_OK) {
@@ -129,8 +129,7 @@ int cli_bench(const cli_options *opt)
     cli_results results = { NULL, NULL, NULL, NULL };
     if (!choose(opt, &what, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
 
-    const char *path = opt->operands_count > 1 ? opt->operands[1] : opt->model;
-    whit_status st = path ? whit_source_open(&model, path, &err) : WHIT_OK;
+    whit_status st = opt->model ? whit_source_open(&model, opt->model, &err) : WHIT_OK;
     if (st == WHIT_OK && model) cli_source_warnings(opt, model);
     if (st == WHIT_OK) st = cli_results_open(&results, opt, model, NULL, &err);
     if (st == WHIT_OK)

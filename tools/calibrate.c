@@ -100,15 +100,9 @@ static whit_status calibrate(whit_calibration **out, const cli_options *opt, con
 static whit_status run(const cli_options *opt, whit_error *err)
 {
     cli_feeds in = { NULL, 0, NULL, 0 };
-    whit_source *model = NULL;
     whit_calibration *c = NULL;
     cli_results results = { NULL, NULL, NULL, NULL };
-    whit_status st = WHIT_OK;
-    if (opt->operands_count) {
-        st = whit_source_open(&model, opt->operands[0], err);
-        if (st == WHIT_OK) cli_source_warnings(opt, model);
-    }
-    if (st == WHIT_OK) st = cli_results_open(&results, opt, model, NULL, err);
+    whit_status st = cli_results_open(&results, opt, NULL, NULL, err);
     if (st == WHIT_OK) st = cli_feeds_open(&in, opt, err);
     if (st == WHIT_OK) st = calibrate(&c, opt, &in, err);
     if (st == WHIT_OK) {
@@ -121,7 +115,6 @@ static whit_status run(const cli_options *opt, whit_error *err)
     cli_results_close(&results);
     whit_calibration_free(c);
     cli_feeds_close(&in);
-    whit_source_close(model);
     return st;
 }
 

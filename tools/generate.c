@@ -90,16 +90,6 @@ static void tell_speed(const cli_options *opt, const whit_generated *g)
     putc('\n', stderr);
 }
 
-/* What the container has to say: the model tells only of its configuration. */
-static whit_status tell_source(const cli_options *opt, whit_error *err)
-{
-    whit_source *source = NULL;
-    whit_status st = whit_source_open(&source, opt->operands[0], err);
-    if (st == WHIT_OK) cli_source_warnings(opt, source);
-    whit_source_close(source);
-    return st;
-}
-
 static whit_status open_model(const cli_options *opt, whit_model **model,
                               whit_tokenizer **tokenizer, whit_error *err)
 {
@@ -108,7 +98,6 @@ static whit_status open_model(const cli_options *opt, whit_model **model,
     o.threads = (unsigned)opt->threads;
     o.acts = cli_acts(opt);
     whit_status st = whit_tokenizer_open(tokenizer, opt->operands[0], err);
-    if (st == WHIT_OK) st = tell_source(opt, err);
     return st == WHIT_OK ? whit_model_open(model, opt->operands[0], &o, err) : st;
 }
 

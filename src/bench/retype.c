@@ -112,8 +112,11 @@ whit_status wh_subject_open(whit_bench *b, const wh_model_config *c, whit_model 
                                                                : WHIT_ACTS_Q8;
     if (b->o.synthetic) return wh_model_draw(out, c, b->context, acts, err);
     whit_status st = wh_model_open_in(out, b->o.path, b->context, acts, err);
-    if (st == WHIT_OK) find_stored(*out, b->subject.stored);
-    return st;
+    if (st != WHIT_OK) return st;
+    find_stored(*out, b->subject.stored);
+    for (size_t i = 0; i < whit_model_warnings(*out); i++)
+        wh_lines_add(&b->warnings, "%s", whit_model_warning(*out, i));
+    return WHIT_OK;
 }
 
 /* ---- as another type ------------------------------------------------------------------------- */

@@ -36,6 +36,19 @@ void wh_model_tell(whit_model *m)
     i->threads = whit_context_threads(m->context);
 }
 
+static whit_status note_warnings(whit_model *m, whit_error *err)
+{
+    const whit_file *file = whit_source_file(m->source);
+    char name[WH_SHORT];
+    wh_short(name, m->path);
+    for (size_t i = 0; i < whit_file_warnings(file); i++)
+        wh_lines_add(&m->warnings, "%s", whit_file_warning(file, i));
+    for (size_t i = 0; i < m->config.warnings; i++)
+        wh_lines_add(&m->warnings, "%s: %s", name, m->config.warning[i]);
+    if (m->warnings.failed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");
+    return WHIT_OK;
+}
+
 static whit_status open_all(whit_model *m, unsigned threads, whit_error *err)
 {
     const whit_context_options co = { sizeof co, threads, -1 };
@@ -47,7 +60,7 @@ static whit_status open_all(whit_model *m, unsigned threads, whit_error *err)
     st = wh_model_load(m, err);
     if (st != WHIT_OK) return wh_prefix(err, st, m->path);
     wh_model_tell(m);
-    return WHIT_OK;
+    return note_warnings(m, err);
 }
 
 /* context: the caller's, or NULL: one of its own with so many threads. */
@@ -100,6 +113,7 @@ void whit_model_close(whit_model *model)
     wh_model_unload(model);
     if (!model->lent) whit_context_close(model->context);
     whit_source_close(model->source);
+    wh_lines_free(&model->warnings);
     free(model->drawn);
     free(model->path);
     free(model);
@@ -112,12 +126,12 @@ const whit_model_info *whit_model_describe(const whit_model *model)
 
 size_t whit_model_warnings(const whit_model *model)
 {
-    return model->config.warnings;
+    return model->warnings.count;
 }
 
 const char *whit_model_warning(const whit_model *model, size_t index)
 {
-    return index < model->config.warnings ? model->config.warning[index] : NULL;
+    return wh_lines_at(&model->warnings, index);
 }
 
 size_t whit_model_linears(const whit_model *model)

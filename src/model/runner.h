@@ -4,6 +4,7 @@
 #define WH_MODEL_RUNNER_H
 
 #include <whit/model.h>
+#include "base/lines.h"
 #include "kernels/context.h"
 #include "model/config.h"
 #include "model/names.h"
@@ -52,6 +53,7 @@ struct whit_model {
     float *output_norm;
     double *frequencies; /* of rope, [head_dim / 2] */
     char *path;
+    wh_lines warnings;
     whit_model_info info;
 };
 

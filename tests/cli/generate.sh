@@ -159,8 +159,16 @@ run 0 generate "$scratch/log/shards" --tokens 1
 err_has 'whit: warning: ' 'model.safetensors.index.json beside it is not'
 run 0 generate "$scratch/log/shards" --tokens 1 -q
 empty "$err"
-run 0 bench model "$scratch/log/shards" --type f32 --seconds 0.001
-err_has 'model.safetensors.index.json beside it is not'
+printf 'Once upon a time, there was a little girl named Lily. She loved to play.\n' >few.txt
+for command in 'bench model' eval calibrate; do # which have it from the model that they run
+    case $command in
+    bench*) set -- --type f32 --seconds 0.001 ;;
+    eval) set -- --text few.txt --context 16 ;;
+    *) set -- --text few.txt -o few.state ;;
+    esac
+    run 0 $command "$scratch/log/shards" "$@"
+    check "$command does not say it once" test "$(grep -c 'json beside it is not' "$err")" -eq 1
+done
 
 # Standard output that cannot be written is an error, not an interruption.
 if [ -c /dev/full ]; then
