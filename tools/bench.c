@@ -125,13 +125,15 @@ int cli_bench(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
     whit_bench_what what;
-    whit_source *model = NULL;
+    const char *path = opt->operands_count > 1 ? opt->operands[1] : NULL;
+    whit_source *model = NULL; /* whose matrices are measured; that of `path` the bench opens */
     cli_results results = { NULL, NULL, NULL, NULL };
     if (!choose(opt, &what, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
 
     whit_status st = opt->model ? whit_source_open(&model, opt->model, &err) : WHIT_OK;
     if (st == WHIT_OK && model) cli_source_warnings(opt, model);
-    if (st == WHIT_OK) st = cli_results_open(&results, opt, model, NULL, &err);
+    if (st == WHIT_OK && path) st = cli_results_before(&results, opt, path, NULL, &err);
+    if (st == WHIT_OK && !path) st = cli_results_open(&results, opt, model, NULL, &err);
     if (st == WHIT_OK)
         st = opt->list ? list(opt, &results, &err) : measure(opt, what, model, &results, &err);
     if (st == WHIT_OK) st = cli_results_commit(&results, &err);

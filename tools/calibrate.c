@@ -102,7 +102,8 @@ static whit_status run(const cli_options *opt, whit_error *err)
     cli_feeds in = { NULL, 0, NULL, 0 };
     whit_calibration *c = NULL;
     cli_results results = { NULL, NULL, NULL, NULL };
-    whit_status st = cli_results_open(&results, opt, NULL, NULL, err);
+    const char *model = opt->operands_count ? opt->operands[0] : NULL;
+    whit_status st = cli_results_before(&results, opt, model, NULL, err);
     if (st == WHIT_OK) st = cli_feeds_open(&in, opt, err);
     if (st == WHIT_OK) st = calibrate(&c, opt, &in, err);
     if (st == WHIT_OK) {

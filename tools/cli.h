@@ -269,6 +269,10 @@ typedef struct cli_results {
  * the files of the sources, NULL allowed). Close it in any case. */
 whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
                              const whit_source *b, whit_error *err);
+/* Before models are opened by these paths (NULL: none), which looks at their files only where the
+ * JSON file is there already. */
+whit_status cli_results_before(cli_results *results, const cli_options *opt, const char *a,
+                               const char *b, whit_error *err);
 /* The same for the file of another option (--svg, --csv), in results->json. */
 whit_status cli_results_file(cli_results *results, const cli_options *opt, const char *option,
                              const char *path, const whit_source *source, whit_error *err);

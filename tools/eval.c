@@ -42,20 +42,6 @@ static void eval_options(whit_eval_options *options, const cli_options *opt)
     options->acts = cli_acts(opt);
 }
 
-/* The files of the models, for their warnings and to keep --json off them. */
-typedef struct inputs {
-    whit_source *model, *base;
-} inputs;
-
-static whit_status open_inputs(inputs *in, const cli_options *opt, whit_error *err)
-{
-    whit_status st = whit_source_open(&in->model, opt->operands[0], err);
-    if (st == WHIT_OK) cli_source_warnings(opt, in->model);
-    if (st == WHIT_OK && opt->base) st = whit_source_open(&in->base, opt->base, err);
-    if (st == WHIT_OK && opt->base) cli_source_warnings(opt, in->base);
-    return st;
-}
-
 static whit_status measure(whit_eval **out, const cli_options *opt, whit_eval_options *options,
                            whit_error *err)
 {
@@ -93,7 +79,6 @@ int cli_eval(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" }, bad = { WHIT_OK, "" };
     whit_eval_options options;
-    inputs in = { NULL, NULL };
     whit_eval *eval = NULL;
     cli_results results = { NULL, NULL, NULL, NULL };
     if (!check(opt, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
@@ -105,8 +90,7 @@ int cli_eval(const cli_options *opt)
         return cli_finish(opt, st, &err);
     }
 
-    whit_status st = open_inputs(&in, opt, &err);
-    if (st == WHIT_OK) st = cli_results_open(&results, opt, in.model, in.base, &err);
+    whit_status st = cli_results_before(&results, opt, opt->operands[0], opt->base, &err);
     if (st == WHIT_OK) st = measure(&eval, opt, &options, &err);
     if (st == WHIT_OK) {
         print_results(opt, eval, &results);
@@ -115,7 +99,5 @@ int cli_eval(const cli_options *opt)
     if (st == WHIT_OK) st = hold_bars(opt, eval, &err);
     cli_results_close(&results);
     whit_eval_free(eval);
-    whit_source_close(in.base);
-    whit_source_close(in.model);
     return cli_finish(opt, st, &err);
 }

@@ -222,6 +222,22 @@ whit_status cli_results_open(cli_results *results, const cli_options *opt, const
     return WHIT_OK;
 }
 
+whit_status cli_results_before(cli_results *results, const cli_options *opt, const char *a,
+                               const char *b, whit_error *err)
+{
+    struct stat st;
+    whit_status status = WHIT_OK;
+    whit_source *x = NULL, *y = NULL;
+    if (opt->json_path && stat(opt->json_path, &st) == 0) {
+        if (a) status = whit_source_open(&x, a, err);
+        if (b && status == WHIT_OK) status = whit_source_open(&y, b, err);
+    }
+    if (status == WHIT_OK) status = cli_results_open(results, opt, x, y, err);
+    whit_source_close(x);
+    whit_source_close(y);
+    return status;
+}
+
 whit_status cli_results_file(cli_results *results, const cli_options *opt, const char *option,
                              const char *path, const whit_source *source, whit_error *err)
 {
