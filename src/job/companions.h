@@ -20,6 +20,10 @@ typedef struct wh_companions {
     int turned;      /* it is of a model whose weights are inputs x outputs */
 } wh_companions;     /* zero-initialise */
 
+/* left_behind.c: a warning with the names of other small files in the folder that a model may need.
+ * Errors: WHIT_ERR_IO, WHIT_ERR_NOMEM. */
+whit_status wh_tell_left(const char *folder, wh_lines *warnings, whit_error *err);
+
 /* The names that are looked for; NULL from the last one on. */
 const char *wh_companion_name(size_t i);
 

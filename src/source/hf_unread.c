@@ -44,6 +44,14 @@ static int by_module(const void *a, const void *b)
     return memcmp(x->name, y->name, x->len);
 }
 
+/* Of one module, as the file has them. */
+static int by_place(const void *a, const void *b)
+{
+    const module *x = a, *y = b;
+    const int order = by_module(a, b);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
 static int is_scales(const whit_tensor *t)
 {
     return strstr(part_of(t->name), "scale") != NULL;
@@ -79,7 +87,7 @@ static size_t first_candidate(const whit_file *file, const unsigned char *claime
     return from;
 }
 
-/* All modules with scales, sorted. */
+/* All modules with scales, sorted, each with its first. */
 static module *list_modules(const whit_file *file, size_t *count)
 {
     const size_t all = whit_file_count(file);
@@ -89,7 +97,12 @@ static module *list_modules(const whit_file *file, size_t *count)
         const whit_tensor *t = whit_file_tensor(file, i);
         if (is_scales(t)) m[(*count)++] = (module){ t->name, module_length(t->name), i };
     }
-    if (*count > 0) qsort(m, *count, sizeof *m, by_module);
+    if (*count == 0) return m;
+    qsort(m, *count, sizeof *m, by_place);
+    size_t kept = 1;
+    for (size_t i = 1; i < *count; i++)
+        if (by_module(&m[i], &m[kept - 1]) != 0) m[kept++] = m[i];
+    *count = kept;
     return m;
 }
 
