@@ -23,6 +23,12 @@ enum { LINE = 64 /* octets */ };
 
 typedef __m512i codes_512_fn(const uint8_t *unit, unsigned n);
 
+/* A table of 16 octets, for shuffles of octets. */
+static WH_INLINE __m512i each_quarter_512(const uint8_t table[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table));
+}
+
 /* Bits `from` and up of every octet moved to bit `to`; what comes from beside it is in the way of
  * nothing that the mask leaves. */
 static WH_INLINE __m512i moved_512(const uint8_t *line, unsigned from, unsigned to)

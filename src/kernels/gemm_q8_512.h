@@ -275,8 +275,8 @@ static WH_INLINE gemm_spot first_spot(gemm_block *s, const gemm_form *f, size_t 
     at.scale_type = w->scale_type;
     at.scale2 = w->scale2;
     at.unit = w->unit;
-    at.table.low = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)w->low));
-    at.table.high = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)w->high));
+    at.table.low = each_quarter_512(w->low);
+    at.table.high = each_quarter_512(w->high);
     return at;
 }
 

@@ -22,7 +22,7 @@ wh_many_fn wh_many_q2_q8_amx, wh_many_q3_q8_amx, wh_many_q4_q8_amx, wh_many_q5_q
     wh_many_q6_q8_amx, wh_many_q8_q8_amx, wh_many_t4_q8_amx, wh_many_bf16_amx;
 
 /* With int8 activations, forms Q and T4, and B2 without sub-blocks: steps are whole
- * tiles. */
+ * tiles, or there is only one. */
 static inline int wh_many_fits(const whit_weight *w)
 {
     return w->int_step >= w->cols || w->int_step % 64 == 0;

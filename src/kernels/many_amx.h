@@ -35,10 +35,30 @@ typedef float many_sums[2][2][WH_TOKENS][WH_PANEL];
  * or as they lie. */
 typedef const uint8_t *expand_fn(const wh_many_args *a, size_t p, size_t n, size_t *apart);
 typedef void multiply_fn(const many_spot *s, many_sums y);
+typedef void product_fn(const void *a0, const void *a1, const void *b0, const void *b1);
 
 static inline const uint8_t *many_codes(const many_spot *s, size_t i)
 {
     return (const uint8_t *)s->a->codes + (s->block + (i < s->blocks ? i : 0)) * s->a->apart;
+}
+
+/* Leaves in the tiles the products of tiles [t, end) of the inputs; `skip` octets of the expanded
+ * panels come before them. */
+static WH_INLINE void many_sum(const many_spot *s, size_t t, size_t end, size_t skip,
+                               product_fn *product)
+{
+    const uint8_t *a0 = many_codes(s, 0) + t * s->tokens[0] * 64;
+    const uint8_t *a1 = many_codes(s, 1) + t * s->tokens[1] * 64;
+    const uint8_t *b0 = s->b[0] + skip + t * WH_TILE_BYTES;
+    const uint8_t *b1 = s->b[1] + skip + t * WH_TILE_BYTES;
+    wh_tiles_zero();
+    for (; t < end; t++) {
+        product(a0, a1, b0, b1);
+        a0 += s->tokens[0] * 64;
+        a1 += s->tokens[1] * 64;
+        b0 += WH_TILE_BYTES;
+        b1 += WH_TILE_BYTES;
+    }
 }
 
 static inline void many_store(const many_spot *s, many_sums sums)

@@ -119,16 +119,7 @@ static const uint8_t *expand(const wh_many_args *a, size_t p, size_t n, size_t *
 
 static WH_INLINE void multiply(const many_spot *s, many_sums y)
 {
-    const uint8_t *a0 = many_codes(s, 0), *a1 = many_codes(s, 1);
-    const uint8_t *b0 = s->b[0], *b1 = s->b[1];
-    wh_tiles_zero();
-    for (size_t k = 0; k < s->a->w->cols; k += 32) {
-        wh_tiles_bf16(a0, a1, b0, b1);
-        a0 += s->tokens[0] * 64;
-        a1 += s->tokens[1] * 64;
-        b0 += WH_TILE_BYTES;
-        b1 += WH_TILE_BYTES;
-    }
+    many_sum(s, 0, (s->a->w->cols + 31) / 32, 0, wh_tiles_bf16);
     wh_tiles_store(y);
 }
 

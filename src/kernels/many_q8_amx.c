@@ -1,9 +1,11 @@
-/* src/kernels/many_q8_amx.c - integer codes times int8 activations of many tokens with AMX.
+/* src/kernels/many_q8_amx.c - integer codes, and entries of tables, times int8 activations of many
+ * tokens with AMX.
  *
  * The tiles sum the products of a step in int32, exactly; then each sum meets its zero point and
  * its scales in the order of kernels.h, so the bits are those of gemm. A unit of 32 inputs makes 8
- * rows of a tile; those of octets are rows as they lie. Not here: blocks with two levels of scales,
- * whose steps are too short.
+ * rows of a tile; those of octets are rows as they lie. Two digits of a table's integers are two
+ * planes of tiles, summed one after the other. Not here: blocks with two levels of scales, whose
+ * steps are too short.
  *
  * SPDX-License-Identifier: MIT */
 #include "kernels/many_amx.h"
@@ -12,21 +14,15 @@
 
 /* ---- panels as tiles ---- */
 
-static WH_INLINE __m512i each_quarter(const uint8_t table[16])
-{
-    return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table));
-}
-
 /* Codes, or the digits of what they stand for in the weight's table: the tiles of the low ones,
  * then those of the high ones. What is beyond the inputs meets activations of 0, so it may be
- * anything.
- */
+ * anything. */
 static WH_INLINE const uint8_t *expand(const wh_many_args *a, size_t p, size_t n, size_t *apart,
                                        codes_512_fn *codes, unsigned digits)
 {
     const whit_weight *w = a->w;
     const size_t unit = WH_UNIT * wh_input_bytes(w->form);
-    const __m512i low = each_quarter(w->low), high = each_quarter(w->high);
+    const __m512i low = each_quarter_512(w->low), high = each_quarter_512(w->high);
     *apart = wh_many_panel(w, 0);
     for (size_t i = 0; i < n; i++) {
         const uint8_t *from = w->data + (p + i) * w->panel_bytes, *end = from + w->panel_bytes;
@@ -138,22 +134,6 @@ static WH_INLINE void close_step(const many_spot *s, size_t b, const int_sums su
     }
 }
 
-/* Leaves the products of inputs [k, end) in the tiles. */
-static WH_INLINE void sum_tiles(const many_spot *s, size_t k, size_t end, size_t digit)
-{
-    const size_t from = k / 64 * WH_TILE_BYTES + digit;
-    const uint8_t *a0 = many_codes(s, 0) + k * s->tokens[0], *b0 = s->b[0] + from;
-    const uint8_t *a1 = many_codes(s, 1) + k * s->tokens[1], *b1 = s->b[1] + from;
-    wh_tiles_zero();
-    for (; k < end; k += 64) {
-        wh_tiles_int8(a0, a1, b0, b1);
-        a0 += s->tokens[0] * 64;
-        a1 += s->tokens[1] * 64;
-        b0 += WH_TILE_BYTES;
-        b1 += WH_TILE_BYTES;
-    }
-}
-
 /* A step is added to y while the tiles work on the next one: they take as long for its products as
  * the vectors for that. */
 static WH_INLINE void multiply(const many_spot *s, many_sums y, unsigned digits)
@@ -166,7 +146,7 @@ static WH_INLINE void multiply(const many_spot *s, many_sums y, unsigned digits)
     for (size_t k = 0; k < w->cols; k += w->int_step, b++) {
         const size_t end = w->cols - k < w->int_step ? w->cols : k + w->int_step;
         for (unsigned d = 0; d < digits; d++) {
-            sum_tiles(s, k, end, d * high);
+            many_sum(s, k / 64, (end + 63) / 64, d * high, wh_tiles_int8);
             if (b > 0 && d + 1 == digits) close_step(s, b - 1, sums[(b - 1) % 2], y, digits);
             wh_tiles_store(sums[b % 2][d]);
         }
