@@ -276,6 +276,8 @@ static const hostile unread[] = {
     { "MLX",                    MLX_CONFIG, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
     { "MLX, nothing said",      NULL, { MLX_WEIGHT, MLX_SCALES, MLX_BIASES }, "L.weight: is U32 beside its scales (MLX), which is not read" },
     { "MLX, without a dot",     NULL, { { "weight", "U32", 2, { 8, 8 } }, { "scales", "F16", 2, { 8, 1 } } }, "weight: is U32 beside its scales (MLX)" },
+    { "the first of two scales", NULL, { { "L.weight", "U8", 2, { 8, 32 } }, { "L.weight_scale_2", "F32", 1, { 1 } }, { "L.weight_scale", "F16", 2, { 8, 4 } } }, "L.weight: is U8 beside its weight_scale_2, which is not read" },
+    { "the first, the other way", NULL, { { "L.weight", "U8", 2, { 8, 32 } }, { "L.weight_scale", "F16", 2, { 8, 4 } }, { "L.weight_scale_2", "F32", 1, { 1 } } }, "L.weight: is U8 beside its weight_scale, which is not read" },
     { "hqq",                    HQQ_CONFIG, { { "L.W_q", "U8", 2, { 8, 64 } }, { "L.scale", "F16", 2, { 8, 1 } } }, "quant_method hqq, which is not read (L.W_q is U8)" },
     { "hqq, nothing said",      NULL, { { "L.W_q", "U8", 2, { 8, 64 } }, { "L.scale", "F16", 2, { 8, 1 } } }, "" },
     { "mxfp4",                  "{\"quantization_config\":{\"quant_method\":\"mxfp4\"}}", { { "L.up_scales", "U8", 2, { 8, 2 } }, { "L.up_blocks", "U8", 3, { 8, 2, 16 } } }, "quant_method mxfp4, which is not read (L.up_blocks is U8)" },
