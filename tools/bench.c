@@ -132,8 +132,9 @@ int cli_bench(const cli_options *opt)
 
     whit_status st = opt->model ? whit_source_open(&model, opt->model, &err) : WHIT_OK;
     if (st == WHIT_OK && model) cli_source_warnings(opt, model);
-    if (st == WHIT_OK && path) st = cli_results_before(&results, opt, path, NULL, &err);
-    if (st == WHIT_OK && !path) st = cli_results_open(&results, opt, model, NULL, &err);
+    if (st == WHIT_OK)
+        st = path ? cli_results_before(&results, opt, path, NULL, &err)
+                  : cli_results_open(&results, opt, model, NULL, &err);
     if (st == WHIT_OK)
         st = opt->list ? list(opt, &results, &err) : measure(opt, what, model, &results, &err);
     if (st == WHIT_OK) st = cli_results_commit(&results, &err);

@@ -269,13 +269,13 @@ typedef struct cli_results {
  * the files of the sources, NULL allowed). Close it in any case. */
 whit_status cli_results_open(cli_results *results, const cli_options *opt, const whit_source *a,
                              const whit_source *b, whit_error *err);
-/* Before models are opened by these paths (NULL: none), which looks at their files only where the
- * JSON file is there already. */
-whit_status cli_results_before(cli_results *results, const cli_options *opt, const char *a,
-                               const char *b, whit_error *err);
 /* The same for the file of another option (--svg, --csv), in results->json. */
 whit_status cli_results_file(cli_results *results, const cli_options *opt, const char *option,
                              const char *path, const whit_source *source, whit_error *err);
+/* As cli_results_open, before models are opened by these paths (NULL: none): looks at their files
+ * only where the JSON file is there already. */
+whit_status cli_results_before(cli_results *results, const cli_options *opt, const char *a,
+                               const char *b, whit_error *err);
 /* WHIT_ERR_ARG if the JSON file is an input of this source or the output of these options. */
 whit_status cli_results_check(const cli_options *opt, const whit_source *source, whit_error *err);
 /* All was written: give the JSON file its name. */
