@@ -266,6 +266,27 @@ static void test_buf(void)
     wh_buf_free(&b);
 }
 
+static void test_lines_copy(void)
+{
+    wh_lines from = { .limit = 2 }, to = { .limit = 4 };
+    wh_lines_copy(&to, &from);
+    CHECK(to.count == 0 && !to.failed, "of none");
+    wh_lines_add(&to, "before");
+    wh_lines_add(&from, "one%%s");
+    wh_lines_add(&from, "two");
+    wh_lines_add(&from, "three");
+    wh_lines_copy(&to, &from);
+    CHECK(to.count == 3 && to.dropped == 1 && from.count == 2, "%zu, %zu", to.count, to.dropped);
+    CHECK(to.count == 3 && strcmp(wh_lines_at(&to, 1), "one%s") == 0, "in order");
+    wh_lines_copy(&to, &from);
+    CHECK(to.count == 4 && to.dropped == 3, "the limit: %zu, %zu", to.count, to.dropped);
+    from.failed = 1;
+    wh_lines_copy(&to, &from);
+    CHECK(to.failed, "what is missing there is missing here");
+    wh_lines_free(&from);
+    wh_lines_free(&to);
+}
+
 static void test_lines(void)
 {
     wh_lines l = { .limit = 2 };
@@ -284,6 +305,7 @@ static void test_lines(void)
     CHECK(l.count == 100 && l.dropped == 0 && strcmp(wh_lines_at(&l, 99), "99") == 0, "no limit");
     wh_lines_free(&l);
     wh_lines_free(&l);
+    test_lines_copy();
 }
 
 /* ---- ordered work ---------------------------------------------------------------------------- */

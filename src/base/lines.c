@@ -33,6 +33,13 @@ void wh_lines_add(wh_lines *l, const char *fmt, ...)
         l->failed = 1;
 }
 
+void wh_lines_copy(wh_lines *l, const wh_lines *from)
+{
+    for (size_t i = 0; i < from->count; i++) wh_lines_add(l, "%s", from->line[i]);
+    l->dropped += from->dropped;
+    l->failed |= from->failed;
+}
+
 const char *wh_lines_at(const wh_lines *l, size_t index)
 {
     return index < l->count ? l->line[index] : NULL;

@@ -15,6 +15,7 @@ typedef struct wh_lines {
 
 /* Append a formatted line, cleaned of control characters as wh_fail does. */
 void wh_lines_add(wh_lines *l, const char *fmt, ...) WH_PRINTF(2, 3);
+void wh_lines_copy(wh_lines *l, const wh_lines *from);    /* appends all of them */
 const char *wh_lines_at(const wh_lines *l, size_t index); /* NULL outside */
 void wh_lines_free(wh_lines *l);
 

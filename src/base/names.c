@@ -125,3 +125,8 @@ int wh_ends_with(const char *name, const char *end, size_t *stem)
     if (stem) *stem = n - m;
     return 1;
 }
+
+int wh_by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}

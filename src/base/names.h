@@ -23,5 +23,7 @@ void wh_names_free(wh_names *set);
 int wh_name_is(const char *name, const char *lower);
 /* 1 if name ends in `end`, with something before it: *stem octets (it may be NULL). */
 int wh_ends_with(const char *name, const char *end, size_t *stem);
+/* For qsort over pointers to names: the order of their octets. */
+int wh_by_text(const void *a, const void *b);
 
 #endif

@@ -114,8 +114,7 @@ whit_status wh_subject_open(whit_bench *b, const wh_model_config *c, whit_model 
     whit_status st = wh_model_open_in(out, b->o.path, b->context, acts, err);
     if (st != WHIT_OK) return st;
     find_stored(*out, b->subject.stored);
-    for (size_t i = 0; i < whit_model_warnings(*out); i++)
-        wh_lines_add(&b->warnings, "%s", whit_model_warning(*out, i));
+    wh_lines_copy(&b->warnings, &(*out)->warnings);
     return WHIT_OK;
 }
 

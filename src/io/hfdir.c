@@ -141,12 +141,6 @@ static whit_status read_index(index_file *x, whit_error *err)
     return x->shard_count > 0 ? WHIT_OK : bad(x, "weight_map is empty", err);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    const char *const *x = a, *const *y = b;
-    return strcmp(*x, *y);
-}
-
 /* Open a file of the folder as the next shard. */
 static whit_status add_file(whit_file *file, const char *folder, const char *name, whit_error *err)
 {
@@ -161,7 +155,7 @@ static whit_status add_shards(index_file *x, const char *folder, whit_error *err
 {
     whit_status st = WHIT_OK;
     char name[WH_SHORT];
-    qsort(x->shard_names, x->shard_count, sizeof *x->shard_names, by_name);
+    qsort(x->shard_names, x->shard_count, sizeof *x->shard_names, wh_by_text);
     for (size_t i = 0; st == WHIT_OK && i < x->shard_count; i++) {
         char *path = wh_path_join(folder, x->shard_names[i]);
         int there = 0;

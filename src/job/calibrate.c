@@ -39,8 +39,7 @@ static whit_status open_model(whit_calibration *c, whit_error *err)
     o.threads = c->o.job.threads < WH_POOL_MAX ? c->o.job.threads : WH_POOL_MAX;
     whit_status st = whit_model_open(&c->model, c->path, &o, err);
     if (st != WHIT_OK) return st;
-    for (size_t i = 0; i < whit_model_warnings(c->model); i++)
-        wh_lines_add(&c->warnings, "%s", whit_model_warning(c->model, i));
+    wh_lines_copy(&c->warnings, &c->model->warnings);
     c->context = whit_model_context(c->model);
     const whit_model_info *m = whit_model_describe(c->model);
     const wh_feeds_model what = { c->path, whit_source_file(c->model->source), m->context,

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/names.h"
 #include "job/act_scales.h"
 #include "job/digests.h"
 #include "job/importance.h"
@@ -50,11 +51,6 @@ void wh_plan_notes(wh_buf *out, const whit_quant_stats *sum, uint64_t tensors_ke
                 tensors_kept, sum->scales_raised, sum->groups_zeroed, sum->nonfinite);
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Words with single spaces between them, from `start` on, in the order of their octets. */
 static void sort_words(wh_buf *b, size_t start)
 {
@@ -68,7 +64,7 @@ static void sort_words(wh_buf *b, size_t start)
         at += strcspn(at, " ");
         if (*at) *at++ = '\0';
     }
-    qsort(word, count, sizeof word[0], by_text);
+    qsort(word, count, sizeof word[0], wh_by_text);
     for (size_t i = 0; i < count; i++) wh_buf_putf(&sorted, "%s%s", i ? " " : "", word[i]);
     b->len = start;
     wh_buf_puts(b, sorted.failed ? "" : sorted.data);

@@ -48,8 +48,7 @@ static void warn_of(whit_eval *e, const wh_eval_side *s, whit_acts acts)
     char name[WH_SHORT];
     size_t with_q8 = 0;
     wh_short(name, s->path);
-    for (size_t i = 0; i < whit_model_warnings(s->model); i++)
-        wh_lines_add(&e->warnings, "%s", whit_model_warning(s->model, i));
+    wh_lines_copy(&e->warnings, &s->model->warnings);
     if (tokens > info->vocabulary)
         wh_lines_add(&e->warnings,
                      "%s: the vocabulary has %" PRIu32 " tokens, the embeddings %" PRIu32 " rows",

@@ -295,8 +295,7 @@ static whit_status judge_calibration(whit_plan *p, whit_error *err)
 static void tell_vocab(whit_plan *p)
 {
     const wh_vocab *v = p->gguf->converts ? p->gguf->vocab : NULL;
-    for (size_t i = 0; v && i < v->notes.count; i++)
-        wh_lines_add(&p->warnings, "%s", wh_lines_at(&v->notes, i));
+    if (v) wh_lines_copy(&p->warnings, &v->notes);
 }
 
 whit_status wh_gguf_describe(whit_plan *p, whit_error *err)

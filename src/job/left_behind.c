@@ -66,18 +66,13 @@ static int is_small(const char *folder, const char *name)
     return made ? small : -1;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The first of them in the order of their octets, whatever that of the folder is. */
 static void name_left(const char *folder, const wh_lines *names, wh_lines *warnings)
 {
     char label[WH_SHORT], name[WH_SHORT];
     wh_buf list = { 0 };
     if (names->count == 0) return;
-    qsort(names->line, names->count, sizeof *names->line, by_text);
+    qsort(names->line, names->count, sizeof *names->line, wh_by_text);
     for (size_t i = 0; i < names->count && i < LEFT_SHOWN; i++)
         wh_buf_putf(&list, "%s%s", i ? ", " : "", wh_short(name, names->line[i]));
     if (names->count > LEFT_SHOWN) wh_buf_putf(&list, " and %zu more", names->count - LEFT_SHOWN);

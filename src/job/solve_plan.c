@@ -111,10 +111,9 @@ whit_status wh_method_solve(whit_plan *p, wh_meter *meter, whit_error *err)
     if (st == WHIT_OK) st = m->o.feeds > 0 ? wh_solve_text(&s, err) : wh_solve_state(&s, err);
     wh_solver_close(&s);
     whit_context_close(s.context);
-    for (size_t i = 0; i < m->warnings.count; i++)
-        wh_lines_add(&p->warnings, "%s", wh_lines_at(&m->warnings, i));
+    wh_lines_copy(&p->warnings, &m->warnings);
     if (st == WHIT_OK) st = judge(p, err);
-    if (st == WHIT_OK && (m->warnings.failed || p->warnings.failed))
+    if (st == WHIT_OK && p->warnings.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");
     return st;
 }
