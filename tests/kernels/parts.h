@@ -1,4 +1,5 @@
-/* tests/kernels/parts.h - the parts of check_kernels; each returns whether a check failed.
+/* tests/kernels/parts.h - the parts of check_kernels and check_tiles; each returns whether a check
+ * failed.
  *
  * `allowed` is the mask of instruction sets that may run. Each part walks the variants of its
  * operations, [0] included, so that a new one is checked by being in the table.
