@@ -58,7 +58,8 @@ typedef struct whit_bench_options {
     whit_bench_acts acts;
     whit_clip clip; /* quantize; WHIT_CLIP_DEFAULT with types NULL: minmax and mse in turn     */
     double percentile;
-    double seconds; /* to measure a row for, where it needs no more than that; 0: 0.7, gptq 2 */
+    double seconds; /* to measure a row for, where it needs no more than that; 0: 0.7, gptq 2;
+                       below 0.05 the machine's own speed is measured more briefly too      */
     int pin;        /* 1: each thread stays on a processor of its own (Linux)                */
     whit_job_options job;  /* threads: at most 256. max_memory also bounds the copies         */
     const char *path;      /* WHIT_BENCH_MODEL: the model, as for whit_model_open, whose weights

@@ -23,7 +23,8 @@
 /* Passes are about as long as a call of a kernel: only then is the best of them as free of
  * disturbances as the best of the calls. */
 #define OPS_SECONDS 0.0005
-#define OPS_PASSES 100
+#define OPS_PASSES 100 /* or as many as the time for a row has room for */
+#define OPS_LEAST 5
 #define OPS_TRIES 8 /* while all threads together reach less than each alone promises */
 #define PIECE ((size_t)16 << 20)      /* octets of a pass, then the next ones */
 #define LEAST_PIECE ((size_t)4 << 20) /* a smaller block is read many times in a pass */
@@ -225,16 +226,24 @@ static double ops_seconds(whit_bench *b, ops_job *job, int alone)
     return wh_seconds() - start;
 }
 
+/* A brief bench has brief probes. */
+static int ops_passes(const whit_bench *b)
+{
+    const double passes = b->o.seconds / OPS_SECONDS;
+    return passes < OPS_LEAST ? OPS_LEAST : passes < OPS_PASSES ? (int)passes : OPS_PASSES;
+}
+
 static double ops_speed(whit_bench *b, const wh_probe *probe, int alone)
 {
+    const int passes = ops_passes(b);
     ops_job job = { .ops = probe->ops, .rounds = 64 };
     double seconds, best = 0;
     const unsigned threads = alone ? 1 : b->machine.threads;
     while ((seconds = ops_seconds(b, &job, alone)) < OPS_SECONDS) job.rounds *= 2;
-    for (int i = 0; i < OPS_PASSES; i++) {
+    for (int i = 0; i < passes; i++) {
         const double gops = (double)job.rounds * probe->round_ops * threads / seconds * 1e-9;
         best = gops > best ? gops : best;
-        if (i + 1 < OPS_PASSES) seconds = ops_seconds(b, &job, alone);
+        if (i + 1 < passes) seconds = ops_seconds(b, &job, alone);
     }
     return best;
 }
