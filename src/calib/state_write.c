@@ -75,7 +75,6 @@ static uint64_t size_of(const wh_calib_file *f, const wh_calib_input *in, enum p
     size_t bins;
     *rank = 1;
     shape[1] = 1;
-    used_bins(&in->histogram, &bins);
     switch (part) {
     case MIN:
     case MAX:
@@ -88,6 +87,7 @@ static uint64_t size_of(const wh_calib_file *f, const wh_calib_input *in, enum p
         shape[1] = 2;
         return 2 * in->told.cols;
     case LOG_BINS:
+        used_bins(&in->histogram, &bins);
         return shape[0] = bins;
     case BINS:
         return shape[0] = WH_LINEAR_BINS;
