@@ -2,11 +2,11 @@
  * calls to the system.
  *
  * The tool is linked into this program, its calls replaced by the linker (faults.h). Each attempt
- * is a child process that runs one command with its n-th call of a kind failing: the first twenty
- * one by one, then at growing steps, until it makes fewer. The command either does what it always
- * does, or ends with the exit code that the fault deserves and one line that says so; then no
- * output is there. It never crashes, leaves debris, or changes what it reads. At the end a table:
- * which fault was injected where, and how often it did no harm.
+ * is a child process that runs one command with its n-th call of a kind failing: the first ones one
+ * by one (DENSE), then at growing steps, until it makes fewer. The command either does what it
+ * always does, or ends with the exit code that the fault deserves and one line that says so; then
+ * no output is there. It never crashes, leaves debris, or changes what it reads. At the end a
+ * table: which fault was injected where, and how often it did no harm.
  *
  * Not here: leaks (torture.c and its kin, under AddressSanitizer); a kill (torture_kill.c).
  *
@@ -23,6 +23,12 @@
 
 #include "kernels/probe.h"
 #include "tool_runs.h"
+
+#ifdef __SANITIZE_ADDRESS__
+enum { DENSE = 6 }; /* processes begin and end slowly */
+#else
+enum { DENSE = 20 };
+#endif
 
 typedef struct attempt {
     int code, struck, wrong;
@@ -150,7 +156,7 @@ static void torture(const tool_command *c, int totals[KINDS])
             harmless += check(c, k, nth, &whole, &a);
             if (!a.struck) break;
             tried++;
-            step = nth < 20 ? 1 : 1 + nth / 10;
+            step = nth < DENSE ? 1 : 1 + nth / (DENSE / 2);
         }
         totals[k] += tried;
         if (tried > 0)
