@@ -2,9 +2,10 @@
  *
  * Link with -Wl,--wrap= for each of malloc calloc realloc posix_memalign pthread_create open open64
  * pread pread64 pwrite pwrite64 fsync link rename mkdir (and, with WHIT_FAULTS_MORE, fopen
- * fopen64, with WHIT_FAULTS_RESIZE, ftruncate ftruncate64). For one program file: it defines them.
- * The 64 is what some C libraries call the same with large files. Calls that the C library makes
- * itself are not wrapped.
+ * fopen64, with WHIT_FAULTS_RESIZE, ftruncate ftruncate64, with WHIT_FAULTS_LOOKS, flock unlink
+ * realpath opendir readdir readdir64 stat stat64 lstat lstat64 fstat fstat64). For one program
+ * file: it defines them. The 64 is what some C libraries call the same with large files. Calls that
+ * the C library makes itself are not wrapped.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_FAULTS_H
@@ -19,6 +20,10 @@
 #include <unistd.h>
 
 #include <whit/base.h>
+
+#if !defined __GLIBC__ || __GLIBC_MINOR__ >= 33 /* before, headers made another call of it */
+#define STAT_IS_A_CALL
+#endif
 
 typedef enum kind {
     MEMORY,
@@ -49,6 +54,14 @@ typedef enum kind {
     RESIZE_EIO,
     RESIZE_ENOSPC,
     RESIZE_EINTR,
+#endif
+#ifdef WHIT_FAULTS_LOOKS
+    LOCK_ENOLCK,
+    UNLINK_EIO,
+    FOLDER_EIO,
+#ifdef STAT_IS_A_CALL
+    STAT_EIO,
+#endif
 #endif
     KINDS
 } kind;
@@ -86,6 +99,14 @@ static const struct {
     [RESIZE_EIO] = { "EIO", "ftruncate", EIO, WHIT_ERR_IO },
     [RESIZE_ENOSPC] = { "ENOSPC", "ftruncate", ENOSPC, WHIT_ERR_IO },
     [RESIZE_EINTR] = { "EINTR", "ftruncate", EINTR, WHIT_OK },
+#endif
+#ifdef WHIT_FAULTS_LOOKS
+    [LOCK_ENOLCK] = { "ENOLCK", "flock", ENOLCK, WHIT_ERR_IO },
+    [UNLINK_EIO] = { "EIO", "unlink", EIO, WHIT_ERR_IO },
+    [FOLDER_EIO] = { "EIO", "opendir readdir realpath", EIO, WHIT_ERR_IO },
+#ifdef STAT_IS_A_CALL
+    [STAT_EIO] = { "EIO", "stat lstat fstat", EIO, WHIT_ERR_IO },
+#endif
 #endif
 };
 
@@ -288,6 +309,35 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
 {
     return strikes(FOPEN_EIO, FOPEN_EIO) ? NULL : __real_fopen64(path, mode);
 }
+#endif
+
+#ifdef WHIT_FAULTS_LOOKS
+#include <dirent.h>
+#include <sys/stat.h>
+
+/* One call: it fails, or is made. What it fills in has one layout under both names. */
+#define WRAP_LOOK(result, failed, kind, name, parameters, ...)                                     \
+    result __real_##name parameters __attribute__((weak));                                         \
+    result __wrap_##name parameters;                                                               \
+    result __wrap_##name parameters                                                                \
+    {                                                                                              \
+        return strikes(kind, kind) ? failed : __real_##name(__VA_ARGS__);                          \
+    }
+
+WRAP_LOOK(int, -1, LOCK_ENOLCK, flock, (int fd, int how), fd, how)
+WRAP_LOOK(int, -1, UNLINK_EIO, unlink, (const char *path), path)
+WRAP_LOOK(char *, NULL, FOLDER_EIO, realpath, (const char *path, char *to), path, to)
+WRAP_LOOK(DIR *, NULL, FOLDER_EIO, opendir, (const char *path), path)
+WRAP_LOOK(struct dirent *, NULL, FOLDER_EIO, readdir, (DIR * d), d)
+WRAP_LOOK(struct dirent *, NULL, FOLDER_EIO, readdir64, (DIR * d), d)
+#ifdef STAT_IS_A_CALL
+WRAP_LOOK(int, -1, STAT_EIO, stat, (const char *path, struct stat *st), path, st)
+WRAP_LOOK(int, -1, STAT_EIO, stat64, (const char *path, struct stat *st), path, st)
+WRAP_LOOK(int, -1, STAT_EIO, lstat, (const char *path, struct stat *st), path, st)
+WRAP_LOOK(int, -1, STAT_EIO, lstat64, (const char *path, struct stat *st), path, st)
+WRAP_LOOK(int, -1, STAT_EIO, fstat, (int fd, struct stat *st), fd, st)
+WRAP_LOOK(int, -1, STAT_EIO, fstat64, (int fd, struct stat *st), fd, st)
+#endif
 #endif
 
 #endif

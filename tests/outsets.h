@@ -73,7 +73,9 @@ static inline int holds(const scratch *s, const char *name, const char *text)
 {
     char path[SCRATCH_PATH];
     size_t len = 0;
-    if (!wh_file_exists(scratch_path(s, name, path)) || wh_file_is_folder(path)) return 0;
+    int folder;
+    if (!wh_file_exists(scratch_path(s, name, path))) return 0;
+    if (wh_file_is_folder(path, &folder, NULL) != WHIT_OK || folder) return 0;
     char *data = scratch_read(path, &len);
     int same = len == strlen(text) && memcmp(data, text, len) == 0;
     free(data);

@@ -73,8 +73,8 @@ static inline void tool_prepare(const tool_command *c)
     tool_remove("log/err");
 }
 
-/* The scratch folder holds the inputs, the logs, what is old, and the outputs where they are made;
- * a folder of outputs holds nothing that is hidden. */
+/* The scratch folder holds the inputs, the logs, what is old, an empty folder, and the outputs
+ * where they are made; a folder of outputs holds nothing that is hidden. */
 static inline int tool_only(const tool_command *c, int made)
 {
     int ok = 1;
@@ -82,7 +82,7 @@ static inline int tool_only(const tool_command *c, int made)
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         const char *n = e->d_name;
         int known = !strcmp(n, ".") || !strcmp(n, "..") || !strcmp(n, "in") || !strcmp(n, "log") ||
-                    !strcmp(n, "old");
+                    !strcmp(n, "old") || !strcmp(n, "none");
         for (size_t i = 0; i < 2 && c->out[i]; i++)
             known |= (made || (c->old && i == 0)) && !strcmp(n, c->out[i]);
         if (!known) printf("there is %s\n", n);

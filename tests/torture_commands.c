@@ -15,6 +15,7 @@
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #define WHIT_FAULTS_MORE
+#define WHIT_FAULTS_LOOKS
 #include "faults.h"
 
 #include <fcntl.h>
@@ -93,14 +94,30 @@ uint64_t __wrap_wh_probe_read_neon(const void *data, size_t bytes)
     return read_ends(data, bytes);
 }
 
+/* What could not be looked at may be met by the next call, or be debris of others; what could not
+ * be removed is debris of ours. */
+static int looks(kind k)
+{
+#ifdef STAT_IS_A_CALL
+    if (k == STAT_EIO) return 1;
+#endif
+    return k == FOLDER_EIO || k == UNLINK_EIO;
+}
+
 /* May the fault come to nothing? A file system may lack hard links; inspect and verify try what a
  * file could be, and leave small files of a folder that cannot be read to who runs the model; what
  * the system does not tell of its processors is left out of a bench. */
 static int excused(const tool_command *c, kind k)
 {
-    return k == LINK_EIO || k == LINK_ENOSPC || strncmp(c->name, "inspect", 7) == 0 ||
+    return k == LINK_EIO || k == LINK_ENOSPC || looks(k) || strncmp(c->name, "inspect", 7) == 0 ||
            strncmp(c->name, "verify", 6) == 0 ||
            (k == FOPEN_EIO && strncmp(c->name, "bench", 5) == 0);
+}
+
+/* May a lock or a temporary file stay? One that cannot be held or looked at may be another's. */
+static int may_stay(kind k)
+{
+    return k == LOCK_ENOLCK || looks(k);
 }
 
 /* May the command end so, when this fault struck? */
@@ -118,8 +135,19 @@ static int complete_or_absent(const tool_command *c, kind k, const attempt *whol
     if (k == READ_END && excused(c, k)) return 1; /* a report of what is wrong is one */
     for (int i = 0; i < 2; i++)
         ok &= a->made[i] == whole->made[i] ||
-              a->made[i] == (c->old && i == 0 ? scratch_state("old", 0) : 0);
+              a->made[i] == (c->old && i == 0 ? scratch_state("old", 0) : 0) ||
+              (may_stay(k) && a->made[i] == scratch_state("none", 0));
     return ok || (c->old && tool_says_what_is_there());
+}
+
+/* What stays is taken away by the next run. */
+static int is_clean(const tool_command *c, kind k, const attempt *whole, const attempt *a)
+{
+    if (tool_only(c, a->code == 0 || a->made[0] || a->made[1])) return 1;
+    if (!may_stay(k)) return 0;
+    if (a->made[0] == whole->made[0]) tool_prepare(c);
+    tool_run(c);
+    return tool_output(c, 0) == whole->made[0] && tool_only(c, 1);
 }
 
 /* 1: the fault struck, and nothing came of it. */
@@ -137,7 +165,7 @@ static int check(const tool_command *c, kind k, int nth, const attempt *whole, c
               "%s: other results", where);
     else
         CHECK(complete_or_absent(c, k, whole, a), "%s: a part of an output", where);
-    CHECK(tool_only(c, a->code == 0 || a->made[0] || a->made[1]), "%s: debris", where);
+    CHECK(is_clean(c, k, whole, a), "%s: debris", where);
     CHECK(a->code != 0 || !a->struck || kinds[k].status == WHIT_OK || excused(c, k), "%s: ignored",
           where);
     return a->struck && a->code == 0;
@@ -176,6 +204,7 @@ int main(void)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) scratch_die("mmap");
     tool_inputs(&s);
+    scratch_folder(&s, "none");
     for (const tool_command *c = tool_commands; c->name; c++) torture(c, totals);
     for (kind k = 0; k < KINDS; k++) {
         printf("%-12s of %-36s %5d\n", kinds[k].name, kinds[k].calls, totals[k]);

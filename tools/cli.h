@@ -225,9 +225,12 @@ whit_status cli_read_text(const char *path, char **data, size_t *len, whit_error
 
 /* Fill opt->reads, which has room for all of the arguments. */
 void cli_reads_list(cli_options *opt);
+/* 1: *st is of what the path leads to. 0: that is nothing. -1: errno says why it is not known. */
+struct stat;
+int cli_look(const char *path, struct stat *st);
 /* WHIT_ERR_ARG if the file in path (NULL is fine) is there and is one of opt->reads, may be read
  * with a folder that is one of them, or belongs to a model's file among them: no result may replace
- * it. Outputs of jobs are kept off them by the library.
+ * it. Outputs of jobs are kept off them by the library. WHIT_ERR_IO when the system does not say.
  * Names that are free are fine everywhere. */
 whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error *err);
 /* 1 if both name the same file, or would if there were one. */

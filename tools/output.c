@@ -135,16 +135,16 @@ void cli_source_warnings(const cli_options *opt, const whit_source *source)
 
 /* ---- results --------------------------------------------------------------------------------- */
 
+/* -1: errno says why that is not known. */
 static int is_input(const struct stat *st, const whit_source *source)
 {
     if (!source) return 0;
     const whit_file *file = whit_source_file(source);
     for (size_t i = 0; i < whit_file_shards(file); i++) {
         struct stat shard;
-        if (stat(whit_file_shard_path(file, i), &shard) == 0 && shard.st_dev == st->st_dev &&
-            shard.st_ino == st->st_ino) {
-            return 1;
-        }
+        const int there = cli_look(whit_file_shard_path(file, i), &shard);
+        if (there < 0) return -1;
+        if (there && shard.st_dev == st->st_dev && shard.st_ino == st->st_ino) return 1;
     }
     return 0;
 }
@@ -155,9 +155,10 @@ whit_status cli_results_check(const cli_options *opt, const whit_source *source,
     struct stat st;
     if (!opt->json_path) return WHIT_OK;
     cli_short(name, sizeof name, opt->json_path);
-    if (stat(opt->json_path, &st) == 0 && S_ISREG(st.st_mode) && is_input(&st, source)) {
-        return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name", name);
-    }
+    const int there = cli_look(opt->json_path, &st);
+    const int input = there > 0 && S_ISREG(st.st_mode) ? is_input(&st, source) : 0;
+    if (there < 0 || input < 0) return cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
+    if (input) return cli_fail(err, WHIT_ERR_ARG, "%s: is the input; try: another name", name);
     whit_status status = cli_reads_check(opt, opt->json_path, err);
     if (status != WHIT_OK) return status;
     if (opt->output && cli_same_place(opt->json_path, opt->output)) {
@@ -191,7 +192,9 @@ static whit_status json_open(cli_results *results, const cli_options *opt, const
     whit_status status = cli_results_check(opt, a, err);
     if (status == WHIT_OK) status = cli_results_check(opt, b, err);
     if (status != WHIT_OK) return status;
-    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && !opt->force) {
+    const int there = cli_look(path, &st);
+    if (there < 0) return cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
+    if (there && S_ISREG(st.st_mode) && !opt->force) {
         return cli_fail(err, WHIT_ERR_ARG, "%s: exists; try: --force", name);
     }
     int in_place = lstat(path, &link) == 0 && !S_ISREG(link.st_mode);
@@ -228,7 +231,7 @@ whit_status cli_results_before(cli_results *results, const cli_options *opt, con
     struct stat st;
     whit_status status = WHIT_OK;
     whit_source *x = NULL, *y = NULL;
-    if (opt->json_path && stat(opt->json_path, &st) == 0) {
+    if (opt->json_path && cli_look(opt->json_path, &st) != 0) {
         if (a) status = whit_source_open(&x, a, err);
         if (b && status == WHIT_OK) status = whit_source_open(&y, b, err);
     }

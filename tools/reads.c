@@ -11,9 +11,16 @@
 
 #include "option.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+int cli_look(const char *path, struct stat *st)
+{
+    if (stat(path, st) == 0) return 1;
+    return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG ? 0 : -1;
+}
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
@@ -21,7 +28,7 @@
 static void add(cli_options *opt, const char *path)
 {
     struct stat st;
-    if (path && stat(path, &st) == 0) opt->reads[opt->reads_count++] = path;
+    if (path && cli_look(path, &st) != 0) opt->reads[opt->reads_count++] = path;
 }
 
 /* The file of a feed: of NAME=FILE the second part. */
@@ -58,8 +65,9 @@ static int stat_folder(const char *path, struct stat *st)
     if (!folder) return -1;
     memcpy(folder, path, length);
     memcpy(folder + length, ".", 2);
-    const int rc = stat(folder, st);
+    const int rc = stat(folder, st), error = errno;
     free(folder);
+    errno = error;
     return rc;
 }
 
@@ -129,20 +137,22 @@ static int may_be_read(const char *name)
 
 /* ---- the checks ------------------------------------------------------------------------------ */
 
-enum { APART, IS_READ, IN_FOLDER, BESIDE };
+enum { APART, IS_READ, IN_FOLDER, BESIDE, UNKNOWN };
 
-/* How the file under this name, and that is there, stands to one that is read. */
+/* How the file under this name, and that is there, stands to one that is read. UNKNOWN: errno. */
 static int relation(const char *path, const char *read)
 {
     struct stat file, folder, st, around;
-    if (stat(path, &file) != 0 || stat_folder(path, &folder) != 0 || stat(read, &st) != 0)
-        return APART;
+    const int there = cli_look(read, &st);
+    if (there == 0) return APART;
+    if (there < 0 || stat(path, &file) != 0 || stat_folder(path, &folder) != 0) return UNKNOWN;
     if (is_same(&file, &st)) return IS_READ;
     const char *name = last_part(path);
     if (S_ISDIR(st.st_mode)) return is_same(&folder, &st) && may_be_read(name) ? IN_FOLDER : APART;
     const int goes_with = is_small_file(name) || is_part_of(name, last_part(read));
-    return goes_with && stat_folder(read, &around) == 0 && is_same(&folder, &around) ? BESIDE
-                                                                                     : APART;
+    if (!goes_with) return APART;
+    if (stat_folder(read, &around) != 0) return UNKNOWN;
+    return is_same(&folder, &around) ? BESIDE : APART;
 }
 
 whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error *err)
@@ -155,14 +165,19 @@ whit_status cli_reads_check(const cli_options *opt, const char *path, whit_error
     struct stat st;
     char name[CLI_SHORT];
     int how = APART;
-    if (!path || stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return WHIT_OK;
+    if (!path) return WHIT_OK;
+    cli_short(name, sizeof name, path);
+    const int there = cli_look(path, &st);
+    if (there < 0) return cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(errno));
+    if (!there || !S_ISREG(st.st_mode)) return WHIT_OK;
     char *real = realpath(path, NULL); /* a link is written through */
     for (size_t i = 0; i < opt->reads_count && how == APART; i++) {
         how = relation(path, opt->reads[i]);
         if (how == APART && real) how = relation(real, opt->reads[i]);
     }
+    const int error = errno;
     free(real);
     if (how == APART) return WHIT_OK;
-    return cli_fail(err, WHIT_ERR_ARG, "%s: %s; try: another name",
-                    cli_short(name, sizeof name, path), what[how]);
+    if (how == UNKNOWN) return cli_fail(err, WHIT_ERR_IO, "%s: %s", name, strerror(error));
+    return cli_fail(err, WHIT_ERR_ARG, "%s: %s; try: another name", name, what[how]);
 }

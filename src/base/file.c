@@ -182,20 +182,36 @@ cleanup:
     return st;
 }
 
-int wh_file_is_folder(const char *path)
+int wh_file_is_nothing(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
+}
+
+/* What a stat that returned rc says of the path. */
+static whit_status looked(int rc, const char *path, whit_error *err)
+{
+    char name[WH_SHORT];
+    const int error = errno;
+    if (rc == 0 || wh_file_is_nothing(error)) return WHIT_OK;
+    wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(error));
+    errno = error;
+    return WHIT_ERR_IO;
+}
+
+whit_status wh_file_is_folder(const char *path, int *folder, whit_error *err)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    const int rc = stat(path, &st);
+    *folder = rc == 0 && S_ISDIR(st.st_mode);
+    return looked(rc, path, err);
 }
 
 whit_status wh_file_there(const char *path, int *there, whit_error *err)
 {
-    char name[WH_SHORT];
     struct stat st;
-    *there = lstat(path, &st) == 0;
-    if (*there || errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENAMETOOLONG)
-        return WHIT_OK;
-    return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(errno));
+    const int rc = lstat(path, &st);
+    *there = rc == 0;
+    return looked(rc, path, err);
 }
 
 int wh_file_exists(const char *path)

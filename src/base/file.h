@@ -27,10 +27,13 @@ void wh_file_flush_hint(int fd, uint64_t offset, uint64_t count);
 whit_status wh_file_slurp(const char *path, uint64_t limit, char **data, size_t *len,
                           whit_error *err);
 
-int wh_file_is_folder(const char *path);
-/* *there: something of that name, of any kind, links that lead nowhere included. A path that cannot
- * name anything (too long, through a file, a circle of links) is not there. WHIT_ERR_IO when the
- * system does not say; *there is 0 then. */
+/* 1: with this errno a path leads to nothing: missing, too long, through a file, a circle. */
+int wh_file_is_nothing(int error);
+/* *folder: the path leads to one. WHIT_ERR_IO, with errno, when the system does not say; *folder is
+ * 0 then. */
+whit_status wh_file_is_folder(const char *path, int *folder, whit_error *err);
+/* *there: something of that name, of any kind, links that lead nowhere included. WHIT_ERR_IO, with
+ * errno, when the system does not say; *there is 0 then. */
 whit_status wh_file_there(const char *path, int *there, whit_error *err);
 /* The same where a fault may count as "not there", because the next call on that path meets it. */
 int wh_file_exists(const char *path);

@@ -28,7 +28,7 @@ whit_status wh_inputs_take(wh_inputs *inputs, const char *const *paths, size_t c
 int wh_inputs_have(const wh_inputs *inputs, const char *path)
 {
     wh_file_id id;
-    if (!wh_file_identify(path, &id)) return 0;
+    if (!wh_file_identify(path, &id)) return wh_file_is_nothing(errno) ? 0 : -1;
     for (size_t i = 0; i < inputs->count; i++)
         if (inputs->id[i].device == id.device && inputs->id[i].inode == id.inode) return 1;
     return 0;
@@ -37,7 +37,9 @@ int wh_inputs_have(const wh_inputs *inputs, const char *path)
 whit_status wh_inputs_refuse(const wh_inputs *inputs, const char *path, whit_error *err)
 {
     char name[WH_SHORT];
-    if (!wh_inputs_have(inputs, path)) return WHIT_OK;
+    const int have = wh_inputs_have(inputs, path);
+    if (have == 0) return WHIT_OK;
+    if (have < 0) return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(errno));
     return wh_fail(err, WHIT_ERR_ARG,
                    "%s: is the input, which is never replaced; try: another name",
                    wh_short(name, path));

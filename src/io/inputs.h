@@ -13,9 +13,10 @@ typedef struct wh_inputs {
 /* Remember these files. WHIT_ERR_IO when one is not there, WHIT_ERR_NOMEM. */
 whit_status wh_inputs_take(wh_inputs *inputs, const char *const *paths, size_t count,
                            whit_error *err);
-/* 1 if path leads to one of them, through symbolic and hard links too. */
+/* 1: path leads to one of them, through symbolic and hard links too. 0: it does not. -1: errno says
+ * why that is not known. */
 int wh_inputs_have(const wh_inputs *inputs, const char *path);
-/* WHIT_ERR_ARG if so. */
+/* WHIT_ERR_ARG when it does, WHIT_ERR_IO when that is not known. */
 whit_status wh_inputs_refuse(const wh_inputs *inputs, const char *path, whit_error *err);
 void wh_inputs_free(wh_inputs *inputs);
 

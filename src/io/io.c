@@ -186,8 +186,8 @@ static whit_status open_file(whit_file **out, const char *path, const whit_raw_o
         goto cleanup;
     }
     file->raw = raw;
-    file->is_folder = wh_file_is_folder(path);
-    st = open_path(file, err);
+    st = wh_file_is_folder(path, &file->is_folder, err);
+    if (st == WHIT_OK) st = open_path(file, err);
     if (st == WHIT_OK && file->warnings_more > 0) {
         char more[64];
         int n = snprintf(more, sizeof more, "and %zu more warnings", file->warnings_more);

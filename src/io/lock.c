@@ -49,7 +49,8 @@ static char *lock_in(const char *folder, const char *name)
  * NULL with errno on failure. */
 static char *lock_path(const char *path, int folder)
 {
-    int exists = folder && wh_file_is_folder(path);
+    int exists = 0;
+    if (folder && wh_file_is_folder(path, &exists, NULL) != WHIT_OK) return NULL;
     char *parent = NULL, *result = NULL;
     char *real = exists ? realpath(path, NULL) : NULL;
     if (exists && !real) return NULL;

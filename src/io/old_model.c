@@ -72,11 +72,6 @@ static int parse_index(wh_json *j, shard_names *all)
 
 /* Why a look at a name failed. 1: there is nothing, which a name in an index, or a link, can bring
  * about; anything else is the system's. */
-static int is_nothing(int error)
-{
-    return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
-}
-
 /* all->seen holds the names of the job; all->name receives the other ones. */
 static whit_status read_index(const char *path, shard_names *all, whit_error *err)
 {
@@ -86,7 +81,7 @@ static whit_status read_index(const char *path, shard_names *all, whit_error *er
     char *text = NULL;
     size_t len = 0;
     wh_json j;
-    if (!wh_file_identify(path, &there) && is_nothing(errno)) return WHIT_OK;
+    if (!wh_file_identify(path, &there) && wh_file_is_nothing(errno)) return WHIT_OK;
     whit_status st = wh_file_slurp(path, MAX_INDEX, &text, &len, &why);
     /* Too long, cut short, or no file. */
     if (st == WHIT_ERR_FORMAT || st == WHIT_ERR_UNSUPPORTED) return WHIT_OK;
@@ -111,7 +106,7 @@ static whit_status keep_path(char **list, size_t *count, char *path, const wh_in
     whit_status st = WHIT_OK;
     if (!path) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a path");
     if (lstat(path, &there) != 0) {
-        if (!is_nothing(errno))
+        if (!wh_file_is_nothing(errno))
             st = wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, path), strerror(errno));
         goto cleanup;
     }

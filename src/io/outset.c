@@ -134,14 +134,17 @@ static whit_status check_places(const wh_outset *set, whit_error *err)
 static whit_status make_folder(wh_outset *set, whit_error *err)
 {
     char name[WH_SHORT];
+    int folder = 1;
+    whit_status st = WHIT_OK;
     wh_short(name, set->path);
     if (mkdir(set->path, 0777) == 0)
         set->created = 1;
     else if (errno != EEXIST)
         return wh_fail(err, WHIT_ERR_IO, "%s: cannot be created: %s", name, strerror(errno));
-    else if (!wh_file_is_folder(set->path))
-        return wh_fail(err, WHIT_ERR_ARG, "%s: exists and is no folder; try: another name", name);
-    return WHIT_OK;
+    else
+        st = wh_file_is_folder(set->path, &folder, err);
+    if (st != WHIT_OK || folder) return st;
+    return wh_fail(err, WHIT_ERR_ARG, "%s: exists and is no folder; try: another name", name);
 }
 
 /* Leftovers of a killed run go, whatever its names were. */
@@ -254,7 +257,10 @@ static whit_status check_ready(const wh_outset *set, whit_error *err)
                            wh_short(name, f->final), strerror(errno),
                            errno == ENOSPC || errno == EDQUOT ? "free space there"
                                                               : "another disk");
-        if (!wh_temp_is(f->temp, f->fd))
+        const int is = wh_temp_is(f->temp, f->fd);
+        if (is < 0)
+            return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, f->temp), strerror(errno));
+        if (!is)
             return wh_fail(err, WHIT_ERR_IO, "%s: another program moved or replaced it; try: again",
                            wh_short(name, f->temp));
     }
@@ -310,7 +316,7 @@ static void drop_temps(wh_outset *set)
 {
     for (size_t k = 0; k < set->count; k++) {
         out_file *f = &set->file[k];
-        if (f->ours && wh_temp_is(f->temp, f->fd)) unlink(f->temp);
+        if (f->ours && wh_temp_is(f->temp, f->fd) == 1) unlink(f->temp);
         f->ours = 0;
     }
 }

@@ -43,7 +43,8 @@ static int same_file(const struct stat *a, const struct stat *b)
 int wh_temp_is(const char *temp, int fd)
 {
     struct stat named, open_file;
-    return lstat(temp, &named) == 0 && fstat(fd, &open_file) == 0 && same_file(&named, &open_file);
+    if (lstat(temp, &named) != 0) return wh_file_is_nothing(errno) ? 0 : -1;
+    return fstat(fd, &open_file) == 0 ? same_file(&named, &open_file) : -1;
 }
 
 /* Remove a temporary file that nobody holds, and before it final (may be NULL) if that is the same

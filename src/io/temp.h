@@ -22,7 +22,7 @@ whit_status wh_temp_create(const char *temp, const wh_inputs *inputs, int *fd, w
  * the run ends. The descriptor is the caller's. Errors: as above, WHIT_ERR_NOMEM. */
 whit_status wh_temp_spill(const char *output, int *fd, whit_error *err);
 
-/* 1 if the name still is the file behind fd. */
+/* 1: the name still is the file behind fd. 0: it is not. -1: errno says why that is not known. */
 int wh_temp_is(const char *temp, int fd);
 
 /*

@@ -125,7 +125,8 @@ static void remove_partial(const whit_calibration *c)
 {
     wh_outset *set = NULL;
     char *state = wh_path_join(c->partial, PARTIAL_NAME);
-    if (state && wh_file_is_folder(c->partial)) {
+    int there;
+    if (state && wh_file_is_folder(c->partial, &there, NULL) == WHIT_OK && there) {
         if (open_set(&set, c, NULL) == WHIT_OK) wh_outset_close(set);
         unlink(state);
         rmdir(c->partial);

@@ -109,6 +109,7 @@ static whit_status add_llama2c(wh_companions *c, const whit_file *file, wh_lines
     if (!wh_config_is_llama2c(file)) return WHIT_OK;
     whit_status st = wh_vocab_find_llama2c(whit_file_path(file), &path, &why);
     if (st == WHIT_ERR_NOMEM) return no_memory(err);
+    if (st == WHIT_ERR_IO) return wh_fail(err, st, "%s", why.msg);
     if (st != WHIT_OK) wh_lines_add(warnings, "%s; not copied", why.msg);
     if (!path) return WHIT_OK;
     const char *name = wh_path_name(path);
@@ -139,6 +140,8 @@ whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines
                 c->file[c->count++].name = name;
             else if (found == WHIT_OK || found == WHIT_ERR_NOMEM)
                 st = no_memory(err);
+            else if (found == WHIT_ERR_IO)
+                st = wh_fail(err, found, "%s", why.msg);
             else
                 wh_lines_add(warnings, "%s; not copied", why.msg);
         }

@@ -134,6 +134,7 @@ static void describe(whit_tokenizer *t)
 whit_status whit_tokenizer_open(whit_tokenizer **out, const char *path, whit_error *err)
 {
     char label[WH_SHORT];
+    int folder = 0;
     if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_tokenizer_open: no place for the result");
     *out = NULL;
     if (!path || !*path) return wh_fail(err, WHIT_ERR_ARG, "whit_tokenizer_open: no path");
@@ -143,8 +144,8 @@ whit_status whit_tokenizer_open(whit_tokenizer **out, const char *path, whit_err
     whit_status st = WHIT_OK;
     if (!t || !t->path) st = wh_fail(err, WHIT_ERR_NOMEM, "%s: no memory for the tokenizer", label);
     if (st == WHIT_OK) t->info.path = t->path;
-    if (st == WHIT_OK)
-        st = wh_file_is_folder(path) ? read_folder(t, path, err) : read_file(t, path, err);
+    if (st == WHIT_OK) st = wh_file_is_folder(path, &folder, err);
+    if (st == WHIT_OK) st = folder ? read_folder(t, path, err) : read_file(t, path, err);
     if (st == WHIT_OK) st = wh_tokenizer_build(t, label, err);
     if (st != WHIT_OK) {
         whit_tokenizer_close(t);
