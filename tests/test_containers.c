@@ -5,7 +5,8 @@
  *
  * In GGUF the rows of q and k stand in the order of pairs, in the bundled model in that of halves.
  * An NPY file holds one tensor: C and Fortran order, both byte orders; an archive all, stored or
- * deflated. PyTorch's tensors lie in storages of their own, transposed, or all in one. llama2.c has
+ * deflated. PyTorch's tensors lie in storages of their own, transposed, or all in one; a folder of
+ * its shards becomes one of safetensors. llama2.c has
  * F32 only, and names and the order of rows like the checkpoints it is made from. The bytes
  * themselves are golden elsewhere (cli/golden.sh).
  *
@@ -158,15 +159,16 @@ static unsigned char *transposed(const unsigned char *raw, size_t rows, size_t c
     return out;
 }
 
-/* Every third tensor: in a storage of its own, the same transposed, in one that they share. */
-static void put_torch(const whit_file *f, const scratch *s, const char *name, int old,
-                      unsigned method)
+/* Every third tensor: in a storage of its own, the same transposed, in one that they share. Of
+ * shards, one has every one of its parts-th. */
+static void put_shard(const whit_file *f, const scratch *s, const char *name, int old,
+                      unsigned method, size_t part, size_t parts)
 {
     tb_build b = { 0 };
     st_text shared = { 0 };
     size_t at[100] = { 0 }, count = whit_file_count(f), size = 4;
     const char *type = "Float";
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = part; i < count; i += parts) {
         const whit_tensor *t = whit_file_tensor(f, i);
         unsigned char *raw = octets_of(f, i);
         if (t->dtype == WHIT_F16) {
@@ -179,7 +181,7 @@ static void put_torch(const whit_file *f, const scratch *s, const char *name, in
         free(raw);
     }
     const size_t all = tb_add(&b, type, shared.data, shared.len / size, shared.len);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = part; i < count; i += parts) {
         const whit_tensor *t = whit_file_tensor(f, i);
         const uint64_t rows = t->shape[0], cols = t->rank == 2 ? t->shape[1] : 1;
         const uint64_t plain[2] = { cols, 1 }, turned[2] = { 1, rows };
@@ -198,6 +200,32 @@ static void put_torch(const whit_file *f, const scratch *s, const char *name, in
     old ? tb_write_old(&b, s, name) : tb_write_zip(&b, s, name, method);
     free(shared.data);
     tb_free(&b);
+}
+
+static void put_torch(const whit_file *f, const scratch *s, const char *name, int old,
+                      unsigned method)
+{
+    put_shard(f, s, name, old, method, 0, 1);
+}
+
+#define TORCH_INDEX "torch/pytorch_model.bin.index.json"
+
+/* A folder of two shards, one in each container, under an index. */
+static void put_torch_folder(const whit_file *f, const scratch *s)
+{
+    char folder[SCRATCH_PATH];
+    st_text index = { 0 };
+    scratch_remove_tree(scratch_path(s, "torch", folder));
+    scratch_folder(s, "torch");
+    put_shard(f, s, "torch/pytorch_model-00001-of-00002.bin", 0, 8, 0, 2);
+    put_shard(f, s, "torch/pytorch_model-00002-of-00002.bin", 1, 0, 1, 2);
+    st_putf(&index, "{\"weight_map\":{");
+    for (size_t i = 0; i < whit_file_count(f); i++)
+        st_putf(&index, "%s\"%s\":\"pytorch_model-0000%zu-of-00002.bin\"", i ? "," : "",
+                whit_file_tensor(f, i)->name, 1 + i % 2);
+    st_putf(&index, "}}");
+    scratch_text(s, TORCH_INDEX, index.data);
+    free(index.data);
 }
 
 /* ---- llama2.c -------------------------------------------------------------------------------- */
@@ -362,6 +390,28 @@ static void same_from_file(const scratch *s, const char *name, const whit_file *
     whit_file_close(got);
 }
 
+/* Of shards of PyTorch shards of safetensors are made, with names that loaders take for such. */
+static void same_from_torch_folder(const scratch *s, const whit_file *want, const char *scheme)
+{
+    static const char *const from[] = { "torch", TORCH_INDEX };
+    char in[SCRATCH_PATH], out[SCRATCH_PATH];
+    for (int k = 0; k < 2; k++) {
+        whit_file *got =
+            quantized(scratch_path(s, from[k], in), scratch_path(s, "folder", out), scheme);
+        CHECK(whit_file_has_index(got) && whit_file_shards(got) == 2 &&
+                  whit_file_count(want) == whit_file_count(got),
+              "%s: all", from[k]);
+        CHECK(strcmp(whit_file_shard_name(got, 1), "model-00002-of-00002.safetensors") == 0, "%s",
+              whit_file_shard_name(got, 1));
+        for (size_t i = 0; i < whit_file_count(want); i++) {
+            const char *name = whit_file_tensor(want, i)->name;
+            check_plane(want, got, name, name, 0, "");
+        }
+        whit_file_close(got);
+        same_from_file(s, from[k], want, scheme);
+    }
+}
+
 static void same_from_llama2c(const scratch *s, const whit_file *f, const char *name,
                               const whit_file *want, const char *scheme)
 {
@@ -424,6 +474,7 @@ int main(int argc, char **argv)
         put_torch(f, &s, "zip.pt", 0, 0);
         put_torch(f, &s, "deflated.pt", 0, 8);
         put_torch(f, &s, "old.pth", 1, 0);
+        put_torch_folder(f, &s);
         for (int v = 0; m == 1 && v < 2; v++) put_llama2c(f, &s, v ? "v1.bin" : "v0.bin", v);
         for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
             whit_file *want =
@@ -432,6 +483,7 @@ int main(int argc, char **argv)
             same_from_npy(&s, f, want, schemes[i]);
             for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
                 same_from_file(&s, files[k], want, schemes[i]);
+            same_from_torch_folder(&s, want, schemes[i]);
             for (int v = 0; m == 1 && v < 2; v++)
                 same_from_llama2c(&s, f, v ? "v1.bin" : "v0.bin", want, schemes[i]);
             whit_file_close(want);

@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #define SAFETENSORS ".safetensors"
+#define TORCH ".bin"
 #define GGUF ".gguf"
-#define INDEX ".safetensors.index.json"
+#define INDEX ".index.json"
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
@@ -62,6 +63,8 @@ static char *output_of(const char *dir, const char *input, int gguf)
         if (real) name = last_part(real, &length);
     } else if (ends_with(name, length, INDEX)) {
         length -= strlen(INDEX);
+        if (ends_with(name, length, SAFETENSORS)) length -= strlen(SAFETENSORS);
+        if (ends_with(name, length, TORCH)) length -= strlen(TORCH);
     } else {
         length = stem_length(name, length);
         end = gguf ? GGUF : SAFETENSORS;

@@ -72,6 +72,8 @@ WHIT_API const char *whit_file_shard_path(const whit_file *file, size_t shard);
 WHIT_API uint64_t whit_file_shard_bytes(const whit_file *file, size_t shard);
 /* 1 if an index file ties the shards together (even a single one). */
 WHIT_API int whit_file_has_index(const whit_file *file);
+/* Its path, which can be opened; NULL where there is none. */
+WHIT_API const char *whit_file_index_path(const whit_file *file);
 
 /* String metadata of a shard, in the order of the file. Of typed metadata (below) these are the
  * strings that are UTF-8 without NUL and shorter than 64 KiB; keys "whit.*" are left out. */

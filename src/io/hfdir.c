@@ -200,9 +200,12 @@ whit_status wh_hf_open_index(whit_file *file, const char *index_path, whit_error
     index_file x;
     memset(&x, 0, sizeof x);
     x.file = file;
-    file->has_index = 1;
+    file->index_path = wh_io_text(file, index_path, strlen(index_path));
     wh_io_label(x.label, index_path);
-    if (!folder) return wh_io_no_memory(file, err);
+    if (!folder || !file->index_path) {
+        free(folder);
+        return wh_io_no_memory(file, err);
+    }
     whit_status st = wh_file_slurp(index_path, MAX_INDEX, &text, &len, err);
     wh_json_init(&x.json, text, len);
     if (st == WHIT_OK) st = read_index(&x, err);

@@ -55,7 +55,8 @@ typedef struct wh_shard {
 struct whit_file {
     const char *path; /* as given */
     const wh_cvt_ops *cvt;
-    int is_folder, has_index;
+    int is_folder;
+    const char *index_path;      /* the file that ties the shards together, or NULL */
     const whit_raw_options *raw; /* while it is opened: the caller's, where he says what it is */
     whit_tensor *tensors;
     size_t count, cap;

@@ -190,7 +190,12 @@ int whit_file_is_folder(const whit_file *file)
 
 int whit_file_has_index(const whit_file *file)
 {
-    return file->has_index;
+    return file->index_path != NULL;
+}
+
+const char *whit_file_index_path(const whit_file *file)
+{
+    return file->index_path;
 }
 
 size_t whit_file_count(const whit_file *file)

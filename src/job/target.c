@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/names.h"
 
 #define INDEX_NAME "model.safetensors.index.json"
 #define SINGLE_NAME "model.safetensors"
@@ -26,12 +27,6 @@ static whit_status no_memory(whit_error *err)
 static char *copy_of(const char *path)
 {
     return wh_strndup(path, strlen(path));
-}
-
-static int ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
 }
 
 static int is_model_folder(whit_format format)
@@ -61,12 +56,41 @@ static const char *only_name(const wh_target *t)
     return t->format == WHIT_FORMAT_GGUF ? "model.gguf" : SINGLE_NAME;
 }
 
+/* "m.gguf" to "m-00001-of-00003.gguf", which is how readers find the others. */
+static void part_name(const wh_target *t, size_t f, size_t files, wh_buf *out)
+{
+    const char *only = only_name(t);
+    if (t->format == WHIT_FORMAT_GGUF)
+        wh_buf_putf(out, "%.*s-%05zu-of-%05zu.gguf", (int)(strlen(only) - strlen(".gguf")), only,
+                    f + 1, files);
+    else
+        wh_buf_putf(out, "model-%05zu-of-%05zu.safetensors", f + 1, files);
+}
+
+static whit_status name_parts(wh_target *t, size_t files, whit_error *err)
+{
+    whit_status st = WHIT_OK;
+    for (size_t f = 0; f < files && st == WHIT_OK; f++) {
+        wh_buf name = { 0 };
+        part_name(t, f, files, &name);
+        st = name.failed ? no_memory(err) : name_file(t, f, name.data, err);
+        wh_buf_free(&name);
+    }
+    return st;
+}
+
+/* As the source's shards are named, where loaders take such names for safetensors. */
 static whit_status name_files(wh_target *t, const whit_file *file, whit_error *err)
 {
-    size_t n = t->has_index ? whit_file_shards(file) : 1;
+    const size_t n = t->has_index ? whit_file_shards(file) : 1;
     whit_status st = init_layout(t, n, err);
+    if (st != WHIT_OK || !t->has_index)
+        return st == WHIT_OK ? name_file(t, 0, only_name(t), err) : st;
+    for (size_t f = 0; f < n; f++)
+        if (!wh_ends_with(whit_file_shard_name(file, f), ".safetensors", NULL))
+            return name_parts(t, n, err);
     for (size_t f = 0; f < n && st == WHIT_OK; f++)
-        st = name_file(t, f, t->has_index ? whit_file_shard_name(file, f) : only_name(t), err);
+        st = name_file(t, f, whit_file_shard_name(file, f), err);
     return st;
 }
 
@@ -75,8 +99,8 @@ static whit_status choose_format(wh_target *t, const char *output, whit_format f
                                  whit_error *err)
 {
     char name[WH_SHORT];
-    const int gguf = output && ends_with(output, ".gguf");
-    const int safetensors = output && ends_with(output, ".safetensors");
+    const int gguf = output && wh_ends_with(output, ".gguf", NULL);
+    const int safetensors = output && wh_ends_with(output, ".safetensors", NULL);
     t->format = format != WHIT_FORMAT_AUTO ? format : gguf ? WHIT_FORMAT_GGUF : WHIT_FORMAT_NATIVE;
     t->folder = t->format != WHIT_FORMAT_GGUF && !safetensors;
     if (safetensors && is_model_folder(t->format))
@@ -112,17 +136,6 @@ static void free_files(wh_target *t)
     t->names = NULL;
 }
 
-/* "m.gguf" to "m-00001-of-00003.gguf", which is how readers find the others. */
-static void part_name(const wh_target *t, size_t f, size_t files, wh_buf *out)
-{
-    const char *only = only_name(t);
-    if (t->format == WHIT_FORMAT_GGUF)
-        wh_buf_putf(out, "%.*s-%05zu-of-%05zu.gguf", (int)(strlen(only) - strlen(".gguf")), only,
-                    f + 1, files);
-    else
-        wh_buf_putf(out, "model-%05zu-of-%05zu.safetensors", f + 1, files);
-}
-
 whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
 {
     char shown[WH_SHORT];
@@ -131,15 +144,9 @@ whit_status wh_target_split(wh_target *t, size_t files, whit_error *err)
                        wh_short(shown, t->path));
     free_files(t);
     t->has_index = t->folder && files > 1;
-    whit_status st = init_layout(t, files, err);
-    for (size_t f = 0; f < files && st == WHIT_OK; f++) {
-        wh_buf name = { 0 };
-        if (files > 1) part_name(t, f, files, &name);
-        st = name.failed ? no_memory(err)
-                         : name_file(t, f, name.data ? name.data : only_name(t), err);
-        wh_buf_free(&name);
-    }
-    return st;
+    const whit_status st = init_layout(t, files, err);
+    if (st != WHIT_OK) return st;
+    return files > 1 ? name_parts(t, files, err) : name_file(t, 0, only_name(t), err);
 }
 
 void wh_target_free(wh_target *t)
@@ -242,9 +249,7 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file,
         ok = add_input(l, copy_of(whit_file_shard_path(file, k)));
     for (size_t k = 0; k < job->reads_count && ok; k++) ok = add_input(l, copy_of(job->reads[k]));
     const char *folder = whit_file_path(file);
-    if (ok && whit_file_has_index(file))
-        ok = add_input(l, whit_file_is_folder(file) ? wh_path_join(folder, INDEX_NAME)
-                                                    : copy_of(folder));
+    if (ok && whit_file_has_index(file)) ok = add_input(l, copy_of(whit_file_index_path(file)));
     for (size_t k = 0; k < t->copies.count && ok; k++)
         ok = t->copies.file[k].text || add_input(l, wh_path_join(folder, t->copies.file[k].name));
     return ok ? WHIT_OK : no_memory(err);

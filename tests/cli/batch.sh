@@ -95,6 +95,14 @@ run 2 quantize alpha beta.safetensors -o . -q -f
 err_has 'beta.safetensors: ' 'input'
 check 'the input was changed' cmp -s beta.safetensors "$model/model.safetensors"
 
+# An index of shards becomes a folder, whatever the shards are.
+run 0 quantize alpha -o shards --scheme f16 --shard-size 80kB -q
+mv shards/model.safetensors.index.json shards/pytorch_model.bin.index.json
+run 0 quantize alpha shards/pytorch_model.bin.index.json -o out --scheme int8 -q
+check 'other names' test "$(ls -A out | tr '\n' ' ')" = 'alpha pytorch_model '
+run 0 compare out/alpha out/pytorch_model --min-sqnr 100 -q
+rm -r out shards
+
 # Shards as asked for.
 run 0 quantize alpha -o out --shard-size 80kB -q
 shards=$(find out -name 'model-*-of-*.safetensors' | wc -l | tr -d ' ')
