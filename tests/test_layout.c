@@ -4,6 +4,8 @@
 #define _XOPEN_SOURCE 700
 #include "jobs.h"
 
+#include "job/layout.h"
+
 static uint64_t kept_alignment(uint64_t bytes)
 {
     uint64_t a = 64;
@@ -300,10 +302,30 @@ static void nothing(const scratch *s)
     remove(out);
 }
 
+/* What readers would refuse is not written: a text of the metadata that is too long for them. */
+static void too_long(void)
+{
+    wh_layout l;
+    whit_error err = { WHIT_OK, "" };
+    const size_t most = (size_t)16 << 20;
+    char *text = malloc(most + 2);
+    if (!text || wh_layout_init(&l, 1, WH_SAFETENSORS, &err) != WHIT_OK) scratch_die("memory");
+    memset(text, 'x', most + 1);
+    text[most + 1] = 0;
+    CHECK(wh_layout_meta(&l, 0, "k", text, &err) == WHIT_ERR_UNSUPPORTED &&
+              strstr(err.msg, "k of 0 tensors would exceed the 16 MiB"),
+          "%s", err.msg);
+    text[most] = 0;
+    CHECK(wh_layout_meta(&l, 0, "k", text, &err) == WHIT_OK, "%s", err.msg);
+    wh_layout_free(&l);
+    free(text);
+}
+
 int main(int argc, char **argv)
 {
     scratch s;
     if (argc != 2) return 1;
+    too_long();
     scratch_make(&s);
     order(&s);
     make_shards(&s);

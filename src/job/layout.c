@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "io/io.h"
 
 static whit_status no_memory(whit_error *err)
 {
@@ -101,6 +102,11 @@ static whit_status append_meta(wh_out_file *o, const char *key, const char *valu
 whit_status wh_layout_meta(wh_layout *l, size_t file, const char *key, const char *value,
                            whit_error *err)
 {
+    if (strlen(value) > WH_IO_MAX_STRING)
+        return wh_fail(err, WHIT_ERR_UNSUPPORTED,
+                       "%s of %zu tensors would exceed the 16 MiB that readers take; try: more "
+                       "shards (--shard-size)",
+                       key, l->file[file].count);
     char **old = find_value(&l->file[file], key);
     if (!old) return append_meta(&l->file[file], key, value, err);
     char *v = wh_strndup(value, strlen(value));

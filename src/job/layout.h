@@ -46,7 +46,8 @@ void wh_layout_free(wh_layout *l);
 /* Add a tensor like `what`, which is copied; its name is followed by the suffix. */
 whit_status wh_layout_add(wh_layout *l, size_t file, const wh_out_entry *what, const char *suffix,
                           wh_spot *spot, whit_error *err);
-/* Add a key, or replace the value of one that is there. */
+/* Add a key, or replace the value of one that is there. WHIT_ERR_UNSUPPORTED: readers would refuse
+ * so long a one. */
 whit_status wh_layout_meta(wh_layout *l, size_t file, const char *key, const char *value,
                            whit_error *err);
 /* Carry over the string keys of a source shard, all but "format" and whit.*; keys that are there
