@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "job/stored.h"
 #include "quant/scheme.h"
@@ -267,21 +268,15 @@ int wh_checkpoint_left_alone(const whit_plan *p, size_t i)
     return !is_table(part, len) && strcmp(t->name, head) != 0;
 }
 
-/* Modules of one block with the same number here are fused; 0: with none. */
-static int fused(const char *part, size_t len)
-{
-    static const struct {
-        const char *name;
-        int group;
-    } parts[] = {
-        { "q_proj", 1 },  { "k_proj", 1 }, { "v_proj", 1 }, { "gate_proj", 2 },
-        { "up_proj", 2 }, { "w1", 3 },     { "w3", 3 },
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strlen(parts[i].name) == len && memcmp(parts[i].name, part, len) == 0)
-            return parts[i].group;
-    return 0;
-}
+/* Modules of one block with the same number here are fused. */
+static const struct {
+    const char *name;
+    int group;
+} fused[] = {
+    { "q_proj", 1 },  { "k_proj", 1 }, { "v_proj", 1 }, { "gate_proj", 2 },
+    { "up_proj", 2 }, { "w1", 3 },     { "w3", 3 },
+};
+enum { FUSED = sizeof fused / sizeof fused[0] };
 
 static int same_scheme(const whit_plan *p, size_t a, size_t b)
 {
@@ -297,30 +292,45 @@ static const char *choice_text(const whit_plan *p, size_t i, char text[WHIT_SCHE
     return wh_checkpoint_packing(p, i) ? whit_scheme_print(&p->entry[i].scheme, text) : "kept";
 }
 
-/* Module i against those behind it that are fused with it. */
+/* Modules i and k, which are fused. */
+static whit_status check_pair(const whit_plan *p, size_t i, size_t k, whit_error *err)
+{
+    char a[WH_SHORT], b[WH_SHORT], x[WHIT_SCHEME_TEXT], y[WHIT_SCHEME_TEXT];
+    if (same_scheme(p, i, k)) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_ARG,
+                   "%s is %s and %s is %s, but loaders make one layer of both; try: one rule for "
+                   "both",
+                   wh_short(a, p->entry[i].source->tensor.name), choice_text(p, i, x),
+                   wh_short(b, p->entry[k].source->tensor.name), choice_text(p, k, y));
+}
+
+/* Module i against those behind it that are fused with it: they differ in one part of the name. */
 static whit_status check_fused(const whit_plan *p, size_t i, whit_error *err)
 {
     const char *name = p->entry[i].source->tensor.name;
-    size_t stem = wh_checkpoint_stem(p, i), len;
+    const size_t stem = wh_checkpoint_stem(p, i);
+    size_t len, own = 0;
     const char *part = last_part(name, stem, &len);
-    const int group = fused(part, len);
-    char a[WH_SHORT], b[WH_SHORT], x[WHIT_SCHEME_TEXT], y[WHIT_SCHEME_TEXT];
-    for (size_t k = i + 1; group && k < p->count; k++) {
-        const char *other = p->entry[k].source->tensor.name;
-        size_t other_stem = wh_checkpoint_stem(p, k), other_len;
-        const char *other_part = last_part(other, other_stem, &other_len);
-        const size_t before = (size_t)(part - name);
-        if (!p->checkpoint->is_linear[k] || (size_t)(other_part - other) != before ||
-            memcmp(name, other, before) != 0 || fused(other_part, other_len) != group ||
-            same_scheme(p, i, k))
-            continue;
-        return wh_fail(err, WHIT_ERR_ARG,
-                       "%s is %s and %s is %s, but loaders make one layer of both; try: one rule "
-                       "for both",
-                       wh_short(a, name), choice_text(p, i, x), wh_short(b, other),
-                       choice_text(p, k, y));
+    while (own < FUSED &&
+           (strlen(fused[own].name) != len || memcmp(fused[own].name, part, len) != 0))
+        own++;
+    whit_status st = WHIT_OK;
+    for (size_t f = 0; f < FUSED && own < FUSED && st == WHIT_OK; f++) {
+        wh_buf other = { 0 };
+        if (fused[f].group != fused[own].group) continue;
+        wh_buf_put(&other, name, (size_t)(part - name));
+        wh_buf_puts(&other, fused[f].name);
+        wh_buf_puts(&other, name + stem);
+        if (other.failed)
+            st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
+        else {
+            const size_t k = whit_source_find(p->source, other.data);
+            if (k != WHIT_NOT_FOUND && k > i && p->checkpoint->is_linear[k])
+                st = check_pair(p, i, k, err);
+        }
+        wh_buf_free(&other);
     }
-    return WHIT_OK;
+    return st;
 }
 
 /* One scheme for all, where the configuration has room for one. */
