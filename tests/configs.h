@@ -72,7 +72,7 @@ static inline const char *configs_say(const wh_model_config *c, char buf[1024])
                      c->out_bias, c->mlp_bias, c->qk_norm, c->tied, c->pairs, (int)c->bos);
     for (unsigned i = 0; i < c->eos_count; i++)
         n += snprintf(buf + n, 1024 - (size_t)n, " %u", c->eos[i]);
-    snprintf(buf + n, 1024 - (size_t)n, "; name '%s'; warnings %u", c->name, c->warnings);
+    snprintf(buf + n, 1024 - (size_t)n, "; name '%s'", c->name);
     return buf;
 }
 

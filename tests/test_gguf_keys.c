@@ -152,7 +152,6 @@ static void check_again(const scratch *s, const wh_gguf_kvs *k, const wh_model_c
     want.rope.magnitude = again.rope.magnitude; /* float32 of a quotient */
     if (want.rope.kind == WH_ROPE_LLAMA3 || want.rope.kind == WH_ROPE_DYNAMIC)
         want.rope = again.rope;
-    want.warnings = 0;
     CHECK(again.rope.magnitude > c->rope.magnitude - 1e-6 &&
               again.rope.magnitude < c->rope.magnitude + 1e-6,
           "%.9g, not %.9g", again.rope.magnitude, c->rope.magnitude);

@@ -466,7 +466,7 @@ static void test_rope(const scratch *s)
     run_path(scratch_path(s, "dynamic", path), WHIT_ACTS_F32, dynamic);
     CHECK(memcmp(plain, dynamic, sizeof plain) == 0, "dynamic is plain within the context");
     whit_model *m = models_open(path, 1, WHIT_ACTS_F32);
-    CHECK(whit_model_warnings(m) == 1 && strstr(whit_model_warning(m, 0), "dynamic"), "a warning");
+    CHECK(whit_model_warnings(m) == 0, "%s", whit_model_warning(m, 0));
     CHECK(whit_session_open(&session, m, 25, &err) == UNS && !session &&
               strstr(err.msg, "25 positions: with rope scaling dynamic at most 24"),
           "%s", err.msg);

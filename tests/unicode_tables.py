@@ -107,7 +107,7 @@ def tables():
         "/* clang-format off */",
         '#include "model/unicode.h"',
         "",
-        f'const char wh_unicode_version[] = "{u.unidata_version}";',
+        f"/* Unicode {u.unidata_version} */",
         "",
     ]
     lists = [

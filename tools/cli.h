@@ -293,7 +293,6 @@ enum { CLI_SIGNALS = 3 };
 typedef struct cli_progress {
     int style;                            /* CLI_PROGRESS_..; AUTO is the bar             */
     int no_rate;                          /* what is done is not counted in bytes         */
-    int shown;                            /* something was shown                          */
     double next;                          /* second at which the next one is due          */
     size_t width;                         /* of the bar that stands on the terminal       */
     struct sigaction before[CLI_SIGNALS]; /* put back at the end                          */

@@ -171,7 +171,7 @@ const cli_option cli_option_table[] = {
     { "clip", 0, OPTION_CLIP, "minmax|mse|percentile:P", FIELD(clip), 0, CLI_BENCH,
       "of quantize (default: as the command; alone: both)" },
     { "seconds", 0, OPTION_NUMBER, "S", FIELD(seconds), 0, CLI_BENCH,
-      "to measure each row for (default: 0.7)" },
+      "to measure each row for (default: 0.7; gptq: 2)" },
     { "pin", 0, OPTION_FLAG, NULL, FIELD(pin), 1, CLI_BENCH,
       "keep each thread on a processor of its own (Linux)" },
     { "list", 0, OPTION_FLAG, NULL, FIELD(list), 1, CLI_BENCH,

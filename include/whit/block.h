@@ -1,7 +1,7 @@
 /* include/whit/block.h - the block types of GGUF: codes, scales and minima packed together.
  *
- * A block is 32 or 256 consecutive weights of a row (64 for NVFP4). Layouts, and what each code
- * means: src/pack/block_*.c.
+ * A block is 32 or 256 consecutive weights of a row (64 for NVFP4 and Q2_0, 128 for Q1_0). Layouts,
+ * and what each code means: src/pack/block_*.c.
  *
  * What the two searches of whit_block_encode give: SQNR in dB over the 56 linear matrices of the
  * Llama of method.h, without importance (quantize -o m.gguf --scheme TYPE --search MODE), and

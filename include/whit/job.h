@@ -202,8 +202,9 @@ typedef struct whit_report_row {
  *
  * Errors: WHIT_ERR_ARG (output exists and force is 0; output is the input; another run holds the
  * output; a plan with a method was run before), WHIT_ERR_NUMERIC (NaN or Inf in a tensor to be
- * quantized: tensor, row, column; a scale or value beyond its stored type), WHIT_ERR_IO,
- * WHIT_ERR_FORMAT, WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED. The input is never opened for writing.
+ * quantized: tensor, row, column; a scale or value beyond its stored type), WHIT_ERR_BAR (under
+ * strict: a scale was raised), WHIT_ERR_IO, WHIT_ERR_FORMAT, WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED.
+ * The input is never opened for writing.
  */
 WHIT_API whit_status whit_plan_run(whit_plan *plan, whit_report **report, whit_error *err);
 WHIT_API void whit_report_free(whit_report *report); /* NULL is fine */
@@ -268,7 +269,8 @@ WHIT_API whit_status whit_sweep_write_svg(const whit_sweep *sweep, FILE *out, wh
  *   dtype   WHIT_F32, WHIT_F16 or WHIT_BF16: the type of decoded tensors; F32 holds the decoded
  *           values exactly. Tensors that are stored plain keep their type and bytes.
  *
- * Errors as whit_plan_run; WHIT_ERR_NUMERIC when a finite value becomes infinite in dtype;
+ * Errors as whit_plan_run; WHIT_ERR_NUMERIC when a decoded value is NaN or infinite, or a finite
+ * one becomes infinite in dtype;
  * WHIT_ERR_UNSUPPORTED for blocks that do not decode.
  */
 WHIT_API whit_status whit_dequantize_model(const whit_source *source, const char *output,

@@ -63,7 +63,7 @@ typedef struct whit_model_info {
 WHIT_API const whit_model_info *whit_model_describe(const whit_model *model);
 
 /* Lines worth showing a user, which name the model or a file of it: what its container has to say
- * (whit_file_warnings), rope scaling that is followed in part only. */
+ * (whit_file_warnings). */
 WHIT_API size_t whit_model_warnings(const whit_model *model);
 WHIT_API const char *whit_model_warning(const whit_model *model, size_t index);
 

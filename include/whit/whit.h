@@ -14,6 +14,7 @@
 #include <whit/source.h>
 #include <whit/calib.h>
 #include <whit/calibrate.h>
+#include <whit/method.h>
 #include <whit/job.h>
 #include <whit/side.h>
 #include <whit/verify.h>

@@ -71,6 +71,28 @@ size_t wh_utf8_sequence(const unsigned char *p, size_t left)
     return 0;
 }
 
+size_t wh_utf8_prefix(const char *text, size_t len)
+{
+    size_t at = 0;
+    for (size_t n; at < len; at += n) {
+        n = (unsigned char)text[at] < 0x80
+                ? 1
+                : wh_utf8_sequence((const unsigned char *)text + at, len - at);
+        if (n == 0) break;
+    }
+    return at;
+}
+
+void wh_utf8_put(wh_buf *b, uint32_t c)
+{
+    unsigned char u[4];
+    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const unsigned char lead[5] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    for (size_t i = n - 1; i > 0; i--, c >>= 6) u[i] = (unsigned char)(0x80 | (c & 0x3f));
+    u[0] = (unsigned char)(lead[n] | c);
+    wh_buf_put(b, u, n);
+}
+
 /* The octet at the position, or -1 at the end. */
 static int peek(const wh_json *j)
 {
@@ -125,16 +147,6 @@ static int32_t hex4(wh_json *j)
     return v;
 }
 
-static void put_code_point(wh_buf *b, uint32_t c)
-{
-    unsigned char u[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[5] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    for (size_t i = n - 1; i > 0; i--, c >>= 6) u[i] = (unsigned char)(0x80 | (c & 0x3f));
-    u[0] = (unsigned char)(lead[n] | c);
-    wh_buf_put(b, u, n);
-}
-
 /* Behind "\u": one code unit, or the two of a surrogate pair. */
 static wh_json_token unicode_escape(wh_json *j)
 {
@@ -150,7 +162,7 @@ static wh_json_token unicode_escape(wh_json *j)
         if (low < 0xdc00 || low >= 0xe000) return problem(j, "lone surrogate in a string");
         c = 0x10000 + (c - 0xd800) * 0x400 + (low - 0xdc00);
     }
-    put_code_point(&j->scratch, (uint32_t)c);
+    wh_utf8_put(&j->scratch, (uint32_t)c);
     return WH_JSON_STRING;
 }
 

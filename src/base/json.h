@@ -73,5 +73,9 @@ void wh_json_add_lines(wh_buf *b, const char *key, const wh_lines *lines); /* an
 /* Length of the well-formed UTF-8 sequence (RFC 3629) that starts at p, 0 if there is none: no
  * overlong forms, no surrogates, nothing above U+10FFFF. left >= 1. */
 size_t wh_utf8_sequence(const unsigned char *p, size_t left);
+/* How many octets from the start of a text on are such sequences. */
+size_t wh_utf8_prefix(const char *text, size_t len);
+/* Append the sequence of a character, which is one (no surrogate). */
+void wh_utf8_put(wh_buf *b, uint32_t c);
 
 #endif

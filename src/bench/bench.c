@@ -110,7 +110,7 @@ static void judge_machine(whit_bench *b)
 
 static whit_status check_options(const whit_bench_options *o, whit_error *err)
 {
-    if (o->struct_size < sizeof *o)
+    if (o->struct_size != sizeof *o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_bench_run: struct_size not set");
     if (!(o->seconds >= 0) || o->seconds > 3600)
         return wh_fail(err, WHIT_ERR_ARG, "seconds for a row: 0 to 3600");

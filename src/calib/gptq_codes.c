@@ -203,10 +203,3 @@ whit_status wh_gptq_codes_shared(const wh_gptq_codes *c, const float *w, const f
 {
     return c->rows && c->cols ? find_shared(c, w, weight, err) : WHIT_OK;
 }
-
-void wh_gptq_codes_given(wh_gptq_codes *c)
-{
-    c->target.fixed = 1;
-    c->target.find = find_fixed;
-    c->target.rescale = NULL;
-}

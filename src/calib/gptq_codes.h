@@ -31,8 +31,4 @@ whit_status wh_gptq_codes_open(wh_gptq_codes *c, const whit_quant_spec *spec, si
 whit_status wh_gptq_codes_shared(const wh_gptq_codes *c, const float *w, const float *weight,
                                  whit_error *err);
 
-/* The planes of scales and zero points already hold what is to be used (nested scales, as they
- * decode). */
-void wh_gptq_codes_given(wh_gptq_codes *c);
-
 #endif

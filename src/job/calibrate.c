@@ -390,7 +390,7 @@ static whit_status check_feeds(const char *path, const whit_calibrate_options *o
 static whit_status check_options(const char *path, const whit_calibrate_options *o,
                                  const char *output, whit_error *err)
 {
-    if (!o || o->struct_size < sizeof *o)
+    if (!o || o->struct_size != sizeof *o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_calibrate: struct_size not set");
     if (!output || !*output || (path && !*path))
         return wh_fail(err, WHIT_ERR_ARG, "whit_calibrate: no path, or no output");

@@ -212,7 +212,7 @@ whit_status wh_eval_feed(whit_eval *e, const uint32_t *token, size_t count, size
 static whit_status check_options(const char *path, const whit_eval_options *o, whit_error *err)
 {
     if (!path || !*path) return wh_fail(err, WHIT_ERR_ARG, "whit_eval_run: no path");
-    if (!o || o->struct_size < sizeof *o)
+    if (!o || o->struct_size != sizeof *o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_eval_run: struct_size not set");
     if (!o->text == !o->choices)
         return wh_fail(err, WHIT_ERR_ARG, "whit_eval_run: one of text and choices is to be set");

@@ -15,18 +15,6 @@
 /* ---- text to ids ------------------------------------------------------------------------------
  */
 
-/* How many octets from p on are UTF-8. */
-static size_t valid(const char *p, size_t len)
-{
-    size_t at = 0;
-    for (size_t n; at < len; at += n) {
-        n = (unsigned char)p[at] < 0x80 ? 1
-                                        : wh_utf8_sequence((const unsigned char *)p + at, len - at);
-        if (n == 0) break;
-    }
-    return at;
-}
-
 static whit_status put_octet(const whit_tokenizer *t, unsigned char octet, whit_ids *ids,
                              whit_error *err)
 {
@@ -49,7 +37,7 @@ whit_status wh_eval_tokenize(const whit_tokenizer *t, const char *text, size_t l
 {
     whit_status st = WHIT_OK;
     for (size_t at = 0; at < len && st == WHIT_OK;) {
-        const size_t n = valid(text + at, len - at);
+        const size_t n = wh_utf8_prefix(text + at, len - at);
         if (n > 0) {
             st = whit_tokenize(t, text + at, n, 0, ids, err);
             at += n;

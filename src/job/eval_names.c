@@ -176,7 +176,7 @@ static whit_status walk(const char *text, unsigned of, const whit_eval *eval, wh
 
 whit_status whit_eval_bar_check(const char *text, const whit_eval_options *options, whit_error *err)
 {
-    if (!options || options->struct_size < sizeof *options)
+    if (!options || options->struct_size != sizeof *options)
         return wh_fail(err, WHIT_ERR_ARG, "whit_eval_bar_check: no options");
     return walk(text,
                 (options->choices ? WH_EVAL_OF_CHOICES : WH_EVAL_OF_TEXT) |

@@ -240,7 +240,7 @@ whit_status whit_generate(whit_model *model, const whit_tokenizer *tokenizer, co
     if (out) memset(out, 0, sizeof *out);
     if (!model || !tokenizer || (!prompt && len > 0))
         return wh_fail(err, WHIT_ERR_ARG, "whit_generate: model, tokenizer or prompt is null");
-    if (options && options->struct_size < sizeof r.o)
+    if (options && options->struct_size != sizeof r.o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_generate: struct_size not set");
     whit_generate_options_init(&r.o);
     if (options) r.o = *options;

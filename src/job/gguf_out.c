@@ -181,6 +181,21 @@ static char *folder_of(const whit_file *file)
     return whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
 }
 
+/* What the configuration says that GGUF cannot say. */
+static void warn_of_config(whit_plan *p, const wh_model_config *c, const char *name)
+{
+    if (c->rope.kind == WH_ROPE_DYNAMIC)
+        wh_lines_add(&p->warnings,
+                     "%s: rope scaling dynamic: beyond the trained context it depends on the "
+                     "length of the text, which GGUF cannot say",
+                     name);
+    if (c->window && c->window_first > 0)
+        wh_lines_add(&p->warnings,
+                     "%s: sliding_window: only some layers have it, which GGUF cannot say: there "
+                     "they all see everything",
+                     name);
+}
+
 static whit_status open_folder(whit_plan *p, wh_gguf_out *g, whit_error *err)
 {
     const whit_file *file = whit_source_file(p->source);
@@ -194,8 +209,7 @@ static whit_status open_folder(whit_plan *p, wh_gguf_out *g, whit_error *err)
                        name);
     g->converts = 1;
     whit_status st = wh_config_of_file(&g->config, file, err);
-    for (unsigned i = 0; i < g->config.warnings && st == WHIT_OK; i++)
-        wh_lines_add(&p->warnings, "%s: %s", name, g->config.warning[i]);
+    if (st == WHIT_OK) warn_of_config(p, &g->config, name);
     if (st == WHIT_OK && !(folder = folder_of(file))) st = no_memory(err);
     if (st == WHIT_OK) st = wh_vocab_read_folder(&g->vocab, folder, err);
     free(folder);

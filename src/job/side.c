@@ -140,8 +140,7 @@ const char *whit_side_format(const whit_side *side)
 /* What it has to say beside, one line each; NULL from the last on. */
 static const char *note(const whit_side *s, size_t index)
 {
-    if (s->kind == KIND_TOKENIZER) return whit_tokenizer_note(s->tokenizer, index);
-    return index < s->config.warnings ? s->config.warning[index] : NULL;
+    return s->kind == KIND_TOKENIZER ? whit_tokenizer_note(s->tokenizer, index) : NULL;
 }
 
 static void put_text_config(wh_buf *b, const wh_model_config *c)
@@ -175,7 +174,8 @@ void whit_side_write_text(const whit_side *side, int checked, FILE *out)
         put_text_config(&b, &side->config);
     else
         put_text_tokenizer(&b, whit_tokenizer_describe(side->tokenizer));
-    for (size_t i = 0; note(side, i); i++) wh_buf_putf(&b, "note      %s\n", note(side, i));
+    const char *line;
+    for (size_t i = 0; (line = note(side, i)) != NULL; i++) wh_buf_putf(&b, "note      %s\n", line);
     if (checked) wh_buf_puts(&b, "check     ok\n");
     wh_buf_print(&b, out);
 }

@@ -323,7 +323,8 @@ whit_status wh_sets_fold(wh_solver *s, const wh_places *places, const wh_model_c
         x.input = k;
         x.facts = &facts[k];
         st = fold_set(&x, err);
-        for (size_t l = 0; l < x.count; l++) scaling[wh_input_first(k, &x.count) + l] = x.scaling;
+        const size_t first = wh_input_first(k, &x.count);
+        for (size_t l = 0; l < x.count; l++) scaling[first + l] = x.scaling;
     }
     return st;
 }

@@ -25,7 +25,7 @@ whit_status whit_context_open(whit_context **out, const whit_context_options *op
     whit_context_options o = { sizeof o, 0, -1 };
     if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_context_open: null");
     *out = NULL;
-    if (options && options->struct_size < sizeof o)
+    if (options && options->struct_size != sizeof o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_context_open: struct_size not set");
     if (options) o = *options;
     if (o.threads > WH_POOL_MAX || o.spin_us < -1)

@@ -148,11 +148,6 @@ static void flag(taking *t, wh_raw_key key, int *out)
     *out = v->n != 0;
 }
 
-static void warn(wh_model_config *c, const char *text)
-{
-    if (c->warnings < WH_CONFIG_WARNINGS) c->warning[c->warnings++] = text;
-}
-
 /* ---- rope ------------------------------------------------------------------------------------ */
 
 double wh_yarn_magnitude(double factor, double m)
@@ -236,9 +231,6 @@ static void take_scaling(taking *t, wh_model_config *c)
     p->kind = kinds[i].kind;
     if (p->kind == WH_ROPE_YARN) take_yarn(t, p);
     if (p->kind == WH_ROPE_LLAMA3) take_llama3(t, p);
-    if (p->kind == WH_ROPE_DYNAMIC)
-        warn(c, "rope scaling dynamic: beyond the trained context it depends on the length of the "
-                "text, which GGUF cannot say");
 }
 
 static void take_rope(taking *t, wh_model_config *c)
@@ -313,10 +305,6 @@ static void take_window(taking *t, wh_model_config *c, size_t model)
     if (full >= c->layers) return;
     c->window = window;
     c->window_first = full;
-    if (full > 0)
-        warn(c,
-             "sliding_window: only some layers have it, which GGUF cannot say: there they all see "
-             "everything");
 }
 
 static void take_flags(taking *t, wh_model_config *c, size_t model)

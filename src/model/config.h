@@ -37,7 +37,6 @@ typedef struct wh_rope {
 } wh_rope;
 
 #define WH_CONFIG_EOS 16 /* ids kept; a model with more is refused */
-#define WH_CONFIG_WARNINGS 4
 
 /* All numbers are checked: products of two of them fit 64 bits with room to spare, heads is a
  * multiple of kv_heads, head_dim is even. */
@@ -59,8 +58,6 @@ typedef struct wh_model_config {
     uint32_t eos[WH_CONFIG_EOS];
     unsigned eos_count;
     char name[64]; /* general.name, or the last part of _name_or_path; "": none, or longer */
-    const char *warning[WH_CONFIG_WARNINGS]; /* static text                                 */
-    unsigned warnings;
 } wh_model_config; /* nothing in it is owned */
 
 /* "llama", "qwen2", "qwen3": general.architecture. */

@@ -39,12 +39,8 @@ void wh_model_tell(whit_model *m)
 static whit_status note_warnings(whit_model *m, whit_error *err)
 {
     const whit_file *file = whit_source_file(m->source);
-    char name[WH_SHORT];
-    wh_short(name, m->path);
     for (size_t i = 0; i < whit_file_warnings(file); i++)
         wh_lines_add(&m->warnings, "%s", whit_file_warning(file, i));
-    for (size_t i = 0; i < m->config.warnings; i++)
-        wh_lines_add(&m->warnings, "%s: %s", name, m->config.warning[i]);
     if (m->warnings.failed) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");
     return WHIT_OK;
 }
@@ -92,7 +88,7 @@ whit_status whit_model_open(whit_model **out, const char *path, const whit_model
     if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: no place for the result");
     *out = NULL;
     if (!path || !*path) return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: no path");
-    if (options && options->struct_size < sizeof o)
+    if (options && options->struct_size != sizeof o)
         return wh_fail(err, WHIT_ERR_ARG, "whit_model_open: struct_size not set");
     if (options) o = *options;
     if (!whit_acts_name(o.acts))

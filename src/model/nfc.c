@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "model/unicode.h"
 
@@ -39,16 +40,6 @@ static unsigned class_of(uint32_t c)
 static int is_uneasy(uint32_t c)
 {
     return c >= 0x300 && wh_unicode_value(wh_unicode_uneasy, wh_unicode_uneasy_count, 1, c) != 0;
-}
-
-static void put_utf8(wh_buf *b, uint32_t c)
-{
-    unsigned char u[4];
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    static const unsigned char lead[5] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    for (size_t i = n - 1; i > 0; i--, c >>= 6) u[i] = (unsigned char)(0x80 | (c & 0x3f));
-    u[0] = (unsigned char)(lead[n] | c);
-    wh_buf_put(b, u, n);
 }
 
 /* The one character that two make, or 0. */
@@ -101,8 +92,8 @@ static void join_marks(cluster *k)
 
 static void flush(cluster *k)
 {
-    if (k->has_starter) put_utf8(k->out, k->starter);
-    for (size_t i = 0; i < k->count; i++) put_utf8(k->out, (uint32_t)(k->mark[i] & 0xffffff));
+    if (k->has_starter) wh_utf8_put(k->out, k->starter);
+    for (size_t i = 0; i < k->count; i++) wh_utf8_put(k->out, (uint32_t)(k->mark[i] & 0xffffff));
     k->has_starter = 0;
     k->count = 0;
 }

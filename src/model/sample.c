@@ -41,7 +41,7 @@ whit_status whit_sampler_open(whit_sampler **out, const whit_sampling *sampling,
     whit_sampling_init(&s);
     if (!out) return wh_fail(err, WHIT_ERR_ARG, "whit_sampler_open: no place for the result");
     *out = NULL;
-    if (sampling && sampling->struct_size < sizeof s)
+    if (sampling && sampling->struct_size != sizeof s)
         return wh_fail(err, WHIT_ERR_ARG, "whit_sampler_open: struct_size not set");
     if (sampling) s = *sampling;
     if (vocabulary == 0) return wh_fail(err, WHIT_ERR_ARG, "whit_sampler_open: no vocabulary");

@@ -190,19 +190,6 @@ static whit_status put_normalised(coder *c, const char *text, size_t len, int at
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-/* The first octet that is not UTF-8, or len. */
-static size_t check_utf8(const char *text, size_t len)
-{
-    size_t at = 0;
-    for (size_t n; at < len; at += n) {
-        n = (unsigned char)text[at] < 0x80
-                ? 1
-                : wh_utf8_sequence((const unsigned char *)text + at, len - at);
-        if (n == 0) break;
-    }
-    return at;
-}
-
 static whit_status put_all(coder *c, const char *text, size_t len)
 {
     const wh_vocab *v = c->t->vocab;
@@ -223,7 +210,7 @@ whit_status whit_tokenize(const whit_tokenizer *tokenizer, const char *text, siz
         return wh_fail(err, WHIT_ERR_ARG, "whit_tokenize: no tokenizer, text or ids");
     if (flags & ~(unsigned)(WHIT_TOKENIZE_AROUND | WHIT_TOKENIZE_PLAIN | WHIT_TOKENIZE_BEFORE))
         return wh_fail(err, WHIT_ERR_ARG, "whit_tokenize: unknown flags");
-    const size_t valid = check_utf8(text, len);
+    const size_t valid = wh_utf8_prefix(text, len);
     if (valid < len)
         return wh_fail(err, WHIT_ERR_ARG,
                        "the text is not UTF-8 at byte %zu; try: converting it to UTF-8", valid);

@@ -20,8 +20,6 @@ typedef enum wh_unicode_kind {
     WH_UNICODE_WORD         /* M* Pc, joiners, circled letters  */
 } wh_unicode_kind;
 
-extern const char wh_unicode_version[];
-
 /* The tables (unicode_table.c). A list of changes has words code point << bits | value, each good
  * from its code point to that of the next. */
 extern const uint32_t wh_unicode_kinds[], wh_unicode_classes[], wh_unicode_uneasy[];

@@ -8,7 +8,7 @@
 /* clang-format off */
 #include "model/unicode.h"
 
-const char wh_unicode_version[] = "14.0.0";
+/* Unicode 14.0.0 */
 
 /* code point << 3 | kind, from which on it is of that kind */
 const uint32_t wh_unicode_kinds[1913] = {

@@ -73,6 +73,17 @@ is 'order' "$(names_of f32.gguf | sed -n '1,2p; 11p; 46,47p' | tr '\n' ' ')" \
     'token_embd.weight F32 blk.0.attn_norm.weight F32 blk.1.attn_norm.weight F32 blk.4.ffn_down.weight F32 output_norm.weight F32 '
 rm f32.gguf
 
+# What GGUF cannot say is a warning of who writes it, not of who runs the model.
+cp -R m dynamic
+sed 's/"rope_theta"/"rope_scaling":{"type":"dynamic","factor":2},"rope_theta"/' m/config.json \
+    >dynamic/config.json
+run 0 plan dynamic -o dynamic.gguf
+err_has 'dynamic: rope scaling dynamic: ' 'which GGUF cannot say'
+run 0 generate dynamic --prompt Once --tokens 2 -q
+run 0 inspect dynamic/config.json
+check 'a word of GGUF' test "$(grep -c GGUF "$out")" -eq 0
+rm -r dynamic
+
 # Tied, the embeddings are the output: of the type of that, and there is no other. A copy of them
 # that the folder has is left out, and said to be.
 tied=$(run 0 quantize m -o tied.gguf -q --scheme q4_k_m && names_of tied.gguf | head -1)
