@@ -58,7 +58,8 @@ typedef enum kind {
 #ifdef WHIT_FAULTS_LOOKS
     LOCK_ENOLCK,
     UNLINK_EIO,
-    FOLDER_EIO,
+    LIST_EIO,
+    PATH_EIO,
 #ifdef STAT_IS_A_CALL
     STAT_EIO,
 #endif
@@ -103,7 +104,8 @@ static const struct {
 #ifdef WHIT_FAULTS_LOOKS
     [LOCK_ENOLCK] = { "ENOLCK", "flock", ENOLCK, WHIT_ERR_IO },
     [UNLINK_EIO] = { "EIO", "unlink", EIO, WHIT_ERR_IO },
-    [FOLDER_EIO] = { "EIO", "opendir readdir realpath", EIO, WHIT_ERR_IO },
+    [LIST_EIO] = { "EIO", "opendir readdir", EIO, WHIT_ERR_IO },
+    [PATH_EIO] = { "EIO", "realpath", EIO, WHIT_ERR_IO },
 #ifdef STAT_IS_A_CALL
     [STAT_EIO] = { "EIO", "stat lstat fstat", EIO, WHIT_ERR_IO },
 #endif
@@ -326,10 +328,10 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
 
 WRAP_LOOK(int, -1, LOCK_ENOLCK, flock, (int fd, int how), fd, how)
 WRAP_LOOK(int, -1, UNLINK_EIO, unlink, (const char *path), path)
-WRAP_LOOK(char *, NULL, FOLDER_EIO, realpath, (const char *path, char *to), path, to)
-WRAP_LOOK(DIR *, NULL, FOLDER_EIO, opendir, (const char *path), path)
-WRAP_LOOK(struct dirent *, NULL, FOLDER_EIO, readdir, (DIR * d), d)
-WRAP_LOOK(struct dirent *, NULL, FOLDER_EIO, readdir64, (DIR * d), d)
+WRAP_LOOK(char *, NULL, PATH_EIO, realpath, (const char *path, char *to), path, to)
+WRAP_LOOK(DIR *, NULL, LIST_EIO, opendir, (const char *path), path)
+WRAP_LOOK(struct dirent *, NULL, LIST_EIO, readdir, (DIR * d), d)
+WRAP_LOOK(struct dirent *, NULL, LIST_EIO, readdir64, (DIR * d), d)
 #ifdef STAT_IS_A_CALL
 WRAP_LOOK(int, -1, STAT_EIO, stat, (const char *path, struct stat *st), path, st)
 WRAP_LOOK(int, -1, STAT_EIO, stat64, (const char *path, struct stat *st), path, st)

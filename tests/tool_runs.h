@@ -192,6 +192,8 @@ static const tool_command tool_commands[] = {
       { "quantize", "in/m", "-o", "out", "--scheme", "int4-g32", "--embeddings", "nf4", "-T", "2", QUIET } },
     { "quantize, file and JSON", { "o.safetensors", "r.json" }, 0, 1,
       { "quantize", "in/m", "-o", "o.safetensors", "--recipe", "in/recipe", "--json=r.json", "-T", "1", "-q" } },
+    { "quantize, the only file", { "o.safetensors" }, 0, 1,
+      { "quantize", "in/odd", "-o", "o.safetensors", "--scheme", "int8", "-T", "1", "-q" } },
     { "quantize over a folder", { "out" }, 1, 1,
       { "quantize", "in/m", "-o", "out", "--scheme", "int8", "--force", "-T", "1", "-q" } },
     { "quantize to GGUF", { "o.gguf" }, 0, 1,
@@ -300,6 +302,8 @@ static inline void tool_inputs(const scratch *s)
                  "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
                  "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":"
                  "{\"a\":0,\"b\":1,\"ab\":2,\"c\":3,\"d\":4},\"merges\":[\"a b\"]}}");
+    scratch_folder(s, "in/odd");
+    tool_copy("in/m/model.safetensors", "in/odd/weights.safetensors");
     scratch_text(s, "in/text", "abbaababaabbbabaababbbbaabababab");
     scratch_text(s, "in/other", "bbbbbbbaaaabbbaaabbabaa");
     scratch_text(s, "in/ids", "2\n1\n0\n");

@@ -101,7 +101,7 @@ static int looks(kind k)
 #ifdef STAT_IS_A_CALL
     if (k == STAT_EIO) return 1;
 #endif
-    return k == FOLDER_EIO || k == UNLINK_EIO;
+    return k == PATH_EIO || k == UNLINK_EIO;
 }
 
 /* May the fault come to nothing? A file system may lack hard links; inspect and verify try what a
@@ -117,7 +117,7 @@ static int excused(const tool_command *c, kind k)
 /* May a lock or a temporary file stay? One that cannot be held or looked at may be another's. */
 static int may_stay(kind k)
 {
-    return k == LOCK_ENOLCK || looks(k);
+    return k == LOCK_ENOLCK || k == LIST_EIO || looks(k);
 }
 
 /* May the command end so, when this fault struck? */

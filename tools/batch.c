@@ -179,7 +179,7 @@ static int run_all(const cli_options *opt, char *const *outputs, cli_results *re
 int cli_batch(const cli_options *opt)
 {
     whit_error err = { WHIT_OK, "" };
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     int code = CLI_EXIT_OK, made = 0;
     whit_status st = WHIT_OK;
     char **outputs = calloc(opt->operands_count, sizeof *outputs);

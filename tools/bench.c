@@ -127,7 +127,7 @@ int cli_bench(const cli_options *opt)
     whit_bench_what what;
     const char *path = opt->operands_count > 1 ? opt->operands[1] : NULL;
     whit_source *model = NULL; /* whose matrices are measured; that of `path` the bench opens */
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     if (!choose(opt, &what, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
 
     whit_status st = opt->model ? whit_source_open(&model, opt->model, &err) : WHIT_OK;

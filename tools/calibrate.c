@@ -101,7 +101,7 @@ static whit_status run(const cli_options *opt, whit_error *err)
 {
     cli_feeds in = { NULL, 0, NULL, 0 };
     whit_calibration *c = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     const char *model = opt->operands_count ? opt->operands[0] : NULL;
     whit_status st = cli_results_before(&results, opt, model, NULL, err);
     if (st == WHIT_OK) st = cli_feeds_open(&in, opt, err);
@@ -163,7 +163,7 @@ static whit_status compare(const cli_options *opt, whit_error *err)
     whit_calib *a = NULL, *b = NULL;
     whit_calib_difference *d = NULL;
     size_t count;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     whit_status st = whit_calib_open(&a, opt->operands[0], err);
     if (st == WHIT_OK) st = whit_calib_open(&b, opt->operands[1], err);
     if (st == WHIT_OK) st = whit_calib_compare(a, b, &d, &count, err);

@@ -238,7 +238,7 @@ int cli_same_place(const char *a, const char *b);
 /* 1 if path, or the file that it leads to, lies directly in the folder; 0 if that is none. */
 int cli_is_inside(const char *path, const char *folder);
 
-/* ---- messages and results (output.c) --------------------------------------------------------- */
+/* ---- messages (output.c) --------------------------------------------------------------------- */
 
 /* One line on stderr each. Warnings fall silent under --quiet, notes need --verbose. Only
  * cli_error takes a NULL opt. */
@@ -259,12 +259,15 @@ void cli_source_warnings(const cli_options *opt, const whit_source *source);
 /* WHIT_TEXT_COLOR where stdout is to be coloured. */
 int cli_text_flags(const cli_options *opt);
 
+/* ---- files of results (results.c) ------------------------------------------------------------ */
+
 /* Where results go: the table to stdout, JSON to stdout or to a file of its own. */
 typedef struct cli_results {
     FILE *table; /* NULL: not wanted                                                     */
     FILE *json;  /* NULL: not wanted                                                     */
     char *temp;  /* temporary name of the JSON file; NULL: written in place, or stdout   */
     const char *path;
+    int force; /* what is there by the end may be replaced                               */
 } cli_results;
 
 /* Opens the JSON file under a temporary name, before the work begins, so that a job of hours does

@@ -57,7 +57,7 @@ int cli_compare(const cli_options *opt)
     whit_job_options job;
     whit_source *a = NULL, *b = NULL;
     whit_comparison *comparison = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     cli_progress progress;
 
     cli_progress_begin(&progress, opt);

@@ -80,7 +80,7 @@ int cli_eval(const cli_options *opt)
     whit_error err = { WHIT_OK, "" }, bad = { WHIT_OK, "" };
     whit_eval_options options;
     whit_eval *eval = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     if (!check(opt, &err)) return cli_finish(opt, WHIT_ERR_ARG, &err);
     eval_options(&options, opt);
     for (size_t i = 0; i < opt->rules_count; i++) {

@@ -55,7 +55,7 @@ static whit_status draw(const cli_options *opt, const whit_source *source, const
 /* A small file of a model by itself. */
 static whit_status inspect_side(const cli_options *opt, const whit_side *side, whit_error *err)
 {
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     char name[CLI_SHORT];
     if (opt->stats || opt->svg || opt->tensors)
         return cli_fail(err, WHIT_ERR_ARG, "%s: is a %s, which has no tensors; try: --check",
@@ -72,7 +72,7 @@ static whit_status inspect_side(const cli_options *opt, const whit_side *side, w
 static whit_status inspect_provenance(const cli_options *opt, whit_error *err)
 {
     whit_source *source = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     if (opt->check || opt->stats || opt->tensors || opt->svg)
         return cli_fail(err, WHIT_ERR_ARG, "inspect: --provenance goes alone; try: whit verify");
     whit_status st = cli_open(&source, opt, opt->operands[0], err);
@@ -93,7 +93,7 @@ static whit_status inspect_model(const cli_options *opt, whit_error *err)
     whit_check *check = NULL;
     whit_stats *stats = NULL;
     whit_scheme scheme;
-    cli_results results = { NULL, NULL, NULL, NULL }, picture = results;
+    cli_results results = { 0 }, picture = results;
     cli_progress progress;
     int verbose = opt->verbosity == CLI_VERBOSITY_VERBOSE;
 
@@ -136,7 +136,7 @@ static whit_status inspect_model(const cli_options *opt, whit_error *err)
 static whit_status inspect_state(const cli_options *opt, whit_error *err)
 {
     whit_calib *c = NULL;
-    cli_results results = { NULL, NULL, NULL, NULL }, picture = results;
+    cli_results results = { 0 }, picture = results;
     char name[CLI_SHORT];
     size_t index = 0;
     whit_status st = whit_calib_open(&c, opt->operands[0], err);

@@ -170,7 +170,7 @@ whit_status cli_quantize_one(const cli_options *opt, cli_results *results, whit_
     whit_source *source = NULL;
     whit_plan *plan = NULL;
     whit_report *report = NULL;
-    cli_results own = { NULL, NULL, NULL, NULL };
+    cli_results own = { 0 };
     cli_results *to = results ? results : &own;
     cli_feeds feeds = { NULL, 0, NULL, 0 };
     cli_progress progress;

@@ -21,7 +21,7 @@ static whit_status of_text(const cli_options *opt, whit_status st, whit_error *e
 
 static whit_status print(const cli_options *opt, const whit_ids *ids, whit_error *err)
 {
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     whit_status st = cli_results_open(&results, opt, NULL, NULL, err);
     FILE *list = st != WHIT_OK || results.json == stdout ? NULL : stdout; /* also if --quiet */
     for (size_t i = 0; list && i < ids->count; i++) fprintf(list, "%" PRIu32 "\n", ids->id[i]);

@@ -18,7 +18,7 @@ static whit_status verdict(const cli_options *opt, const whit_verification *v, w
 static whit_status verify(const cli_options *opt, const whit_verify_options *options,
                           const whit_source *source, whit_verification **v, whit_error *err)
 {
-    cli_results results = { NULL, NULL, NULL, NULL };
+    cli_results results = { 0 };
     whit_status st = cli_results_open(&results, opt, source, options->against, err);
     if (st == WHIT_OK) st = whit_verify(v, source, options, err);
     if (st == WHIT_OK && results.table)

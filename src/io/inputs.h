@@ -18,6 +18,10 @@ whit_status wh_inputs_take(wh_inputs *inputs, const char *const *paths, size_t c
 int wh_inputs_have(const wh_inputs *inputs, const char *path);
 /* WHIT_ERR_ARG when it does, WHIT_ERR_IO when that is not known. */
 whit_status wh_inputs_refuse(const wh_inputs *inputs, const char *path, whit_error *err);
+/* WHIT_ERR_ARG when one of these paths lies where a job for this output keeps its own things: in
+ * OUTPUT.partial, or under the name of its spill. WHIT_ERR_IO when that is not known. */
+whit_status wh_inputs_apart(const char *const *paths, size_t count, const char *output,
+                            whit_error *err);
 void wh_inputs_free(wh_inputs *inputs);
 
 #endif

@@ -148,12 +148,16 @@ static whit_status make_folder(wh_outset *set, whit_error *err)
 }
 
 /* Leftovers of a killed run go, whatever its names were. */
-static void clean_up(const wh_outset *set)
+static whit_status clean_up(const wh_outset *set, whit_error *err)
 {
-    int whole = set->old.marks > 0 || wh_file_exists(set->file[set->count - 1].final);
-    if (set->is_folder) wh_temp_sweep(set->folder, !whole, &set->inputs);
+    int whole = set->old.marks > 0;
+    whit_status st = WHIT_OK;
+    if (!whole) st = wh_file_there(set->file[set->count - 1].final, &whole, err);
+    if (st == WHIT_OK && set->is_folder) st = wh_temp_sweep(set->folder, !whole, &set->inputs, err);
+    if (st != WHIT_OK) return st;
     for (size_t k = 0; k < set->count && !set->is_folder; k++)
         wh_temp_clear(set->file[k].temp, whole ? NULL : set->file[k].final, &set->inputs);
+    return WHIT_OK;
 }
 
 static whit_status check_space(const wh_outset *set, uint64_t need, whit_error *err)
@@ -182,8 +186,8 @@ static whit_status prepare(wh_outset *set, const wh_outset_spec *spec, whit_erro
                                    err);
         if (st != WHIT_OK) return st;
     }
-    clean_up(set);
-    st = check_places(set, err);
+    st = clean_up(set, err);
+    if (st == WHIT_OK) st = check_places(set, err);
     if (st == WHIT_OK) st = check_space(set, spec->bytes, err);
     for (size_t k = 0; st == WHIT_OK && k < set->count; k++) {
         out_file *f = &set->file[k];
@@ -270,7 +274,8 @@ static whit_status check_ready(const wh_outset *set, whit_error *err)
 /* 0, or -1 with errno. */
 static int place(wh_outset *set, out_file *f)
 {
-    int existed = wh_file_exists(f->final);
+    int existed;
+    if (wh_file_there(f->final, &existed, NULL) != WHIT_OK) return -1;
     if (!existed || !set->force) {
         f->placed = link(f->temp, f->final) == 0;
         if (f->placed) return 0;

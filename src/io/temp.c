@@ -115,11 +115,14 @@ static char *final_name(const char *temp)
     return wh_strndup(temp + 1, len - suffix - 1);
 }
 
-void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs)
+whit_status wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs,
+                          whit_error *err)
 {
+    char label[WH_SHORT];
+    struct dirent *entry;
     DIR *dir = opendir(folder);
-    if (!dir) return;
-    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
+    if (!dir && errno == EACCES) return WHIT_OK;
+    while (dir && (errno = 0, entry = readdir(dir)) != NULL) {
         char *name = final_name(entry->d_name);
         if (!name) continue;
         char *temp = wh_path_join(folder, entry->d_name), *final = wh_path_join(folder, name);
@@ -129,15 +132,24 @@ void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs)
         free(final);
         free(name);
     }
-    closedir(dir);
+    const int error = errno;
+    if (dir) closedir(dir);
+    if (error == 0) return WHIT_OK;
+    return wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(label, folder), strerror(error));
+}
+
+char *wh_temp_spill_name(const char *output)
+{
+    char *beside = wh_path_beside(output, ".spill");
+    char *temp = beside ? wh_temp_name(beside) : NULL;
+    free(beside);
+    return temp;
 }
 
 whit_status wh_temp_spill(const char *output, int *fd, whit_error *err)
 {
-    const wh_inputs none = { NULL, 0 };
-    char *beside = wh_path_beside(output, ".spill");
-    char *temp = beside ? wh_temp_name(beside) : NULL;
-    free(beside);
+    const wh_inputs none = { NULL, 0 }; /* wh_inputs_apart has looked */
+    char *temp = wh_temp_spill_name(output);
     if (!temp) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
     whit_status st = wh_temp_create(temp, &none, fd, err);
     if (st == WHIT_OK) unlink(temp);

@@ -18,8 +18,11 @@ char *wh_temp_name(const char *final);
  */
 whit_status wh_temp_create(const char *temp, const wh_inputs *inputs, int *fd, whit_error *err);
 
-/* A new empty file beside `output` that has no name any more: nothing of it is left behind, however
- * the run ends. The descriptor is the caller's. Errors: as above, WHIT_ERR_NOMEM. */
+/* ".OUTPUT.spill.whit-tmp". NULL when there is no memory. free() it. */
+char *wh_temp_spill_name(const char *output);
+/* A new empty file beside `output`, of that name at first, that has no name any more: nothing of it
+ * is left behind, however the run ends. The descriptor is the caller's. Errors: as above,
+ * WHIT_ERR_NOMEM. */
 whit_status wh_temp_spill(const char *output, int *fd, whit_error *err);
 
 /* 1: the name still is the file behind fd. 0: it is not. -1: errno says why that is not known. */
@@ -28,9 +31,11 @@ int wh_temp_is(const char *temp, int fd);
 /*
  * Remove what killed runs left in a folder under any temporary name; what cannot be removed stays,
  * and so do inputs. With half_placed, a final file goes too if it is the same file (a hard link)
- * as such a temporary one: an output that was being put in place (io/outset.c).
+ * as such a temporary one: an output that was being put in place (io/outset.c). WHIT_ERR_IO when
+ * the folder cannot be listed, though one that may not be listed is fine.
  */
-void wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs);
+whit_status wh_temp_sweep(const char *folder, int half_placed, const wh_inputs *inputs,
+                          whit_error *err);
 
 /* The same for one temporary name, and final where it was being put in place; NULL: that stays. */
 void wh_temp_clear(const char *temp, const char *final, const wh_inputs *inputs);

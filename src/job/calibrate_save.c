@@ -230,7 +230,8 @@ whit_status wh_calib_open_output(whit_calibration *c, whit_error *err)
                                   .inputs = inputs,
                                   .inputs_count = count,
                                   .bytes = output_bytes(c) };
-    whit_status st = wh_outset_open(&c->set, &spec, err);
+    whit_status st = wh_inputs_apart(inputs, count, c->output, err);
+    if (st == WHIT_OK) st = wh_outset_open(&c->set, &spec, err);
     free(inputs);
     if (st != WHIT_OK) return st;
     char *state = wh_path_join(c->partial, PARTIAL_NAME);

@@ -44,11 +44,13 @@ static whit_status open_solutions(whit_plan *p, whit_error *err)
     if (m->ran)
         return wh_fail(err, WHIT_ERR_ARG, "whit_plan_run: a plan with a method is run once");
     m->ran = 1;
+    whit_status st = wh_target_apart(&p->target, p->source, &p->job, err);
+    if (st != WHIT_OK) return st;
     if (!m->o.resume) {
         wh_journal_remove(p->target.path, WH_SOLUTIONS_NAME);
         return wh_solutions_open(&m->solutions, p->count, p->target.path, NULL, err);
     }
-    whit_status st = hash_plan(p, plan, err);
+    st = hash_plan(p, plan, err);
     if (st == WHIT_OK) st = wh_solutions_open(&m->solutions, p->count, p->target.path, plan, err);
     return st == WHIT_OK ? wh_fold_take_up(p, err) : st;
 }

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "io/inputs.h"
 
 #define INDEX_NAME "model.safetensors.index.json"
 #define SINGLE_NAME "model.safetensors"
@@ -250,9 +251,28 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file,
     for (size_t k = 0; k < job->reads_count && ok; k++) ok = add_input(l, copy_of(job->reads[k]));
     const char *folder = whit_file_path(file);
     if (ok && whit_file_has_index(file)) ok = add_input(l, copy_of(whit_file_index_path(file)));
-    for (size_t k = 0; k < t->copies.count && ok; k++)
-        ok = t->copies.file[k].text || add_input(l, wh_path_join(folder, t->copies.file[k].name));
-    return ok ? WHIT_OK : no_memory(err);
+    whit_status st = WHIT_OK;
+    for (size_t k = 0; k < t->copies.count && ok && st == WHIT_OK; k++) {
+        char *path = wh_path_join(folder, t->copies.file[k].name);
+        int there = path && !t->copies.file[k].text;
+        /* one with a text of its own may have been read all the same */
+        if (path && !there) st = wh_file_there(path, &there, err);
+        if (!path || there)
+            ok = add_input(l, path);
+        else
+            free(path);
+    }
+    return ok ? st : no_memory(err);
+}
+
+whit_status wh_target_apart(const wh_target *t, const whit_source *source,
+                            const whit_job_options *job, whit_error *err)
+{
+    input_list l = { NULL, 0 };
+    whit_status st = list_inputs(t, whit_source_file(source), job, &l, err);
+    if (st == WHIT_OK) st = wh_inputs_apart((const char *const *)l.path, l.count, t->path, err);
+    free_inputs(&l);
+    return st;
 }
 
 whit_status wh_target_open(const wh_target *t, const whit_source *source,

@@ -37,6 +37,10 @@ wh_out_entry wh_target_entry(const whit_tensor *t, whit_dtype dtype, uint64_t by
 /* WHIT_ERR_ARG if path is, or is to become, one of the files of the target; WHIT_ERR_NOMEM. */
 whit_status wh_target_keep_off(const wh_target *t, const char *path, whit_error *err);
 
+/* WHIT_ERR_ARG when something that the job reads lies where it keeps its own things beside the
+ * output (wh_inputs_apart). */
+whit_status wh_target_apart(const wh_target *t, const whit_source *source,
+                            const whit_job_options *job, whit_error *err);
 /* Open the temporary files; weight file f is then at wh_target_fd(set, f). Of the job's options:
  * force, and what it reads. */
 whit_status wh_target_open(const wh_target *t, const whit_source *source,

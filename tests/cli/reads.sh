@@ -27,6 +27,15 @@ cp recipe.txt d/config.json
 cp state d/model.safetensors
 ln -s "$PWD/m/config.json" link.json
 ln -s text.txt text.link
+cp m/model.safetensors .r.json.whit-result
+ln m/model.safetensors .s.json.whit-result
+cp -R m q.partial
+mv q.partial/model.safetensors q.partial/state.safetensors
+mkdir out.partial odd
+cp text.txt out.partial/solutions
+cp text.txt .out.spill.whit-tmp
+cp m/config.json odd
+cp m/model.safetensors odd/weights.safetensors
 cp -R . "$scratch/log/before"
 
 # kept ARGUMENT.. - the command is refused, and nothing is another than before.
@@ -92,6 +101,22 @@ for name in text.txt m/tokenizer.json m/config.json; do
 done
 kept calibrate m/model.safetensors --text text.txt -o m/tokenizer.json -f
 kept calibrate --merge state other.state -o state -f
+
+# Names under which things are kept while they are made, and a configuration that is read and would
+# be written anew.
+kept inspect .r.json.whit-result --json=r.json
+kept inspect m/model.safetensors --json=s.json
+kept calibrate q.partial --text text.txt -o q
+kept quantize m -o out --method gptq --text out.partial/solutions
+kept quantize m -o out --method gptq --text out.partial/solutions --resume
+kept calibrate m --text .out.spill.whit-tmp -o out
+kept quantize odd -o odd --format compressed-tensors --rule '*_proj=int8-channel' -f
+
+# What a killed run left of a result goes; what another one is writing stays.
+echo half >.t.json.whit-result
+run 0 inspect m --json=t.json -q
+check 'debris of a killed run' test ! -e .t.json.whit-result
+rm t.json
 
 # A name that is free may be anywhere; what is there stays when nothing reads it.
 run 0 inspect m --json=m/new.json -q
