@@ -191,7 +191,8 @@ const cli_option cli_option_table[] = {
     { "tokens", 0, OPTION_COUNT, "N", FIELD(token_limit), 2147483647, CLI_EVAL,
       "read the first N tokens of the text only (default: all)" },
     { "acts", 0, OPTION_WORD, "f32|q8|bf16", FIELD(acts), 0, CLI_EVAL,
-      "activations as they are, int8 where a kernel takes them, or\n"
+      "activations as they are (8 bits all the same where a scheme\n"
+      "says a8), int8 where a kernel takes them, or\n"
       "rounded to bfloat16 as the weights are (only AMX;\n"
       "default: f32; the base always has f32)" },
     { "fail-if", 0, OPTION_RULE, "NAME>X", 0, 0, CLI_EVAL,

@@ -65,6 +65,9 @@ WHIT_API const whit_tensor *whit_file_tensor(const whit_file *file, size_t index
 #define WHIT_NOT_FOUND ((size_t)-1)
 WHIT_API size_t whit_file_find(const whit_file *file, const char *name);
 
+/* The folder that it is, or that its file is in: where its configuration and tokenizer are. */
+WHIT_API const char *whit_file_folder(const whit_file *file);
+
 /* The files behind it: at least one. Names are those in the folder, paths can be opened. */
 WHIT_API size_t whit_file_shards(const whit_file *file);
 WHIT_API const char *whit_file_shard_name(const whit_file *file, size_t shard);

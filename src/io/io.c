@@ -170,6 +170,16 @@ static whit_status open_path(whit_file *file, whit_error *err)
     return st == WHIT_OK ? wh_gguf_join(file, err) : st;
 }
 
+static whit_status name_folder(whit_file *file, whit_error *err)
+{
+    char *folder = file->is_folder ? NULL : wh_path_folder(file->path);
+    file->folder = folder            ? wh_io_text(file, folder, strlen(folder))
+                   : file->is_folder ? file->path
+                                     : NULL;
+    free(folder);
+    return file->folder ? WHIT_OK : wh_io_no_memory(file, err);
+}
+
 static whit_status open_file(whit_file **out, const char *path, const whit_raw_options *raw,
                              whit_error *err)
 {
@@ -187,6 +197,7 @@ static whit_status open_file(whit_file **out, const char *path, const whit_raw_o
     }
     file->raw = raw;
     st = wh_file_is_folder(path, &file->is_folder, err);
+    if (st == WHIT_OK) st = name_folder(file, err);
     if (st == WHIT_OK) st = open_path(file, err);
     if (st == WHIT_OK && file->warnings_more > 0) {
         char more[64];

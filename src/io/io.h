@@ -53,7 +53,7 @@ typedef struct wh_shard {
 } wh_shard;
 
 struct whit_file {
-    const char *path; /* as given */
+    const char *path, *folder; /* as given; the folder of it */
     const wh_cvt_ops *cvt;
     int is_folder;
     const char *index_path;      /* the file that ties the shards together, or NULL */

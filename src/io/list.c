@@ -183,6 +183,11 @@ const char *whit_file_path(const whit_file *file)
     return file->path;
 }
 
+const char *whit_file_folder(const whit_file *file)
+{
+    return file->folder;
+}
+
 int whit_file_is_folder(const whit_file *file)
 {
     return file->is_folder;

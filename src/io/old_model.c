@@ -151,6 +151,14 @@ cleanup:
     return st;
 }
 
+whit_status wh_old_model_find_one(wh_old_model *old, const char *path, const wh_inputs *inputs,
+                                  whit_error *err)
+{
+    old->mark = wh_calloc(1, sizeof *old->mark);
+    if (!old->mark) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
+    return keep_path(old->mark, &old->marks, wh_strndup(path, strlen(path)), inputs, err);
+}
+
 static whit_status remove_all(char *const *path, size_t count, const wh_inputs *inputs,
                               whit_error *err)
 {

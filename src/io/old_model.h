@@ -10,7 +10,7 @@
 #define WH_ONLY_NAME "model.safetensors"
 
 typedef struct wh_old_model {
-    char **mark;  /* [marks] paths of those of the two names above that are there */
+    char **mark;  /* [marks] paths of those of the two names above that are there, or one file */
     char **shard; /* [shards] paths of the files that the index names and the job does not write */
     size_t marks, shards;
 } wh_old_model; /* zero-initialise */
@@ -23,6 +23,11 @@ typedef struct wh_old_model {
  */
 whit_status wh_old_model_find(wh_old_model *old, const char *folder, const char *const *names,
                               size_t count, const wh_inputs *inputs, whit_error *err);
+
+/* Of files side by side: the file that has the name which stands for all of them is the only mark.
+ * Errors: WHIT_ERR_ARG (it is an input), WHIT_ERR_NOMEM, WHIT_ERR_IO. */
+whit_status wh_old_model_find_one(wh_old_model *old, const char *path, const wh_inputs *inputs,
+                                  whit_error *err);
 
 /* Remove the marks (the folder is then no whole model any more) or the shards. What has gone
  * already is fine. Errors: WHIT_ERR_ARG (has become an input), WHIT_ERR_IO. */

@@ -150,7 +150,7 @@ static whit_status make_folder(wh_outset *set, whit_error *err)
 /* Leftovers of a killed run go, whatever its names were. */
 static whit_status clean_up(const wh_outset *set, whit_error *err)
 {
-    int whole = set->old.marks > 0;
+    int whole = set->is_folder && set->old.marks > 0;
     whit_status st = WHIT_OK;
     if (!whole) st = wh_file_there(set->file[set->count - 1].final, &whole, err);
     if (st == WHIT_OK && set->is_folder) st = wh_temp_sweep(set->folder, !whole, &set->inputs, err);
@@ -184,9 +184,9 @@ static whit_status prepare(wh_outset *set, const wh_outset_spec *spec, whit_erro
         if (st == WHIT_OK)
             st = wh_old_model_find(&set->old, set->folder, spec->names, spec->count, &set->inputs,
                                    err);
-        if (st != WHIT_OK) return st;
-    }
-    st = clean_up(set, err);
+    } else if (spec->names)
+        st = wh_old_model_find_one(&set->old, set->path, &set->inputs, err);
+    if (st == WHIT_OK) st = clean_up(set, err);
     if (st == WHIT_OK) st = check_places(set, err);
     if (st == WHIT_OK) st = check_space(set, spec->bytes, err);
     for (size_t k = 0; st == WHIT_OK && k < set->count; k++) {

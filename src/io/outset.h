@@ -46,7 +46,8 @@ const char *wh_outset_path(const wh_outset *set, size_t k);
  * fsync everything, then make it appear. With force in a folder: the old index
  * (model.safetensors.index.json) or only model file (model.safetensors) goes first, right before
  * the renames; at the end the .safetensors shards that an old index named (plain names only) and
- * this set did not write are removed.
+ * this set did not write are removed. Of files side by side, a file of the name that stands for all
+ * goes first.
  * On error before the first rename nothing has changed; the set must still be closed.
  */
 whit_status wh_outset_commit(wh_outset *set, whit_error *err);

@@ -107,7 +107,7 @@ static whit_status add_llama2c(wh_companions *c, const whit_file *file, wh_lines
     char *path = NULL;
     whit_error why = { WHIT_OK, "" };
     if (!wh_config_is_llama2c(file)) return WHIT_OK;
-    whit_status st = wh_vocab_find_llama2c(whit_file_path(file), &path, &why);
+    whit_status st = wh_vocab_find_llama2c(whit_file_folder(file), &path, &why);
     if (st == WHIT_ERR_NOMEM) return no_memory(err);
     if (st == WHIT_ERR_IO) return wh_fail(err, st, "%s", why.msg);
     if (st != WHIT_OK) wh_lines_add(warnings, "%s; not copied", why.msg);
@@ -120,21 +120,40 @@ static whit_status add_llama2c(wh_companions *c, const whit_file *file, wh_lines
     return WHIT_OK;
 }
 
+/* A single file is read alone: what is beside it stays there. */
+static whit_status tell_beside(const whit_file *file, wh_lines *warnings, whit_error *err)
+{
+    char name[WH_SHORT];
+    int there = 0;
+    char *config = wh_path_join(whit_file_folder(file), "config.json");
+    if (!config) return no_memory(err);
+    whit_status st = wh_file_there(config, &there, err);
+    if (there)
+        wh_lines_add(warnings,
+                     "%s: config.json and tokenizer beside it are not copied; try: its folder",
+                     wh_short(name, whit_file_path(file)));
+    free(config);
+    return st;
+}
+
 whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines *warnings,
                                whit_error *err)
 {
     c->file = wh_calloc(COMPANIONS + OWN_FILES, sizeof *c->file);
     if (!c->file) return no_memory(err);
-    if (!file || !whit_file_is_folder(file)) return WHIT_OK;
+    if (!file) return WHIT_OK;
+    if (!whit_file_is_folder(file) && !whit_file_has_index(file))
+        return tell_beside(file, warnings, err);
+    const char *folder = whit_file_folder(file);
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < COMPANIONS && st == WHIT_OK; i++) {
-        char *path = wh_path_join(whit_file_path(file), companions[i]), *safe = NULL;
+        char *path = wh_path_join(folder, companions[i]), *safe = NULL;
         whit_error why;
         int there;
         if (!path) return no_memory(err);
         st = wh_file_there(path, &there, err);
         if (there) {
-            whit_status found = wh_file_inside(whit_file_path(file), companions[i], &safe, &why);
+            whit_status found = wh_file_inside(folder, companions[i], &safe, &why);
             char *name = found == WHIT_OK ? wh_strndup(companions[i], strlen(companions[i])) : NULL;
             if (name)
                 c->file[c->count++].name = name;
@@ -151,7 +170,7 @@ whit_status wh_companions_find(wh_companions *c, const whit_file *file, wh_lines
         free(safe);
     }
     if (st == WHIT_OK) st = add_llama2c(c, file, warnings, err);
-    return st == WHIT_OK ? wh_tell_left(whit_file_path(file), warnings, err) : st;
+    return st == WHIT_OK ? wh_tell_left(folder, warnings, err) : st;
 }
 
 whit_status wh_companions_put(wh_companions *c, const char *name, const char *text, size_t len,
@@ -180,7 +199,8 @@ whit_status wh_companion_write(const wh_companion *c, const whit_source *source,
     char *path = NULL, *text = NULL;
     size_t len = 0;
     if (c->text) return wh_file_pwrite(fd, name, 0, c->text, c->len, err);
-    whit_status st = wh_file_inside(whit_file_path(whit_source_file(source)), c->name, &path, err);
+    whit_status st =
+        wh_file_inside(whit_file_folder(whit_source_file(source)), c->name, &path, err);
     if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
     if (st == WHIT_OK) st = wh_file_pwrite(fd, name, 0, text, len, err);
     free(text);

@@ -65,7 +65,7 @@ whit_status wh_config_put(wh_companions *c, const whit_file *file, const wh_buf 
     size_t len = 0;
     wh_buf out = { 0 };
     wh_json j;
-    whit_status st = wh_file_inside(whit_file_path(file), CONFIG, &path, err);
+    whit_status st = wh_file_inside(whit_file_folder(file), CONFIG, &path, err);
     if (st == WHIT_OK) st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
     if (st == WHIT_OK) {
         wh_json_init(&j, text, len);

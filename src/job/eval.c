@@ -34,11 +34,7 @@ static whit_status open_tokenizer(wh_eval_side *s, whit_error *err)
     const whit_file *file = whit_source_file(s->model->source);
     if (whit_file_is_folder(file) || whit_file_kv_count(file, 0) > 0)
         return whit_tokenizer_open(&s->tokenizer, s->path, err);
-    char *folder = wh_path_folder(s->path);
-    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tokenizer");
-    whit_status st = whit_tokenizer_open(&s->tokenizer, folder, err);
-    free(folder);
-    return st;
+    return whit_tokenizer_open(&s->tokenizer, whit_file_folder(file), err);
 }
 
 static void warn_of(whit_eval *e, const wh_eval_side *s, whit_acts acts)
@@ -54,7 +50,8 @@ static void warn_of(whit_eval *e, const wh_eval_side *s, whit_acts acts)
                      "%s: the vocabulary has %" PRIu32 " tokens, the embeddings %" PRIu32 " rows",
                      name, tokens, info->vocabulary);
     for (size_t i = 0; i < whit_model_linears(s->model); i++)
-        with_q8 += whit_model_linear_at(s->model, i)->acts == WHIT_ACTS_Q8;
+        with_q8 += whit_model_linear_at(s->model, i)->acts == WHIT_ACTS_Q8 ||
+                   whit_model_linear_at(s->model, i)->a8;
     if (acts == WHIT_ACTS_Q8 && with_q8 == 0)
         wh_lines_add(&e->warnings, "%s: no matrix of it is multiplied with int8 activations", name);
 }

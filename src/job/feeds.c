@@ -126,6 +126,13 @@ static whit_status check_ids(const wh_feed *f, uint32_t rows, whit_error *err)
     return WHIT_OK;
 }
 
+/* Ids may begin with the start of text, as those of a tokenizer do: windows have one anyway. */
+static void drop_start(const wh_feeds *all, whit_ids *ids)
+{
+    if (!all->lead || ids->count < 2 || ids->id[0] != all->start) return;
+    memmove(ids->id, ids->id + 1, --ids->count * sizeof *ids->id);
+}
+
 static whit_status tokenize_all(wh_feeds *f, const wh_feeds_model *m, wh_lines *warnings,
                                 whit_error *err)
 {
@@ -133,6 +140,7 @@ static whit_status tokenize_all(wh_feeds *f, const wh_feeds_model *m, wh_lines *
     for (size_t i = 0; i < f->count && st == WHIT_OK; i++) {
         wh_feed *one = &f->feed[i];
         if (one->what->kind == WHIT_FEED_TEXT) st = tokenize(f, one, warnings, err);
+        if (one->what->kind == WHIT_FEED_IDS) drop_start(f, &one->ids);
         if (st == WHIT_OK && f->tokens && one->ids.count > f->tokens)
             one->ids.count = (size_t)f->tokens;
         if (st == WHIT_OK) st = check_ids(one, m->vocabulary, err);
@@ -160,11 +168,7 @@ static whit_status open_tokenizer(wh_feeds *f, const wh_feeds_model *m, whit_err
 {
     if (whit_file_is_folder(m->file) || whit_file_kv_count(m->file, 0) > 0)
         return whit_tokenizer_open(&f->tokenizer, m->path, err);
-    char *folder = wh_path_folder(m->path);
-    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the tokenizer");
-    whit_status st = whit_tokenizer_open(&f->tokenizer, folder, err);
-    free(folder);
-    return st;
+    return whit_tokenizer_open(&f->tokenizer, whit_file_folder(m->file), err);
 }
 
 static void settle_windows(wh_feeds *f, const wh_feeds_model *m, uint64_t context,

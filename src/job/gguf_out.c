@@ -136,8 +136,8 @@ static whit_status check_complete(const wh_model_config *c, const placed *p, siz
     return WHIT_OK;
 }
 
-/* Each token has a row in both. */
-static whit_status check_output(const whit_plan *p, const wh_gguf_out *g, whit_error *err)
+/* Each token has a row in both. Without the second, engines take the first for it. */
+static whit_status check_output(whit_plan *p, const wh_gguf_out *g, whit_error *err)
 {
     uint64_t rows[2] = { 0, 0 };
     for (size_t i = 0; i < p->count; i++) {
@@ -145,6 +145,9 @@ static whit_status check_output(const whit_plan *p, const wh_gguf_out *g, whit_e
         if (name && strcmp(name, "token_embd.weight") == 0) rows[0] = g->tensor[i].rows;
         if (name && strcmp(name, "output.weight") == 0) rows[1] = g->tensor[i].rows;
     }
+    if (rows[1] == 0 && !g->config.tied)
+        wh_lines_add(&p->warnings, "lm_head.weight: is missing, so the output is the matrix of the "
+                                   "embeddings, which tie_word_embeddings does not say");
     if (rows[1] == 0 || rows[1] == rows[0]) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_FORMAT,
                    "lm_head.weight: has %" PRIu64 " rows, and embed_tokens.weight %" PRIu64,
@@ -174,13 +177,6 @@ static whit_status name_all(whit_plan *p, wh_gguf_out *g, whit_error *err)
     return st;
 }
 
-/* The folder of a model: the path itself, or what its index file is in. */
-static char *folder_of(const whit_file *file)
-{
-    const char *path = whit_file_path(file);
-    return whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
-}
-
 /* What the configuration says that GGUF cannot say. */
 static void warn_of_config(whit_plan *p, const wh_model_config *c, const char *name)
 {
@@ -200,7 +196,6 @@ static whit_status open_folder(whit_plan *p, wh_gguf_out *g, whit_error *err)
 {
     const whit_file *file = whit_source_file(p->source);
     char name[WH_SHORT];
-    char *folder = NULL;
     wh_short(name, whit_file_path(file));
     if (!whit_file_is_folder(file) && !whit_file_has_index(file) && !wh_config_is_llama2c(file))
         return wh_fail(err, WHIT_ERR_UNSUPPORTED,
@@ -210,9 +205,7 @@ static whit_status open_folder(whit_plan *p, wh_gguf_out *g, whit_error *err)
     g->converts = 1;
     whit_status st = wh_config_of_file(&g->config, file, err);
     if (st == WHIT_OK) warn_of_config(p, &g->config, name);
-    if (st == WHIT_OK && !(folder = folder_of(file))) st = no_memory(err);
-    if (st == WHIT_OK) st = wh_vocab_read_folder(&g->vocab, folder, err);
-    free(folder);
+    if (st == WHIT_OK) st = wh_vocab_read_folder(&g->vocab, whit_file_folder(file), err);
     if (st == WHIT_OK) st = name_all(p, g, err);
     if (st != WHIT_OK || g->config.rope.kind != WH_ROPE_LLAMA3) return st;
     g->rope = wh_calloc(g->config.head_dim / 2, sizeof *g->rope);

@@ -175,6 +175,10 @@ static whit_status settle_plain(whit_plan *p, size_t i, wh_choice *choice, whit_
     const whit_dtype type = plain_type(s, t, choice->scheme.kind);
     whit_status st = wh_stored_decodes(p->source, i, err);
     if (st != WHIT_OK) return st;
+    if (t->vector && (choice->scheme.kind == WHIT_TO_F16 || choice->scheme.kind == WHIT_TO_BF16)) {
+        choice->fallback = 1; /* engines want it as F32 */
+        choice->reason = "1-dimensional";
+    }
     p->decoded += kept && whit_scheme_is_quantized(&s->scheme);
     if (type == s->stored && t->heads == 0) {
         choice->scheme.kind = WHIT_KEEP;

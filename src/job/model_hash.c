@@ -62,15 +62,10 @@ static whit_status hash_folder(wh_buf *lines, const char *folder, int llama2c, w
 
 whit_status wh_model_small_hash(const whit_file *file, char text[WH_SHA256_TEXT], whit_error *err)
 {
-    const char *path = whit_file_path(file);
     wh_buf lines = { 0 };
     whit_status st = WHIT_OK;
     if (whit_file_kv_count(file, 0) == 0) { /* GGUF has all of it inside */
-        char *folder =
-            whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
-        st = folder ? hash_folder(&lines, folder, wh_config_is_llama2c(file), err)
-                    : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");
-        free(folder);
+        st = hash_folder(&lines, whit_file_folder(file), wh_config_is_llama2c(file), err);
     }
     if (st == WHIT_OK && lines.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the hashes");

@@ -273,6 +273,14 @@ static int decodes_any(const whit_plan *p)
     return 0;
 }
 
+/* 1: no tensor of the output has codes. */
+static int is_plain(const whit_plan *p)
+{
+    size_t i = 0;
+    while (i < p->count && !whit_scheme_is_quantized(&p->entry[i].scheme)) i++;
+    return p->fake || i == p->count;
+}
+
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
                         whit_error *err)
 {
@@ -299,7 +307,7 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (st == WHIT_OK)
         st = p->checkpoint ? wh_checkpoint_describe(p, err)
                            : wh_config_settle(&p->target.copies, whit_source_file(p->source),
-                                              p->fake, &p->warnings, err);
+                                              is_plain(p), &p->warnings, err);
     if (st == WHIT_OK) st = wh_layout_finish(&p->target.layout, err);
     if (st == WHIT_OK) st = number_tiles(p, err);
     if (st == WHIT_OK) st = add_up(p, err);

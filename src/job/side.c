@@ -266,12 +266,6 @@ static whit_status check_folder(const char *folder, whit_check *check, whit_erro
 
 whit_status wh_side_check(const whit_file *file, whit_check *check, whit_error *err)
 {
-    const char *path = whit_file_path(file);
     if (!whit_file_is_folder(file) && !whit_file_has_index(file)) return WHIT_OK;
-    char *folder =
-        whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
-    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the check");
-    whit_status st = check_folder(folder, check, err);
-    free(folder);
-    return st;
+    return check_folder(whit_file_folder(file), check, err);
 }

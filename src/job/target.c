@@ -249,7 +249,7 @@ static whit_status list_inputs(const wh_target *t, const whit_file *file,
     for (size_t k = 0; k < shards && ok; k++)
         ok = add_input(l, copy_of(whit_file_shard_path(file, k)));
     for (size_t k = 0; k < job->reads_count && ok; k++) ok = add_input(l, copy_of(job->reads[k]));
-    const char *folder = whit_file_path(file);
+    const char *folder = whit_file_folder(file);
     if (ok && whit_file_has_index(file)) ok = add_input(l, copy_of(whit_file_index_path(file)));
     whit_status st = WHIT_OK;
     for (size_t k = 0; k < t->copies.count && ok && st == WHIT_OK; k++) {

@@ -152,6 +152,13 @@ static whit_status retell(retold *r, const whit_verification *v, const whit_veri
     if (!p->recipe)
         return wh_fail(err, WHIT_ERR_ARG,
                        "says nothing of how it was made (whit.recipe); try: whit compare");
+    if (p->version && strcmp(p->version, WHIT_VERSION_STRING) != 0)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "made by whit %.32s, and this is " WHIT_VERSION_STRING
+                       "; try: that version, or whit compare",
+                       p->version);
+    if (o->calibration && !p->calibration && !p->weighed)
+        return wh_fail(err, WHIT_ERR_ARG, "made without a calibration; try: no --calibration");
     whit_status st = retell_recipe(r, p->recipe, err);
     if (st == WHIT_OK && p->options) st = retell_options(r, p->options, err);
     if (st != WHIT_OK) return st;

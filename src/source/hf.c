@@ -307,7 +307,7 @@ static whit_status find_all(wh_hf *h, wh_hf_list *out, const char *config_file)
 whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *claimed,
                        whit_error *err)
 {
-    const char *path = whit_file_path(file), *config_file = "";
+    const char *config_file = "";
     wh_hf_config config = { 0 };
     size_t longest;
     wh_hf_codes codes;
@@ -316,18 +316,15 @@ whit_status wh_hf_read(const whit_file *file, wh_hf_list *out, unsigned char *cl
     const int marked = has_marks(file, &longest);
     whit_status st = wh_hf_find_codes(file, claimed, 0, &codes, err);
     if (st != WHIT_OK || (!marked && !codes.codes)) return st;
-    char *folder =
-        whit_file_is_folder(file) ? wh_strndup(path, strlen(path)) : wh_path_folder(path);
     wh_hf h = { .file = file,
                 .config = &config,
                 .claimed = claimed,
                 .name = longest < SIZE_MAX - WH_HF_SUFFIX ? malloc(longest + WH_HF_SUFFIX) : NULL,
                 .err = err };
-    if (!folder || !h.name) st = no_memory(err);
-    if (st == WHIT_OK) st = wh_hf_config_read(&config, folder, &config_file, err);
+    if (!h.name) st = no_memory(err);
+    if (st == WHIT_OK) st = wh_hf_config_read(&config, whit_file_folder(file), &config_file, err);
     if (st == WHIT_OK) st = find_all(&h, out, config_file);
     wh_hf_config_free(&config);
     free(h.name);
-    free(folder);
     return st;
 }

@@ -101,6 +101,12 @@ mv shards/model.safetensors.index.json shards/pytorch_model.bin.index.json
 run 0 quantize alpha shards/pytorch_model.bin.index.json -o out --scheme int8 -q
 check 'other names' test "$(ls -A out | tr '\n' ' ')" = 'alpha pytorch_model '
 run 0 compare out/alpha out/pytorch_model --min-sqnr 100 -q
+check 'small files' cmp alpha/tokenizer.json out/pytorch_model/tokenizer.json
+run 0 quantize alpha/model.safetensors -o alone --scheme int8
+err_has 'alpha/model.safetensors: config.json and tokenizer beside it are not copied; try: its folder'
+run 0 quantize alpha/model.safetensors -o alone.safetensors --scheme int8
+empty "$err"
+rm -r alone alone.safetensors
 rm -r out shards
 
 # Shards as asked for.

@@ -23,7 +23,10 @@ check 'merged is not one run over both' cmp ba.state ab.state
 "$whit" calibrate "$model" --text - -o stdin.state -q <a.txt
 check 'standard input is another text' cmp a.state stdin.state
 "$whit" tokenize "$model" --text a.txt --json >ids.json
-run 0 calibrate "$model" --ids ids.json -o ids.state -q
+run 0 calibrate "$model" --text a.txt -o a.again --json
+tokens=$(sed -n 's/.*\("tokens":[0-9]*\).*/\1/p' "$out")
+run 0 calibrate "$model" --ids ids.json -o ids.state --json
+out_has "$tokens," # their start of text is that of the window
 run 0 calibrate --compare a.state ids.state
 out_has 'rank' 'model.layers.0.mlp.down_proj.weight' 'mean '
 run 0 calibrate "$model" --text a.txt --tokens 10 -o few.state --json

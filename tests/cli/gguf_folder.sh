@@ -99,9 +99,14 @@ is 'untied' "$(names_of untied.gguf | grep '^token\|^output' | tr '\n' ' ')" \
 run 0 inspect untied.gguf --check
 out_line 'check ok'
 only_one
-run 0 quantize m -o none.gguf -q --scheme q4_k_m # nothing else can be the output
+run 0 quantize m -o none.gguf --scheme q4_k_m # nothing else can be the output
+err_has 'lm_head.weight: is missing, so the output is the matrix of the embeddings'
 is 'no lm_head' "$(names_of none.gguf | head -1)" 'token_embd.weight Q8_0'
 config
+run 0 plan m -o x.gguf --scheme q8_0
+check 'a word of the output' test "$(grep -c lm_head "$err")" -eq 0
+run 0 plan m -o x.gguf --scheme q8_0 --rule '*norm*=f16'
+err_has 'kept (1-dimensional)'
 rm ./*.gguf
 
 # What was quantized by whit: only on demand.

@@ -163,6 +163,11 @@ run 0 inspect tiny-00001-of-00047.gguf --check
 out_line 'check ok'
 refused 2 'part-00002-of-00005.gguf: is the input, which is never replaced' quantize part-00001-of-00005.gguf -o part.gguf --scheme keep -f \
     --shard-size 20000
+run 0 quantize layers.gguf -o part.gguf -q --scheme keep
+refused 2 'part.gguf: exists; try: --force to replace it' \
+    quantize layers.gguf -o part.gguf --scheme keep --shard-size 30000
+run 0 quantize layers.gguf -o part.gguf -q --scheme keep --shard-size 30000 -f
+check 'the file of before is there' test ! -e part.gguf
 rm part-* tiny-* whole.gguf kept.gguf before keys recipe
 
 # Another calibration: of another shape, of another model, none at all.

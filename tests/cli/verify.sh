@@ -57,6 +57,11 @@ run 0 verify other.safetensors
 run 4 verify other.safetensors --against "$model" --sample 1
 out_has 'is described as another tensor than the source gives, which is int4-g64'
 run 1 verify q.safetensors --against nothing
+LC_ALL=C sed 's/"whit.version":"0.1.0"/"whit.version":"0.0.9"/' q.safetensors >old.safetensors
+run 0 verify old.safetensors
+refused 2 'made by whit 0.0.9, and this is 0.1.0; try: that version' \
+    verify old.safetensors --against "$model"
+rm old.safetensors
 
 # Every output of quantize: folders, shards, decoded values, checkpoints, GGUF.
 run 0 quantize "$model" -o folder --shard-size 60KB -q
@@ -107,6 +112,8 @@ run 0 quantize "$model" -o c.gguf --scheme q4_0 --calibration a.state -q
 refused 2 'made with a calibration; try: --calibration FILE' verify c.gguf --against "$model"
 run 0 verify c.gguf --against "$model" --calibration a.state --sample 0
 refused 2 '--sample is about --against' verify q.safetensors --sample 2
+refused 2 'made without a calibration; try: no --calibration' \
+    verify q.safetensors --against "$model" --calibration a.state
 refused 2 '--calibration is about --against' verify q.safetensors --calibration a.state
 
 # Who made it how.
