@@ -110,7 +110,9 @@ static whit_status name_outputs(const cli_options *opt, char **outputs, whit_err
         return cli_fail(err, WHIT_ERR_ARG, "%s: several inputs need a folder; try: -o DIR/",
                         cli_short(name, sizeof name, opt->output));
     for (size_t i = 0; i < opt->operands_count; i++) {
+        errno = 0;
         outputs[i] = output_of(opt->output, opt->operands[i], opt->format == WHIT_FORMAT_GGUF);
+        if (!outputs[i] && errno == ENOMEM) return cli_fail(err, WHIT_ERR_NOMEM, "out of memory");
         if (!outputs[i])
             return cli_fail(err, WHIT_ERR_ARG, "%s: has no name for its output; try: one by one",
                             cli_short(name, sizeof name, opt->operands[i]));
@@ -193,6 +195,7 @@ int cli_batch(const cli_options *opt)
     if (st == WHIT_OK) {
         code = run_all(opt, outputs, &results);
         st = cli_results_commit(&results, &err);
+        if (code != CLI_EXIT_OK && made) rmdir(opt->output); /* unless something is in it */
     }
     int failed = cli_finish(opt, st, &err);
     cli_results_close(&results);

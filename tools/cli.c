@@ -93,7 +93,9 @@ static const char *next_value(const cli_options *opt, const cli_option *o, const
                               arguments *args)
 {
     const char *value = args->next < args->argc ? args->argv[args->next] : NULL;
-    int looks_like_option = value && value[0] == '-' && value[1] && o->kind != OPTION_NUMBER;
+    const int counts = o->kind == OPTION_COUNT || o->kind == OPTION_SIZE; /* refuse a sign */
+    int looks_like_option = value && value[0] == '-' && value[1] && o->kind != OPTION_NUMBER &&
+                            !(counts && value[1] >= '0' && value[1] <= '9');
     if (value && !looks_like_option) {
         args->next++;
         return value;

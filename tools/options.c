@@ -330,6 +330,14 @@ static int set_text(cli_options *opt, const cli_option *o, const char *shown, co
     return 1;
 }
 
+/* More than one would be read, and is not. */
+static int set_read(cli_options *opt, const cli_option *o, const char *shown, const char *value)
+{
+    if (*(const char **)field_of(opt, o))
+        return cli_option_bad(opt, shown, "is there twice, once with", value);
+    return set_text(opt, o, shown, value);
+}
+
 static int set_rule(cli_options *opt, const cli_option *o, const char *shown, const char *value)
 {
     (void)o, (void)shown;
@@ -414,7 +422,7 @@ int cli_option_set(cli_options *opt, const cli_option *option, const char *shown
 {
     static set_fn *const setters[] = {
         [OPTION_HELP] = set_nothing,  [OPTION_VERSION] = set_nothing, [OPTION_FLAG] = set_flag,
-        [OPTION_STRING] = set_text,   [OPTION_TEXT] = set_text,       [OPTION_READ] = set_text,
+        [OPTION_STRING] = set_text,   [OPTION_TEXT] = set_text,       [OPTION_READ] = set_read,
         [OPTION_RULE] = set_rule,     [OPTION_WORD] = set_word,       [OPTION_CLIP] = set_clip,
         [OPTION_OBSERVER] = set_clip, [OPTION_COUNT] = set_count,     [OPTION_SIZE] = set_size,
         [OPTION_SHAPE] = set_shape,   [OPTION_NUMBER] = set_number,   [OPTION_FEED] = set_feed,

@@ -10,8 +10,8 @@
  *                       scale a token or one that calibration found)
  *
  * Scales are F32 for a tensor or a channel and F16 for groups, unless an option says otherwise.
- * "int8" alone is int8-channel, "int2" .. "int7" are g128, "nf4" and "fp4bnb" g64, "fp4" g32, "fp8"
- * is fp8_e4m3-channel. mxfp4 and nvfp4 have fixed groups.
+ * "int8" alone is int8-channel, "int2" .. "int7" are g128, "nf4" and "fp4bnb" g64, "fp4" g32, fp8
+ * kinds channel. mxfp4 and nvfp4 have fixed groups.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_SCHEME_H

@@ -247,8 +247,8 @@ static whit_status remember(wh_pickle_machine *m, uint64_t index)
     wh_pickle_node *n = NULL;
     whit_status st = wh_pm_top(m, &n);
     if (st != WHIT_OK) return st;
-    if (index >= m->len)
-        return wh_pm_bad(m, "remembers a value under a number beyond its own size");
+    if (index >= m->p->nodes) /* picklers number from 0 */
+        return wh_pm_bad(m, "remembers a value under a number beyond those that it made");
     if (index >= m->memo_len) {
         if (!wh_pm_grow(&m->memo, &m->memo_cap, (size_t)index + 1)) return wh_pm_no_memory(m);
         memset(m->memo + m->memo_len, 0, ((size_t)index + 1 - m->memo_len) * sizeof *m->memo);

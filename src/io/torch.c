@@ -14,8 +14,8 @@
  * Tensors may share a storage, and be any strided view of it: transposed, repeated (stride 0), a
  * part. Each becomes an array of its own. Refused: strides or sizes below 0, elements outside the
  * storage, hooks, tensors that are to be conjugated or negated when they are read, repetitions of
- * few elements beyond MOST_REPEATED octets, and values that are shared so often that a small file
- * would take long: each visit, entry of hooks and octet of a name counts.
+ * few elements beyond MOST_REPEATED octets in all, and values that are shared so often that a small
+ * file would take long: each visit, entry of hooks and octet of a name counts.
  *
  * Not here: the containers (torch_zip.c, torch_legacy.c); TorchScript; quantized and sparse
  * tensors, which are refused by name. Source: pytorch/pytorch, torch/serialization.py,
@@ -323,7 +323,8 @@ static whit_status read_tensor(walk *w, const wh_pickle_node *n, const char *nam
     if (!wh_mul_u64(offset, size, &bytes) || !wh_add_u64(bytes, first * unit, &f->view.first) ||
         f->view.first > f->view.octets.bytes || !wh_view_fits(&f->view, to))
         return bad_tensor(t, name, "its elements lie outside of its storage");
-    if (to->bytes > f->view.octets.bytes && to->bytes > MOST_REPEATED)
+    if (to->bytes <= f->view.octets.bytes) return WHIT_OK;
+    if (!wh_add_u64(t->repeated, to->bytes, &t->repeated) || t->repeated > MOST_REPEATED)
         return wh_fail(t->err, WHIT_ERR_UNSUPPORTED,
                        "%s: repeats %" PRIu64 " stored bytes to %" PRIu64 "; try: save the "
                        "elements once",

@@ -25,7 +25,8 @@ typedef struct wh_torch {
     size_t shard;
     char label[WH_SHORT];
     wh_pickle pickle;
-    int swapped; /* 1: elements are big-endian */
+    int swapped;       /* 1: elements are big-endian */
+    uint64_t repeated; /* octets of the tensors that are more than their storages have */
     wh_torch_storage *storage;
     size_t storages, storage_cap;
     wh_names keys; /* to index */

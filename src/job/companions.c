@@ -5,10 +5,12 @@
  * (left_behind.c).
  *
  * SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700
 #include "job/companions.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -19,7 +21,7 @@
 #include "model/vocab.h"
 
 /* A tokenizer is megabytes; what is larger is no such file. */
-#define COPY_LIMIT ((uint64_t)1 << 30)
+#define CONFIG_LIMIT ((uint64_t)1 << 26)
 
 /* What makes a folder loadable next to its weights. */
 static const char *const companions[] = {
@@ -71,8 +73,8 @@ static whit_status note_config(wh_companions *c, const char *path, wh_lines *war
     char *text = NULL, name[WH_SHORT];
     size_t len = 0, depth = 0;
     wh_json j;
-    whit_status st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
-    if (st != WHIT_OK) return st; /* nor could it be copied */
+    whit_status st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
+    if (st != WHIT_OK) return st;
     wh_json_init(&j, text, len);
     j.python = 1;
     wh_json_token tok = wh_json_next(&j);
@@ -196,14 +198,22 @@ whit_status wh_companions_put(wh_companions *c, const char *name, const char *te
 whit_status wh_companion_write(const wh_companion *c, const whit_source *source, int fd,
                                const char *name, whit_error *err)
 {
-    char *path = NULL, *text = NULL;
-    size_t len = 0;
+    enum { PIECE = 1 << 16 };
+    char *path = NULL, *piece = NULL;
+    uint64_t bytes = 0;
+    int from = -1;
     if (c->text) return wh_file_pwrite(fd, name, 0, c->text, c->len, err);
     whit_status st =
         wh_file_inside(whit_file_folder(whit_source_file(source)), c->name, &path, err);
-    if (st == WHIT_OK) st = wh_file_slurp(path, COPY_LIMIT, &text, &len, err);
-    if (st == WHIT_OK) st = wh_file_pwrite(fd, name, 0, text, len, err);
-    free(text);
+    if (st == WHIT_OK) st = wh_file_open_read(path, &from, &bytes, err);
+    if (st == WHIT_OK && !(piece = wh_calloc(PIECE, 1))) st = no_memory(err);
+    for (uint64_t at = 0; at < bytes && st == WHIT_OK; at += PIECE) {
+        const size_t n = bytes - at < PIECE ? (size_t)(bytes - at) : PIECE;
+        st = wh_file_pread(from, path, at, piece, n, err);
+        if (st == WHIT_OK) st = wh_file_pwrite(fd, name, at, piece, n, err);
+    }
+    if (from >= 0) close(from);
+    free(piece);
     free(path);
     return st;
 }

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: MIT */
 #include <whit/job.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,10 +98,8 @@ static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_err
     wh_cvt_from_f32(cvt, j->dtype, w->w, n, w->out);
     wh_cvt_to_f32(cvt, j->dtype, w->out, n, w->scratch);
     whit_quant_stats ignored = { 0 };
-    size_t finite = 0;
-    while (finite < n && isfinite(w->w[finite])) finite++;
-    const char *hint = finite < n ? "inspect --check" : "--dtype f32";
-    st = wh_convert_measure(w->w, w->scratch, n, &r, hint, &ignored, err);
+    st = wh_convert_measure(w->w, w->scratch, n, &r, "--dtype f32", "inspect --check", &ignored,
+                            err);
     if (st != WHIT_OK) {
         wh_prefix(err, st, t->tensor.name);
         return wh_prefix(err, st, whit_file_path(whit_source_file(j->source)));

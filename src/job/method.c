@@ -283,6 +283,11 @@ static void put_number(wh_buf *out, const char *key, double value)
     wh_json_put_double(out, value);
 }
 
+double wh_method_damping(const wh_method *m)
+{
+    return m->o.damping > 0 ? m->o.damping : 0.01;
+}
+
 void wh_method_option(const whit_plan *p, wh_buf *out)
 {
     if (!p->method) return;

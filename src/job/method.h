@@ -74,6 +74,8 @@ whit_status wh_method_choose(whit_plan *plan, whit_error *err);
 void wh_method_close(wh_method *m); /* NULL is fine */
 
 /* Options that change octets, for whit.options. */
+/* Of gptq: what is added to the diagonal, as a share of its mean, unless that does not do. */
+double wh_method_damping(const wh_method *m);
 void wh_method_option(const whit_plan *plan, wh_buf *out);
 /* Whether the ceiling of the job holds what it takes, and what the stream takes afterwards, where
  * one was given. Errors: WHIT_ERR_NOMEM, those of finding out the architecture. */

@@ -135,7 +135,10 @@ static void put_line(wh_buf *b, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const unsigned char c = (unsigned char)text[i];
-        wh_buf_put(b, c < 0x20 || c == 0x7f ? "?" : text + i, 1);
+        const unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+        const int upper = c == 0xc2 && next >= 0x80 && next < 0xa0; /* C1, of two octets */
+        wh_buf_put(b, c < 0x20 || c == 0x7f || upper ? "?" : text + i, 1);
+        i += (size_t)upper;
     }
     wh_buf_puts(b, "\n");
 }

@@ -86,8 +86,8 @@ double whit_report_sqnr_db(const whit_report *report)
 }
 
 whit_status wh_convert_measure(const float *before, const float *after, size_t n,
-                               const wh_rect *rect, const char *hint, whit_quant_stats *stats,
-                               whit_error *err)
+                               const wh_rect *rect, const char *large, const char *odd,
+                               whit_quant_stats *stats, whit_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(before[i]) || !isfinite(after[i]))
@@ -96,7 +96,7 @@ whit_status wh_convert_measure(const float *before, const float *after, size_t n
                            isnan(before[i])   ? "is NaN"
                            : isinf(before[i]) ? "is infinite"
                                               : "is too large for the type",
-                           hint);
+                           isfinite(before[i]) ? large : odd);
         double e = (double)before[i] - (double)after[i];
         stats->sum_w2 += (double)before[i] * (double)before[i];
         stats->sum_err2 += e * e;

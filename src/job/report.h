@@ -20,10 +20,10 @@ whit_status wh_report_make(whit_report **out, const whit_plan *plan, const whit_
 void wh_report_stop(whit_report *report, double seconds);
 
 /* Errors of plain conversion, n values that begin at rect, added to stats. A finite value that is
- * infinite after it is WHIT_ERR_NUMERIC, as is one that was not finite before; hint is what the
- * message says to try. */
+ * infinite after it is WHIT_ERR_NUMERIC, as is one that was not finite before; what the message
+ * says to try is `large` and `odd`. */
 whit_status wh_convert_measure(const float *before, const float *after, size_t n,
-                               const wh_rect *rect, const char *hint, whit_quant_stats *stats,
-                               whit_error *err);
+                               const wh_rect *rect, const char *large, const char *odd,
+                               whit_quant_stats *stats, whit_error *err);
 
 #endif

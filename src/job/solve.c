@@ -17,7 +17,6 @@
 #include "job/work_solved.h"
 #include "quant/matrix.h"
 
-#define DAMPING 0.01
 #define PASSES 3
 
 /* ---- what is shared by the matrices of an input ---------------------------------------------- */
@@ -52,7 +51,7 @@ whit_status wh_solver_base(wh_solver *s, size_t group, const wh_gptq_base **base
     if (s->base_group != group) {
         const wh_gptq_options o = { .order = m->act_order ? WH_GPTQ_COLUMNS : WH_GPTQ_GROUPS,
                                     .group = group,
-                                    .lambda = m->damping > 0 ? m->damping : DAMPING,
+                                    .lambda = wh_method_damping(s->plan->method),
                                     .polish = passes_of(s) > 0 };
         wh_gptq_base_free(&s->base);
         s->base_group = 0;

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,25 +56,37 @@ static whit_status open_solutions(whit_plan *p, whit_error *err)
     return st == WHIT_OK ? wh_fold_take_up(p, err) : st;
 }
 
-/* Which are only rounded: to the report, to the output, and with strict the end. */
+/* What an entry has instead of what was asked for. 0: nothing. */
+static int fallback_of(const whit_plan *p, size_t i, char text[128])
+{
+    const wh_solved *s = &p->method->solved[i];
+    if (s->fallback)
+        snprintf(text, 128, "%s", wh_fallback_text(s->fallback));
+    else if (s->damping > wh_method_damping(p->method))
+        snprintf(text, 128, "damping raised to %g", s->damping);
+    else
+        return 0;
+    return 1;
+}
+
+/* To the report, to the output, and with strict the end. */
 static whit_status judge(whit_plan *p, whit_error *err)
 {
     wh_buf b = { 0 };
-    char name[WH_SHORT];
+    char name[WH_SHORT], text[128];
     whit_status st = WHIT_OK;
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
-        const uint32_t fallback = p->method->solved[i].fallback;
-        if (!fallback) continue;
+        if (!fallback_of(p, i, text)) continue;
         wh_buf_puts(&b, b.len ? "," : "{");
         wh_json_put_string(&b, p->entry[i].source->tensor.name);
         wh_buf_puts(&b, ":");
-        wh_json_put_string(&b, wh_fallback_text(fallback));
+        wh_json_put_string(&b, text);
         wh_short(name, p->entry[i].source->tensor.name);
+        const uint32_t fallback = p->method->solved[i].fallback;
         if (p->job.strict)
-            st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name,
-                         wh_fallback_text(fallback));
+            st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name, text);
         else if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
-            wh_lines_add(&p->warnings, "%s: rounded only: %s", name, wh_fallback_text(fallback));
+            wh_lines_add(&p->warnings, "%s: %s%s", name, fallback ? "rounded only: " : "", text);
     }
     wh_buf_puts(&b, b.len ? "}" : "");
     if (b.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names of matrices");

@@ -137,8 +137,8 @@ static whit_status convert_tile(const wh_work *r, size_t i, const wh_rect *rect,
         w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, limit, w->w);
     wh_cvt_from_f32(r->cvt, type, w->w, n, w->out);
     wh_cvt_to_f32(r->cvt, type, w->out, n, w->scratch);
-    st = wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero, or --rule 'NAME=keep'",
-                            &w->stats, err);
+    st = wh_convert_measure(w->w, w->scratch, n, rect, "--rule 'NAME=bf16', or =keep",
+                            "--nonfinite zero, or --rule 'NAME=keep'", &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     return wh_work_write(r, w, r->plan->spot[i][0], (rect->r0 * e->source->cols + rect->c0) * size,
                          w->out, n * size, err);
@@ -244,12 +244,16 @@ static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
     const whit_source_tensor *s = r->plan->entry[i].source;
     const size_t n = (size_t)(rect->rows * rect->cols);
     const size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
-    whit_quant_stats ignored = { 0 }; /* those of the codes are there */
-    decode_tile(q, t, w->w);
-    wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->w, n, w->out);
+    static const char hint[] = "--rule 'NAME=keep', or no --fake-quant";
+    whit_quant_stats *told = &w->stats;
+    decode_tile(q, t, w->scratch);
+    wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->scratch, n, w->out);
     wh_cvt_to_f32(r->cvt, s->tensor.dtype, w->out, n, w->scratch);
-    whit_status st = wh_convert_measure(w->w, w->scratch, n, rect,
-                                        "--rule 'NAME=keep', or no --fake-quant", &ignored, err);
+    if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
+        wh_clean(w->w, n, r->plan->nonfinite, 0.0f, w->w); /* it was counted */
+    told->weights = 0; /* the errors are those of the values in their type */
+    told->sum_w2 = told->sum_err2 = told->max_abs_err = 0;
+    whit_status st = wh_convert_measure(w->w, w->scratch, n, rect, hint, hint, told, err);
     if (st != WHIT_OK) return wh_plan_blame(r->plan, i, st, err);
     return write_rect(r, w, r->plan->spot[i][0], rect, s->cols * size,
                       (rect->r0 * s->cols + rect->c0) * size, (size_t)rect->cols * size, err);
@@ -266,7 +270,8 @@ static whit_status fetch_tile(const wh_work *r, size_t i, const wh_rect *rect,
     if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
         w->stats.nonfinite = wh_clean(w->w, n, r->plan->nonfinite, 0.0f, w->w);
     decode_tile(q, t, w->scratch);
-    return wh_convert_measure(w->w, w->scratch, n, rect, "--nonfinite zero", &w->stats, err);
+    return wh_convert_measure(w->w, w->scratch, n, rect, "--rule 'NAME=keep'", "--nonfinite zero",
+                              &w->stats, err);
 }
 
 /* dq: the scales that a decoder will see. */

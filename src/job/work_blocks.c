@@ -108,7 +108,9 @@ whit_status wh_work_blocks(const wh_work *r, size_t i, const wh_rect *rect, wh_w
     if (st == WHIT_OK)
         st =
             whit_block_decode(p->entry[i].scheme.block, w->out, n / info->weights, w->scratch, err);
-    if (st == WHIT_OK) st = wh_convert_measure(w->w, w->scratch, n, rect, "", &w->stats, err);
+    if (st == WHIT_OK)
+        st = wh_convert_measure(w->w, w->scratch, n, rect, "--rule 'NAME=bf16'", "--nonfinite zero",
+                                &w->stats, err);
     if (st != WHIT_OK) return wh_plan_blame(p, i, st, err);
     return wh_work_write(r, w, p->spot[i][0],
                          rect->r0 * row + rect->c0 / info->weights * info->bytes, w->out, bytes,

@@ -68,8 +68,8 @@ static whit_status read_folder(whit_tokenizer *t, const char *path, whit_error *
     if (st == WHIT_OK) return st;
     return wh_fail(err, st == WHIT_ERR_NOMEM ? st : WHIT_ERR_FORMAT,
                    "%s: has no tokenizer.json, no tokenizer.model, no tok*.bin of llama2.c, and no "
-                   "GGUF file with a tokenizer",
-                   label);
+                   "GGUF file with a tokenizer (%.200s)",
+                   label, other.msg);
 }
 
 static whit_status read_beside(whit_tokenizer *t, const char *path, whit_error *err)

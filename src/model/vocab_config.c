@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/names.h"
 #include "model/parts.h"
 
 static whit_status bad(const wh_vocab_maker *m, const wh_json *j, const char *name,
@@ -33,11 +34,22 @@ whit_status wh_config_members(wh_vocab_maker *m, wh_json *j, wh_config_member_fn
 {
     whit_status st = WHIT_OK;
     wh_json_token token;
+    wh_names seen = { 0 };
     while (st == WHIT_OK && (token = wh_json_next(j)) != WH_JSON_OBJECT_END) {
-        if (token != WH_JSON_KEY) return bad(m, j, NULL, "an object does not end", err);
-        const char *key = wh_vocab_text(m->v, j->text, j->text_len);
-        st = key ? read(m, j, key, err) : wh_vocab_no_memory(m, err);
+        const char *key = NULL;
+        int added = -1;
+        if (token != WH_JSON_KEY) {
+            st = bad(m, j, NULL, "an object does not end", err);
+            break;
+        }
+        key = wh_vocab_text(m->v, j->text, j->text_len);
+        if (key) added = wh_names_add(&seen, key, 0);
+        if (added > 0)
+            st = read(m, j, key, err);
+        else
+            st = added == 0 ? bad(m, j, key, "is there twice", err) : wh_vocab_no_memory(m, err);
     }
+    wh_names_free(&seen);
     return st;
 }
 

@@ -5,9 +5,11 @@
  *
  * SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "job/check.h"
 #include "job/metadata.h"
 #include "job/stats.h"
@@ -18,32 +20,71 @@ static const char *stored_type(const whit_source_tensor *t)
     return t->tensor.type ? t->tensor.type : whit_dtype_name(t->stored);
 }
 
+/* A tensor, or all of one scheme and type from the first of them on. */
+typedef struct kind {
+    const whit_source_tensor *tensor;
+    size_t first;
+    uint64_t count, weights, bytes;
+} kind;
+
+static int by_kind(const void *a, const void *b)
+{
+    const kind *x = a, *y = b;
+    const int scheme = memcmp(&x->tensor->scheme, &y->tensor->scheme, sizeof x->tensor->scheme);
+    if (scheme != 0) return scheme;
+    if (x->tensor->stored != y->tensor->stored)
+        return x->tensor->stored < y->tensor->stored ? -1 : 1;
+    return strcmp(stored_type(x->tensor), stored_type(y->tensor));
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const kind *x = a, *y = b;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+/* Sorted by their first tensors. NULL: no memory. */
+static kind *gather_kinds(const whit_source *source, size_t *count)
+{
+    const size_t n = whit_source_count(source);
+    kind *all = wh_calloc(n, sizeof *all);
+    *count = 0;
+    for (size_t i = 0; all && i < n; i++) {
+        const whit_source_tensor *t = whit_source_at(source, i);
+        all[i] = (kind){ t, i, 1, t->tensor.elements, t->tensor.bytes };
+    }
+    if (all) qsort(all, n, sizeof *all, by_kind);
+    for (size_t i = 0; all && i < n; i++) {
+        kind *to = *count > 0 ? &all[*count - 1] : NULL;
+        if (!to || by_kind(to, &all[i]) != 0) {
+            all[(*count)++] = all[i];
+            continue;
+        }
+        if (all[i].first < to->first) to->first = all[i].first;
+        to->count++;
+        to->weights += all[i].weights;
+        to->bytes += all[i].bytes;
+    }
+    if (all) qsort(all, *count, sizeof *all, by_first);
+    return all;
+}
+
 /* Tensors, weights and octets by scheme and type. */
 static void put_kinds(wh_page *p, const whit_source *source)
 {
-    size_t n = whit_source_count(source);
+    size_t count;
     char text[WHIT_SCHEME_TEXT], a[32], b[32];
-    for (size_t i = 0; i < n; i++) {
-        const whit_source_tensor *x = whit_source_at(source, i);
-        uint64_t count = 0, weights = 0, bytes = 0;
-        int earlier = 0;
-        for (size_t k = 0; k < n && !earlier; k++) {
-            const whit_source_tensor *y = whit_source_at(source, k);
-            if (memcmp(&x->scheme, &y->scheme, sizeof x->scheme) != 0 || x->stored != y->stored ||
-                strcmp(stored_type(x), stored_type(y)) != 0)
-                continue;
-            earlier = k < i;
-            count++;
-            weights += y->tensor.elements;
-            bytes += y->tensor.bytes;
-        }
-        if (earlier) continue;
+    kind *all = gather_kinds(source, &count);
+    if (!all) p->text.failed = 1;
+    for (size_t i = 0; all && i < count; i++) {
+        const whit_source_tensor *t = all[i].tensor;
         const char *name =
-            x->scheme.kind == WHIT_KEEP ? stored_type(x) : whit_scheme_print(&x->scheme, text);
+            t->scheme.kind == WHIT_KEEP ? stored_type(t) : whit_scheme_print(&t->scheme, text);
         wh_buf_putf(&p->text, "  %-*s %6" PRIu64 " tensors %16s weights %16s bytes %7.3f bpw\n",
-                    p->scheme_width, name, count, wh_spaced(weights, a), wh_spaced(bytes, b),
-                    wh_per_weight(bytes, weights));
+                    p->scheme_width, name, all[i].count, wh_spaced(all[i].weights, a),
+                    wh_spaced(all[i].bytes, b), wh_per_weight(all[i].bytes, all[i].weights));
     }
+    free(all);
 }
 
 static void put_meta(wh_page *p, const char *key, const char *value)

@@ -126,4 +126,7 @@ check 'an old shard is left' test -z "$(find out -name 'model-*')"
 check 'shards of a small model' cmp -s out/model.safetensors whole/model.safetensors
 refused 2 'is one file, and shards need a folder' quantize alpha -o x.safetensors --shard-size 1MB
 refused 2 '--shard-size takes a size' quantize alpha -o x --shard-size 0
+refused 2 'takes a number from 0 to' quantize alpha -o x -T -1
+run 1 quantize none broken.safetensors -o nothing -q
+check 'a folder without an output' test ! -e nothing
 finish

@@ -75,7 +75,7 @@ rm f32.gguf
 
 # What GGUF cannot say is a warning of who writes it, not of who runs the model.
 cp -R m dynamic
-sed 's/"rope_theta"/"rope_scaling":{"type":"dynamic","factor":2},"rope_theta"/' m/config.json \
+sed 's/"rope_scaling": null/"rope_scaling":{"type":"dynamic","factor":2}/' m/config.json \
     >dynamic/config.json
 run 0 plan dynamic -o dynamic.gguf
 err_has 'dynamic: rope scaling dynamic: ' 'which GGUF cannot say'

@@ -130,6 +130,15 @@ run 0 inspect out.safetensors --json
 out_has 'whit.fallbacks' 'fewer than 64 tokens'
 refused 3 '--strict does not allow that' quantize "$model" -o no --scheme int4-g32 --method gptq \
     --text a.txt --tokens 20 --strict
+yes 'One day' | head -40 >repeated.txt
+run 0 quantize "$model" -o out.safetensors -f --scheme keep --rule '*.0.self_attn.q_proj=int4-g32' \
+    --method gptq --damping 1e-30 --text repeated.txt
+err_has 'model.layers.0.self_attn.q_proj.weight: damping raised to '
+run 0 inspect out.safetensors
+out_has 'whit.fallbacks' 'damping raised to '
+refused 3 'damping raised to ' quantize "$model" -o no --scheme keep --damping 1e-30 --strict \
+    --rule '*.0.self_attn.q_proj=int4-g32' --method gptq --text repeated.txt
+rm repeated.txt
 refused 3 'no codes of its scheme, and --strict' quantize "$model" -o no --scheme nf4-g64-dq \
     --method gptq --text a.txt --strict
 

@@ -112,6 +112,15 @@ refused 2 'no text; try: --text FILE' tokenize "$model"
 refused 2 '--json has no meaning with --decode' tokenize "$model" --text a.txt --json --decode
 refused 2 'unexpected argument' tokenize "$model" a.txt --text a.txt
 refused 2 "--text needs a value, not ''" tokenize "$model" --text=
+refused 2 "--text is there twice, once with 'b.txt'" tokenize "$model" --text a.txt --text b.txt
+mkdir many
+cp "$tests"/data/gguf/*.gguf many/
+refused 4 'no GGUF file with a tokenizer (' tokenize many --text a.txt
+cp -R "$model" twice
+chmod -R u+w twice
+printf '{"bos_token":"<s>","bos_token":"</s>"}' >twice/tokenizer_config.json
+refused 4 'bos_token: is there twice' tokenize twice --text a.txt
+rm -r many twice
 for bad in id-huge merge-result-missing merge-unknown model-unigram unknown-pretokenizer; do
     refused 4 "tokenizer-$bad.json" tokenize "$tokenizers/malformed/tokenizer-$bad.json" --text a.txt
 done
