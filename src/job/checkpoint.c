@@ -355,13 +355,24 @@ static whit_status check_alike(const whit_plan *p, size_t i, whit_error *err)
                    wh_short(b, p->entry[i].source->tensor.name), choice_text(p, i, y));
 }
 
+/* Nothing is packed: why not the first that could be. */
+static whit_status none_packed(const whit_plan *p, whit_error *err)
+{
+    char name[WH_SHORT];
+    for (size_t i = 0; i < p->count; i++)
+        if (p->checkpoint->is_linear[i] && p->entry[i].reason)
+            return wh_fail(err, WHIT_ERR_ARG,
+                           "no linear layer is quantized (%s: %s), and the format is for such; "
+                           "try: another --scheme",
+                           wh_short(name, p->entry[i].source->tensor.name), p->entry[i].reason);
+    return wh_fail(err, WHIT_ERR_ARG,
+                   "no linear layer is quantized, and the format is for such; try: no --format");
+}
+
 whit_status wh_checkpoint_check(const whit_plan *p, whit_error *err)
 {
     whit_status st = WHIT_OK;
-    if (p->checkpoint->first == p->count)
-        return wh_fail(
-            err, WHIT_ERR_ARG,
-            "no linear layer is quantized, and the format is for such; try: no --format");
+    if (p->checkpoint->first == p->count) return none_packed(p, err);
     for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
         if (!p->checkpoint->is_linear[i]) continue;
         st = check_fused(p, i, err);

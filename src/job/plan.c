@@ -149,7 +149,8 @@ uint64_t wh_plan_worker_bytes(const whit_plan *p)
     const uint64_t largest = wh_numbering_largest(&p->tiles);
     /* a packed tensor is held whole: each worker may be on another one */
     const uint64_t image = p->checkpoint ? wh_checkpoint_largest(p) : 0;
-    return wh_worker_bytes(largest) + wh_writer_bytes(largest) + image;
+    const uint64_t counts = p->clip == WHIT_CLIP_PERCENTILE ? WH_SPAN_COUNTS * sizeof(uint64_t) : 0;
+    return wh_worker_bytes(largest) + wh_writer_bytes(largest) + image + counts;
 }
 
 static whit_status add_up(whit_plan *p, whit_error *err)

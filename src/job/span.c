@@ -69,7 +69,7 @@ typedef struct result { /* of one tile, in its worker's slot */
 } result;
 
 /* The rank of a magnitude is found by its upper, then its lower 16 bits. */
-#define COUNTS 65536
+#define COUNTS WH_SPAN_COUNTS
 
 /* One pass over the tiles of one region. */
 typedef struct pass {

@@ -16,6 +16,9 @@
 /* How often a tensor is read before the main pass: 1, for a percentile 3, with a search 4. */
 unsigned wh_span_passes(const wh_quantizer *q);
 
+/* Counts of 64 bits that each thread has of a percentile. */
+#define WH_SPAN_COUNTS 65536
+
 /* *out receives [regions] (1, or one a row), freed with free(). raised counts into stats. */
 whit_status wh_span_fit(const whit_plan *plan, size_t index, const wh_quantizer *q,
                         wh_worker *workers, unsigned threads, wh_meter *meter, wh_fixed **out,
