@@ -49,6 +49,16 @@ if [ -c /dev/full ]; then
     "$whit" inspect a.safetensors >/dev/full 2>"$err"
     check 'a full stdout is no exit 1' test $? -eq 1
     err_has 'whit: standard output: '
+    for words in "inspect a.safetensors --json=/dev/full" "compare $model a.safetensors --json=/dev/full" \
+        "verify a.safetensors --json=/dev/full" "tokenize $model --text words --json=/dev/full" \
+        "plan $model --json=/dev/full" "plan $model --sweep --csv /dev/full" \
+        "plan $model --sweep --svg /dev/full" "inspect a.safetensors --svg /dev/full"; do
+        echo 'Once upon a time' >words
+        # shellcheck disable=SC2086 # a list of words
+        run 1 $words
+        err_has '/dev/full: not all could be written: '
+    done
+    rm words
 else
     skip 'no /dev/full'
 fi
