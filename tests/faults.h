@@ -56,7 +56,7 @@ typedef enum kind {
     RESIZE_EINTR,
 #endif
 #ifdef WHIT_FAULTS_LOOKS
-    LOCK_ENOLCK,
+    LOCK_EIO,
     UNLINK_EIO,
     LIST_EIO,
     PATH_EIO,
@@ -102,7 +102,7 @@ static const struct {
     [RESIZE_EINTR] = { "EINTR", "ftruncate", EINTR, WHIT_OK },
 #endif
 #ifdef WHIT_FAULTS_LOOKS
-    [LOCK_ENOLCK] = { "ENOLCK", "flock", ENOLCK, WHIT_ERR_IO },
+    [LOCK_EIO] = { "EIO", "flock", EIO, WHIT_ERR_IO },
     [UNLINK_EIO] = { "EIO", "unlink", EIO, WHIT_ERR_IO },
     [LIST_EIO] = { "EIO", "opendir readdir", EIO, WHIT_ERR_IO },
     [PATH_EIO] = { "EIO", "realpath", EIO, WHIT_ERR_IO },
@@ -326,7 +326,7 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
         return strikes(kind, kind) ? failed : __real_##name(__VA_ARGS__);                          \
     }
 
-WRAP_LOOK(int, -1, LOCK_ENOLCK, flock, (int fd, int how), fd, how)
+WRAP_LOOK(int, -1, LOCK_EIO, flock, (int fd, int how), fd, how)
 WRAP_LOOK(int, -1, UNLINK_EIO, unlink, (const char *path), path)
 WRAP_LOOK(char *, NULL, PATH_EIO, realpath, (const char *path, char *to), path, to)
 WRAP_LOOK(DIR *, NULL, LIST_EIO, opendir, (const char *path), path)

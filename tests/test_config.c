@@ -173,7 +173,6 @@ static const struct {
     { QWEN2 "sliding_window 128\nuse_sliding_window true\nmax_window_layers 5", WHIT_OK, "win 0@5" },
     { QWEN2 "sliding_window 128\nuse_sliding_window true\nmax_window_layers 2", WHIT_OK, "win 128@2" },
     { QWEN2 "sliding_window 128\nuse_sliding_window true\nmax_window_layers 0", WHIT_OK, "win 128@0" },
-    { QWEN2 "sliding_window 128\nuse_sliding_window true\nmax_window_layers 2", WHIT_OK, "win 128@2" },
     { QWEN3 "sliding_window 128\nuse_sliding_window true\nlayer_types [" FULL "," FULL "," FULL "," SWA "," SWA "]", WHIT_OK, "win 128@3" },
     { QWEN3 "sliding_window 128\nuse_sliding_window true\nlayer_types [" SWA "," FULL "," SWA "," FULL "," SWA "]", UNS, "layer_types: a window on some layers before" },
     { QWEN3 "sliding_window 128\nuse_sliding_window true\nlayer_types [" SWA ",\"x\"," SWA "," SWA "," SWA "]", UNS, "layer_types: a layer is of a type" },

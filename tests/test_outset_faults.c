@@ -269,6 +269,9 @@ static void unread_index(void)
  * the system does not tell of the output, it is not for a half-placed one that goes. */
 static void unseen_output(void)
 {
+#if defined __GLIBC__ && __GLIBC_MINOR__ < 33
+    puts("skipped: lstat is no call of its own in this C library");
+#else
     static const ask single = { "single", 0, 0, { NULL }, NULL, 0 };
     scratch s;
     char path[SCRATCH_PATH], temp[SCRATCH_PATH];
@@ -285,6 +288,7 @@ static void unseen_output(void)
     no_faults();
     CHECK(holds(&s, "single", "old"), "the output is gone");
     scratch_remove(&s);
+#endif
 }
 
 static void changed_meanwhile(void)

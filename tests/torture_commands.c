@@ -117,7 +117,7 @@ static int excused(const tool_command *c, kind k)
 /* May a lock or a temporary file stay? One that cannot be held or looked at may be another's. */
 static int may_stay(kind k)
 {
-    return k == LOCK_ENOLCK || k == LIST_EIO || looks(k);
+    return k == LOCK_EIO || k == LIST_EIO || looks(k);
 }
 
 /* May the command end so, when this fault struck? */
@@ -145,7 +145,8 @@ static int is_clean(const tool_command *c, kind k, const attempt *whole, const a
 {
     if (tool_only(c, a->code == 0 || a->made[0] || a->made[1])) return 1;
     if (!may_stay(k)) return 0;
-    if (a->made[0] == whole->made[0]) tool_prepare(c);
+    if (a->made[0] == whole->made[0] || (a->made[1] && a->made[1] == whole->made[1]))
+        tool_prepare(c);
     tool_run(c);
     return tool_output(c, 0) == whole->made[0] && tool_only(c, 1);
 }
@@ -171,7 +172,7 @@ static int check(const tool_command *c, kind k, int nth, const attempt *whole, c
     return a->struck && a->code == 0;
 }
 
-static void torture(const tool_command *c, int totals[KINDS])
+static void torture(const tool_command *c, int totals[KINDS], int harmful[KINDS])
 {
     const attempt whole = try(c, KINDS, 1);
     const uint64_t inputs = scratch_state("in", 0);
@@ -187,6 +188,7 @@ static void torture(const tool_command *c, int totals[KINDS])
             step = nth < DENSE ? 1 : 1 + nth / (DENSE / 2);
         }
         totals[k] += tried;
+        harmful[k] += tried - harmless;
         if (tried > 0)
             printf("%-30s %-12s %-36s %4d faults, %4d harmless\n", c->name, kinds[k].name,
                    kinds[k].calls, tried, harmless);
@@ -197,7 +199,7 @@ static void torture(const tool_command *c, int totals[KINDS])
 
 int main(void)
 {
-    int totals[KINDS] = { 0 };
+    int totals[KINDS] = { 0 }, harmful[KINDS] = { 0 };
     scratch s;
     scratch_make(&s);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
@@ -205,11 +207,14 @@ int main(void)
     if (shared == MAP_FAILED) scratch_die("mmap");
     tool_inputs(&s);
     scratch_folder(&s, "none");
-    for (const tool_command *c = tool_commands; c->name; c++) torture(c, totals);
+    for (const tool_command *c = tool_commands; c->name; c++) torture(c, totals, harmful);
     for (kind k = 0; k < KINDS; k++) {
         printf("%-12s of %-36s %5d\n", kinds[k].name, kinds[k].calls, totals[k]);
         CHECK(totals[k] > 0, "no fault %s of %s was injected: is it wrapped by the linker?",
               kinds[k].name, kinds[k].calls);
+        CHECK(kinds[k].status == WHIT_OK || k == LINK_EIO || k == LINK_ENOSPC || k == UNLINK_EIO ||
+                  harmful[k] > 0,
+              "every fault %s of %s came to nothing", kinds[k].name, kinds[k].calls);
     }
     if (chdir("/") != 0) scratch_die("/");
     scratch_remove(&s);

@@ -261,6 +261,10 @@ int cli_text_flags(const cli_options *opt);
 
 /* ---- files of results (results.c) ------------------------------------------------------------ */
 
+/* From here on a signal that would end the command takes unfinished files of results with it; jobs
+ * look after signals by themselves (progress.c). */
+void cli_results_guard(void);
+
 /* Where results go: the table to stdout, JSON to stdout or to a file of its own. */
 typedef struct cli_results {
     FILE *table; /* NULL: not wanted                                                     */

@@ -144,7 +144,7 @@ static int relation(const char *path, const char *read)
 {
     struct stat file, folder, st, around;
     const int there = cli_look(read, &st);
-    if (there == 0) return APART;
+    if (there == 0 || (there < 0 && errno == EACCES)) return APART; /* told when it is opened */
     if (there < 0 || stat(path, &file) != 0 || stat_folder(path, &folder) != 0) return UNKNOWN;
     if (is_same(&file, &st)) return IS_READ;
     const char *name = last_part(path);

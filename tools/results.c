@@ -42,18 +42,21 @@ static void on_signal(int number)
     raise(number);
 }
 
-/* Only where the signal ends the command: jobs look after their own (progress.c). */
-static void watch(char *temp)
+void cli_results_guard(void)
 {
     struct sigaction is, now = { 0 };
-    int i = 0;
-    while (i < FILES - 1 && pending[i]) i++;
-    pending[i] = temp;
     now.sa_handler = on_signal;
     sigemptyset(&now.sa_mask);
     for (int k = 0; k < SIGNALS; k++)
         if (sigaction(signals[k], NULL, &is) == 0 && is.sa_handler == SIG_DFL)
             sigaction(signals[k], &now, NULL);
+}
+
+static void watch(char *temp)
+{
+    int i = 0;
+    while (i < FILES - 1 && pending[i]) i++;
+    pending[i] = temp;
 }
 
 static void unwatch(const char *temp)
@@ -126,14 +129,43 @@ static int open_again(const char *path, int flags)
     return fd;
 }
 
-/* What a killed run left goes. 1: it is gone; 0: another run writes it; -1: errno. */
+/* 1: the name still is the file behind fd. 0: it is not. -1: errno says why that is not known. */
+static int is_named(const char *temp, int fd)
+{
+    struct stat named, opened;
+    if (lstat(temp, &named) != 0) return errno == ENOENT ? 0 : -1;
+    if (fstat(fd, &opened) != 0) return -1;
+    return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+/* Some file systems know no such locks; there runs do not keep off each other. */
+static int knows_no_locks(int error)
+{
+    return error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP || error == ENOLCK ||
+           error == EINVAL;
+}
+
+/* 1: held. 0: another run holds it. -1: errno; ESTALE: it has gone meanwhile, look again. */
+static int hold(const char *temp, int fd)
+{
+    int rc;
+    do rc = flock(fd, LOCK_EX | LOCK_NB);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0 && errno == EWOULDBLOCK) return 0;
+    if (rc != 0 && !knows_no_locks(errno)) return -1;
+    const int named = is_named(temp, fd);
+    if (named == 0) errno = ESTALE;
+    return named > 0 ? 1 : -1;
+}
+
+/* What a killed run left goes. As hold. */
 static int clear_temp(const char *temp)
 {
     const int fd = open_again(temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 && errno == ENOENT) return 1;
+    if (fd < 0 && errno == ENOENT) errno = ESTALE;
     if (fd < 0) return -1;
-    int gone = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 1 : errno == EWOULDBLOCK ? 0 : -1;
-    if (gone == 1 && unlink(temp) != 0 && errno != ENOENT) gone = -1;
+    int gone = hold(temp, fd);
+    if (gone == 1 && unlink(temp) != 0) gone = -1;
     const int error = errno;
     close(fd);
     errno = error;
@@ -145,28 +177,22 @@ static int create_temp(const char *temp)
 {
     for (int tries = 0; tries < 100; tries++) {
         const int fd = open_again(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-        if (fd >= 0) {
-            if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+        int done = fd >= 0 ? hold(temp, fd) : -1;
+        if (done == 1) return fd;
+        if (fd >= 0) { /* another run may be clearing it away */
             const int error = errno;
-            unlink(temp);
             close(fd);
             errno = error;
+            if (done == 0 || errno == ESTALE) continue;
             return -1;
         }
         if (errno != EEXIST) return -1;
-        const int gone = clear_temp(temp);
-        if (gone == 0) errno = EWOULDBLOCK;
-        if (gone < 1) return -1;
+        done = clear_temp(temp);
+        if (done == 0) errno = EWOULDBLOCK;
+        if (done == 0 || (done < 0 && errno != ESTALE)) return -1;
     }
+    errno = EWOULDBLOCK;
     return -1;
-}
-
-/* 1: the temporary name still is the file that was written. */
-static int is_ours(const cli_results *r)
-{
-    struct stat named, written;
-    return lstat(r->temp, &named) == 0 && fstat(fileno(r->json), &written) == 0 &&
-           named.st_dev == written.st_dev && named.st_ino == written.st_ino;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -318,17 +344,19 @@ whit_status cli_results_commit(cli_results *r, whit_error *err)
     if (!r->path) return WHIT_OK; /* main checks stdout */
     cli_short(name, sizeof name, r->path);
     int bad = write_all(r);
-    const int ours = !r->temp || is_ours(r);
-    if (!bad && ours && r->temp && place(r) != 0) bad = errno;
-    if (bad && ours && r->temp) unlink(r->temp);
+    const int ours = r->temp ? is_named(r->temp, fileno(r->json)) : 1;
+    if (!bad && ours < 0) bad = errno;
+    if (!bad && ours > 0 && r->temp && place(r) != 0) bad = errno;
+    if (bad && ours > 0 && r->temp) unlink(r->temp);
     if (fclose(r->json) != 0 && !bad) bad = errno;
     r->json = NULL;
-    if (!ours)
-        return cli_fail(err, WHIT_ERR_IO, "%s: another program moved or replaced it; try: again",
-                        r->temp);
     if (bad == EEXIST) return cli_fail(err, WHIT_ERR_ARG, "%s: exists by now; try: --force", name);
     if (bad)
         return cli_fail(err, WHIT_ERR_IO, "%s: not all could be written: %s", name, strerror(bad));
+    if (!ours)
+        return cli_fail(err, WHIT_ERR_IO,
+                        "%s: another program moved or replaced its temporary file; try: again",
+                        name);
     if (!r->temp) return WHIT_OK;
     unwatch(r->temp);
     free(r->temp);
@@ -338,12 +366,12 @@ whit_status cli_results_commit(cli_results *r, whit_error *err)
                     strerror(errno));
 }
 
-void cli_results_close(cli_results *results)
+void cli_results_close(cli_results *r)
 {
-    if (results->temp && results->json && is_ours(results)) unlink(results->temp);
-    if (results->json && results->json != stdout) fclose(results->json);
-    if (results->temp) unwatch(results->temp);
-    free(results->temp);
-    results->json = NULL;
-    results->temp = NULL;
+    if (r->temp && r->json && is_named(r->temp, fileno(r->json)) == 1) unlink(r->temp);
+    if (r->json && r->json != stdout) fclose(r->json);
+    if (r->temp) unwatch(r->temp);
+    free(r->temp);
+    r->json = NULL;
+    r->temp = NULL;
 }

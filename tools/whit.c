@@ -266,6 +266,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like others, and leaves no debris */
     signal(SIGXFSZ, SIG_IGN); /* and so is a file that a limit forbids */
 
+    cli_results_guard();
     int rc = dispatch(argc, argv);
 
     errno = 0;

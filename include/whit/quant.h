@@ -66,11 +66,12 @@ typedef struct whit_quant_stats {
  *            2^(floor(log2 max|w|) - 2).
  *            mse: the best of a fixed list of candidates (see src/quant/range.h); symmetric codes
  *            below 8 bits then use -2^(bits-1) too, and the scale may be negative.
- * Edges:     an all-zero group gets scale 1 (dq: 0) and codes of zero (asym: zero 0); a short last
- * group is legal; rows == 0 or cols == 0 is a successful no-op. A scale that rounds to 0 becomes
- * the smallest positive value of its type; if all codes are zero then, the group is stored as an
- * all-zero group. Errors:    WHIT_ERR_ARG (bad spec, missing pointer); WHIT_ERR_NUMERIC (NaN or
- * Inf: err->msg names row and column; a scale beyond its type: err->msg names -sf32);
+ * Edges:     an all-zero group gets scale 1 (dq: 0) and codes of zero (asym: zero 0); a short
+ *            last group is legal; rows == 0 or cols == 0 is a successful no-op. A scale that rounds
+ *            to 0 becomes the smallest positive value of its type; if all codes are zero then, the
+ *            group is stored as an all-zero group.
+ * Errors:    WHIT_ERR_ARG (bad spec, missing pointer); WHIT_ERR_NUMERIC (NaN or Inf: err->msg
+ *            names row and column; a scale beyond its type: err->msg names -sf32);
  *            WHIT_ERR_NOMEM (scratch for one group, row or tensor). Outputs are then unspecified.
  * Threads:   reentrant; no state is kept. err may be NULL.
  * Source:    affine map r = S(q - Z), Jacob et al. 2018 (arXiv:1712.05877) eq. 1; NF4: Dettmers

@@ -319,9 +319,11 @@ static whit_status check_inside(const char *folder, const char *joined, const ch
     if (!real && errno == ENOENT)
         status =
             wh_fail(err, WHIT_ERR_FORMAT, "%s: %s: is missing; try: download it again", in, what);
-    else if (!real) /* a name can bring about the first two; the rest is the system's */
+    else if (!real) /* a link can bring about these; the rest is the system's */
         status =
-            wh_fail(err, errno == ELOOP || errno == ENAMETOOLONG ? WHIT_ERR_FORMAT : WHIT_ERR_IO,
+            wh_fail(err,
+                    errno == ELOOP || errno == ENAMETOOLONG || errno == EACCES ? WHIT_ERR_FORMAT
+                                                                               : WHIT_ERR_IO,
                     "%s: %s: %s", in, what, strerror(errno));
     else if (!is_below(real, root) && !is_cached_blob(real, root))
         status = wh_fail(err, WHIT_ERR_FORMAT,

@@ -49,15 +49,18 @@ whit_status wh_inputs_refuse(const wh_inputs *inputs, const char *path, whit_err
 /* The two own places of an output, of which those that are there are *own. */
 static whit_status find_own(wh_inputs *own, const char *output, whit_error *err)
 {
+    char name[WH_SHORT];
     char *place[2] = { wh_path_beside(output, ".partial"), wh_temp_spill_name(output) };
     const char *there[2];
     size_t count = 0;
     whit_status st =
         place[0] && place[1] ? WHIT_OK : wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
     for (int i = 0; i < 2 && st == WHIT_OK; i++) {
-        int is_there;
-        st = wh_file_there(place[i], &is_there, err);
-        if (is_there) there[count++] = place[i];
+        wh_file_id id;
+        if (wh_file_identify(place[i], &id))
+            there[count++] = place[i];
+        else if (!wh_file_is_nothing(errno))
+            st = wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, place[i]), strerror(errno));
     }
     if (st == WHIT_OK) st = wh_inputs_take(own, there, count, err);
     free(place[0]);
@@ -73,9 +76,12 @@ whit_status wh_inputs_apart(const char *const *paths, size_t count, const char *
     whit_status st = find_own(&own, output, err);
     for (size_t i = 0; i < count && own.count > 0 && st == WHIT_OK; i++) {
         char *folder = wh_path_folder(paths[i]);
-        if (!folder)
-            st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
-        else if (wh_inputs_have(&own, paths[i]) != 0 || wh_inputs_have(&own, folder) != 0)
+        if (!folder) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for a name");
+        int have = folder ? wh_inputs_have(&own, paths[i]) : 0;
+        if (have == 0 && folder) have = wh_inputs_have(&own, folder);
+        if (have < 0)
+            st = wh_fail(err, WHIT_ERR_IO, "%s: %s", wh_short(name, paths[i]), strerror(errno));
+        if (have > 0)
             st = wh_fail(err, WHIT_ERR_ARG,
                          "%s: is an input, and its place is the job's own; try: another name",
                          wh_short(name, paths[i]));

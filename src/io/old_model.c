@@ -70,8 +70,6 @@ static int parse_index(wh_json *j, shard_names *all)
     return t == WH_JSON_OBJECT_END && wh_json_next(j) == WH_JSON_END;
 }
 
-/* Why a look at a name failed. 1: there is nothing, which a name in an index, or a link, can bring
- * about; anything else is the system's. */
 /* all->seen holds the names of the job; all->name receives the other ones. */
 static whit_status read_index(const char *path, shard_names *all, whit_error *err)
 {

@@ -1,7 +1,7 @@
 /* src/io/pickle_ops.c - what the opcodes of a pickle do that are allowed, and their table.
  *
- * The memo is indexed as picklers do, by 0, 1, ..; an index beyond the octets of the pickle is an
- * error. State that is set on a dict or a call is dropped.
+ * The memo is indexed as picklers do, by 0, 1, .. (Python 2: 1, 2, ..); an index beyond the number
+ * of values that were made is an error. State that is set on a dict or a call is dropped.
  *
  * Not here: names and calls (pickle_calls.c). Source: python/cpython, Lib/pickle.py and
  * Lib/pickletools.py.
@@ -247,7 +247,7 @@ static whit_status remember(wh_pickle_machine *m, uint64_t index)
     wh_pickle_node *n = NULL;
     whit_status st = wh_pm_top(m, &n);
     if (st != WHIT_OK) return st;
-    if (index >= m->p->nodes) /* picklers number from 0 */
+    if (index > m->p->nodes) /* picklers number from 0, that of Python 2 from 1 */
         return wh_pm_bad(m, "remembers a value under a number beyond those that it made");
     if (index >= m->memo_len) {
         if (!wh_pm_grow(&m->memo, &m->memo_cap, (size_t)index + 1)) return wh_pm_no_memory(m);

@@ -211,6 +211,7 @@ static whit_status open_all(whit_calibration *c, whit_error *err)
         st = whit_context_open(&c->context, &o, err);
         if (st == WHIT_OK) st = list_activations(c, err);
     }
+    if (st == WHIT_OK) st = wh_calib_apart(c, err); /* before anything is spilled */
     if (st == WHIT_OK) st = open_memory(c, err);
     if (st != WHIT_OK) return st;
     st = make_plan(c, err);
@@ -346,10 +347,10 @@ static whit_status run(whit_calibration *c, whit_error *err)
             st = saved;
         }
     }
+    if (st == WHIT_OK && c->warnings.failed) /* nothing is added to them from here on */
+        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the warnings");
     if (st == WHIT_OK) st = wh_calib_commit(c, err);
     if (st == WHIT_OK) tell_total(c);
-    if (st == WHIT_OK && c->warnings.failed)
-        st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the warnings");
     return st;
 }
 

@@ -47,6 +47,8 @@ struct whit_calibration {
 /* ---- calibrate_save.c ------------------------------------------------------------------------
  */
 
+/* WHIT_ERR_ARG when something that is read lies where a run keeps its own things. */
+whit_status wh_calib_apart(const whit_calibration *c, whit_error *err);
 /* The output is opened, and what an earlier run left: taken up with resume, else removed. Errors:
  * also WHIT_ERR_ARG (another plan). */
 whit_status wh_calib_open_output(whit_calibration *c, whit_error *err);

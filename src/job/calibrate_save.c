@@ -205,6 +205,16 @@ static const char **list_inputs(const whit_calibration *c, size_t *count)
     return all;
 }
 
+whit_status wh_calib_apart(const whit_calibration *c, whit_error *err)
+{
+    size_t count;
+    const char **inputs = list_inputs(c, &count);
+    whit_status st = inputs ? wh_inputs_apart(inputs, count, c->output, err)
+                            : wh_fail(err, WHIT_ERR_NOMEM, "no memory for the inputs");
+    free(inputs);
+    return st;
+}
+
 static uint64_t output_bytes(const whit_calibration *c)
 {
     uint64_t n = 0;
@@ -230,8 +240,7 @@ whit_status wh_calib_open_output(whit_calibration *c, whit_error *err)
                                   .inputs = inputs,
                                   .inputs_count = count,
                                   .bytes = output_bytes(c) };
-    whit_status st = wh_inputs_apart(inputs, count, c->output, err);
-    if (st == WHIT_OK) st = wh_outset_open(&c->set, &spec, err);
+    whit_status st = wh_outset_open(&c->set, &spec, err);
     free(inputs);
     if (st != WHIT_OK) return st;
     char *state = wh_path_join(c->partial, PARTIAL_NAME);

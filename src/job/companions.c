@@ -20,7 +20,7 @@
 #include "model/config.h"
 #include "model/vocab.h"
 
-/* A tokenizer is megabytes; what is larger is no such file. */
+/* Of config.json, which is looked into. */
 #define CONFIG_LIMIT ((uint64_t)1 << 26)
 
 /* What makes a folder loadable next to its weights. */

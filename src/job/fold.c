@@ -53,9 +53,8 @@ void wh_fold_octets(const whit_plan *p, size_t i, const wh_cvt_ops *cvt, uint64_
                     size_t n, float *scratch)
 {
     const whit_source_tensor *s = p->entry[i].source;
-    const size_t size =
-        whit_dtype_bits(s->tensor.dtype) / 8; /* 0 of blocks, which are not folded */
-    if (!wh_folded(p, i) || size == 0) return;
+    const size_t size = whit_dtype_bits(s->tensor.dtype) / 8;
+    if (!wh_folded(p, i) || s->stored == WHIT_BLOCKS) return; /* solve_sets.c leaves those alone */
     const size_t count = n / size;
     const uint64_t first = at / size;
     wh_cvt_to_f32(cvt, s->tensor.dtype, data, count, scratch);

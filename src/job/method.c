@@ -59,6 +59,7 @@ const char *wh_fallback_text(uint32_t fallback)
         [WH_FALLBACK_UNKNOWN] = "nothing is known of its input",
         [WH_FALLBACK_FEW] = "fewer than 64 tokens came into it",
         [WH_FALLBACK_NAN] = "what comes into it is not finite",
+        [WH_FALLBACK_BLOCKS] = "a matrix that would be scaled with it stays as blocks",
         [WH_FALLBACK_FACTOR] = "its Hessian is not positive definite, whatever the damping",
         [WH_FALLBACK_WORSE] = "rounding alone is no worse",
         [WH_FALLBACK_DEAD] = "nothing but zeros came into it",

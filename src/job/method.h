@@ -49,6 +49,7 @@ typedef enum wh_fallback {
     WH_FALLBACK_FACTOR,  /* H has no factor */
     WH_FALLBACK_WORSE,   /* rounding alone is better */
     WH_FALLBACK_DEAD,    /* its inputs are all 0 */
+    WH_FALLBACK_BLOCKS,  /* what would be scaled with it stays as it is */
     WH_FALLBACKS
 } wh_fallback;
 
@@ -73,9 +74,9 @@ whit_status wh_method_open(whit_plan *plan, const whit_method_options *o, whit_e
 whit_status wh_method_choose(whit_plan *plan, whit_error *err);
 void wh_method_close(wh_method *m); /* NULL is fine */
 
-/* Options that change octets, for whit.options. */
 /* Of gptq: what is added to the diagonal, as a share of its mean, unless that does not do. */
 double wh_method_damping(const wh_method *m);
+/* Options that change octets, for whit.options. */
 void wh_method_option(const whit_plan *plan, wh_buf *out);
 /* Whether the ceiling of the job holds what it takes, and what the stream takes afterwards, where
  * one was given. Errors: WHIT_ERR_NOMEM, those of finding out the architecture. */

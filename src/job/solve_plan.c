@@ -56,6 +56,15 @@ static whit_status open_solutions(whit_plan *p, whit_error *err)
     return st == WHIT_OK ? wh_fold_take_up(p, err) : st;
 }
 
+/* As JSON has numbers, whatever the locale. */
+static void raised(char text[128], double damping)
+{
+    wh_buf number = { 0 };
+    wh_json_put_double(&number, damping);
+    snprintf(text, 128, "damping raised to %s", number.data ? number.data : "more");
+    wh_buf_free(&number);
+}
+
 /* What an entry has instead of what was asked for. 0: nothing. */
 static int fallback_of(const whit_plan *p, size_t i, char text[128])
 {
@@ -63,7 +72,7 @@ static int fallback_of(const whit_plan *p, size_t i, char text[128])
     if (s->fallback)
         snprintf(text, 128, "%s", wh_fallback_text(s->fallback));
     else if (s->damping > wh_method_damping(p->method))
-        snprintf(text, 128, "damping raised to %g", s->damping);
+        raised(text, s->damping);
     else
         return 0;
     return 1;

@@ -254,6 +254,25 @@ static whit_status fold(set *x, whit_error *err)
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
+/* 1: blocks of GGUF that stay as they are, which nothing can be multiplied into. */
+static int stays_blocks(const whit_plan *p, size_t i)
+{
+    return p->entry[i].scheme.kind == WHIT_KEEP && p->entry[i].source->stored == WHIT_BLOCKS;
+}
+
+/* 1: the set, or the rows before it that scales go into, has such. */
+static int is_bound(const set *x)
+{
+    const whit_plan *p = x->s->plan;
+    const size_t before = x->input == WH_INPUT_OUT    ? WH_LINEAR_V
+                          : x->input == WH_INPUT_DOWN ? WH_LINEAR_UP
+                                                      : WH_LINEARS;
+    int bound = before < WH_LINEARS &&
+                stays_blocks(p, *wh_place_of(x->places, wh_linear_role(before), x->layer));
+    for (size_t k = 0; k < x->count; k++) bound |= stays_blocks(p, x->index[k]);
+    return bound;
+}
+
 /* Whether any of the set changes; kept ones alone are not scaled. */
 static int wanted(const set *x)
 {
@@ -263,12 +282,12 @@ static int wanted(const set *x)
     return n > 0;
 }
 
-/* Nothing is known that scales could be found by: said here of matrices whose codes are not the
- * method's (wh_solve says it of the others). */
+/* There are no scales: said here of matrices whose codes are not the method's (wh_solve says of the
+ * others that nothing is known). */
 static int lacks(const set *x)
 {
     const wh_method *m = x->s->plan->method;
-    const wh_fallback why = wh_facts_lack(x->facts);
+    const wh_fallback why = is_bound(x) ? WH_FALLBACK_BLOCKS : wh_facts_lack(x->facts);
     for (size_t k = 0; k < x->count && why; k++) {
         const size_t i = x->index[k];
         if (m->takes[i] || m->solved[i].fallback) continue;

@@ -8,6 +8,7 @@
 #include "job/work.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include <whit/pack.h>
@@ -249,8 +250,8 @@ static whit_status write_fake(const wh_work *r, size_t i, const wh_rect *rect,
     decode_tile(q, t, w->scratch);
     wh_cvt_from_f32(r->cvt, s->tensor.dtype, w->scratch, n, w->out);
     wh_cvt_to_f32(r->cvt, s->tensor.dtype, w->out, n, w->scratch);
-    if (r->plan->nonfinite != WHIT_NONFINITE_REFUSE)
-        wh_clean(w->w, n, r->plan->nonfinite, 0.0f, w->w); /* it was counted */
+    for (size_t k = 0; k < n; k++) /* what was not finite was counted, and has no error */
+        if (!isfinite(w->w[k])) w->w[k] = w->scratch[k];
     told->weights = 0; /* the errors are those of the values in their type */
     told->sum_w2 = told->sum_err2 = told->max_abs_err = 0;
     whit_status st = wh_convert_measure(w->w, w->scratch, n, rect, hint, hint, told, err);

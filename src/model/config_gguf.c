@@ -127,10 +127,5 @@ whit_status wh_config_of_file(wh_model_config *c, const whit_file *file, whit_er
 {
     if (whit_file_kv_count(file, 0) > 0) return wh_config_read_gguf(c, file, err);
     if (wh_config_is_llama2c(file)) return wh_config_read_llama2c(c, file, err);
-    if (whit_file_is_folder(file)) return wh_config_read_folder(c, whit_file_path(file), err);
-    char *folder = wh_path_folder(whit_file_path(file));
-    if (!folder) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the configuration");
-    whit_status st = wh_config_read_folder(c, folder, err);
-    free(folder);
-    return st;
+    return wh_config_read_folder(c, whit_file_folder(file), err);
 }

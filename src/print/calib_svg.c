@@ -47,7 +47,7 @@ double wh_calib_median(const whit_calib *c, size_t index)
     return median;
 }
 
-void wh_calib_outliers(const whit_calib *c, size_t index, double *ratio, size_t *count)
+int wh_calib_outliers(const whit_calib *c, size_t index, double *ratio, size_t *count)
 {
     const double median = wh_calib_median(c, index);
     double most = 0;
@@ -58,6 +58,7 @@ void wh_calib_outliers(const whit_calib *c, size_t index, double *ratio, size_t 
         *count += reach > WH_CALIB_OUTLIER * median;
     }
     *ratio = most / median;
+    return !isnan(median);
 }
 
 /* ---- the picture ----------------------------------------------------------------------------- */
@@ -133,7 +134,7 @@ static void put_title(wh_buf *b, const chart *c)
     const whit_calib_input *in = whit_calib_at(c->calib, c->index);
     double ratio;
     size_t outliers;
-    wh_calib_outliers(c->calib, c->index, &ratio, &outliers);
+    if (!wh_calib_outliers(c->calib, c->index, &ratio, &outliers)) b->failed = 1;
     wh_buf_puts(b, "<text x=\"70\" y=\"24\" font-size=\"15\">");
     wh_draw_text(b, in->name);
     wh_buf_putf(b,

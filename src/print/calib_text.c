@@ -17,7 +17,8 @@ typedef struct summary {
     size_t outliers; /* channels above WH_CALIB_OUTLIER times the median */
 } summary;
 
-static summary sum_up(const whit_calib *c, size_t index)
+/* b fails where there is no memory. */
+static summary sum_up(wh_buf *b, const whit_calib *c, size_t index)
 {
     const whit_calib_input *in = whit_calib_at(c, index);
     const double n = (double)in->cols;
@@ -29,7 +30,7 @@ static summary sum_up(const whit_calib *c, size_t index)
         s.rms += one.mean_square / n;
     }
     s.rms = sqrt(s.rms);
-    wh_calib_outliers(c, index, &s.outlier, &s.outliers);
+    if (!wh_calib_outliers(c, index, &s.outlier, &s.outliers)) b->failed = 1;
     return s;
 }
 
@@ -63,7 +64,7 @@ static void put_head(wh_page *p, const whit_calib *c)
 static void put_input(wh_page *p, const whit_calib *c, size_t i)
 {
     const whit_calib_input *in = whit_calib_at(c, i);
-    const summary s = sum_up(c, i);
+    const summary s = sum_up(&p->text, c, i);
     wh_page_name(p, in->name);
     wh_buf_putf(&p->text,
                 "  %7" PRIu64 " %10" PRIu64 " %10.4g %10.4g %10.3g %10.4g %10.4g %10.4g %8.4g %5zu"
@@ -94,7 +95,7 @@ void whit_calib_write_text(const whit_calib *calib, int stats, int flags, FILE *
 static void json_input(wh_buf *b, const whit_calib *c, size_t i)
 {
     const whit_calib_input *in = whit_calib_at(c, i);
-    const summary s = sum_up(c, i);
+    const summary s = sum_up(b, c, i);
     wh_buf_puts(b, "{\"name\":");
     wh_json_put_string(b, in->name);
     wh_buf_puts(b, ",\"linears\":[");

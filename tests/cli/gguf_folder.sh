@@ -79,7 +79,8 @@ sed 's/"rope_scaling": null/"rope_scaling":{"type":"dynamic","factor":2}/' m/con
     >dynamic/config.json
 run 0 plan dynamic -o dynamic.gguf
 err_has 'dynamic: rope scaling dynamic: ' 'which GGUF cannot say'
-run 0 generate dynamic --prompt Once --tokens 2 -q
+run 0 generate dynamic --prompt Once --tokens 2
+check 'a word of GGUF' test "$(grep -c GGUF "$err")" -eq 0
 run 0 inspect dynamic/config.json
 check 'a word of GGUF' test "$(grep -c GGUF "$out")" -eq 0
 rm -r dynamic

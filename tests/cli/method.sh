@@ -122,6 +122,13 @@ out_has 'method    gptq, codes of 35 matrices'
 run 0 quantize "$model" -o no --dry-run --method gptq --text a.txt
 out_has 'method    gptq'
 
+# Blocks of GGUF that are kept as they are have no factors, nor has what would be scaled with them.
+run 0 quantize "$model" -o q8.gguf --scheme q8_0 -q
+run 0 quantize q8.gguf -o kept.gguf --scheme q4_0 --requantize --method awq \
+    --calibration h.state --rule '*attn_v*=keep' -q
+run 0 eval kept.gguf --base q8.gguf --text b.txt --fail-if 'kl.mean>0.1' -q
+rm q8.gguf kept.gguf
+
 # Fallbacks: a warning, or with --strict the end.
 run 0 quantize "$model" -o out.safetensors -f --scheme int4-g32 --method gptq --text a.txt \
     --tokens 20

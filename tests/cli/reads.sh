@@ -110,6 +110,7 @@ kept calibrate q.partial --text text.txt -o q
 kept quantize m -o out --method gptq --text out.partial/solutions
 kept quantize m -o out --method gptq --text out.partial/solutions --resume
 kept calibrate m --text .out.spill.whit-tmp -o out
+kept calibrate m --text .out.spill.whit-tmp -o out --hessian --max-memory 13MiB
 kept quantize odd -o odd --format compressed-tensors --rule '*_proj=int8-channel' -f
 
 # What a killed run left of a result goes; what another one is writing stays.
