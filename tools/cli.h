@@ -225,6 +225,8 @@ whit_status cli_read_text(const char *path, char **data, size_t *len, whit_error
 
 /* Fill opt->reads, which has room for all of the arguments. */
 void cli_reads_list(cli_options *opt);
+/* The folder that a file of this path is in, as "DIR/." or ".". NULL: no memory. free() it. */
+char *cli_folder(const char *path);
 /* 1: *st is of what the path leads to. 0: that is nothing. -1: errno says why it is not known. */
 struct stat;
 int cli_look(const char *path, struct stat *st);

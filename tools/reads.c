@@ -57,14 +57,20 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The folder that a file is in. */
-static int stat_folder(const char *path, struct stat *st)
+char *cli_folder(const char *path)
 {
     const size_t length = (size_t)(last_part(path) - path);
     char *folder = malloc(length + 2);
-    if (!folder) return -1;
+    if (!folder) return NULL;
     memcpy(folder, path, length);
     memcpy(folder + length, ".", 2);
+    return folder;
+}
+
+static int stat_folder(const char *path, struct stat *st)
+{
+    char *folder = cli_folder(path);
+    if (!folder) return -1;
     const int rc = stat(folder, st), error = errno;
     free(folder);
     errno = error;

@@ -312,12 +312,8 @@ static int place(const cli_results *r)
 /* The folder of the result, so that its name is on disk. 0, or -1 with errno. */
 static int sync_folder(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    char *folder = malloc(length + 2);
+    char *folder = cli_folder(path);
     if (!folder) return -1;
-    memcpy(folder, path, length);
-    memcpy(folder + length, ".", 2);
     const int fd = open_again(folder, O_RDONLY | O_DIRECTORY);
     free(folder);
     if (fd < 0) return errno == EACCES ? 0 : -1;
