@@ -20,9 +20,6 @@
 #include "model/config.h"
 #include "model/vocab.h"
 
-/* Of config.json, which is looked into. */
-#define CONFIG_LIMIT ((uint64_t)1 << 26)
-
 /* What makes a folder loadable next to its weights. */
 static const char *const companions[] = {
     "config.json",
@@ -73,7 +70,7 @@ static whit_status note_config(wh_companions *c, const char *path, wh_lines *war
     char *text = NULL, name[WH_SHORT];
     size_t len = 0, depth = 0;
     wh_json j;
-    whit_status st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
+    whit_status st = wh_file_slurp(path, WH_CONFIG_LIMIT, &text, &len, err);
     if (st != WHIT_OK) return st;
     wh_json_init(&j, text, len);
     j.python = 1;

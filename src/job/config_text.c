@@ -13,7 +13,6 @@
 #include "base/json.h"
 
 #define CONFIG "config.json"
-#define CONFIG_LIMIT ((uint64_t)1 << 26)
 
 static whit_status no_memory(whit_error *err)
 {
@@ -66,7 +65,7 @@ whit_status wh_config_put(wh_companions *c, const whit_file *file, const wh_buf 
     wh_buf out = { 0 };
     wh_json j;
     whit_status st = wh_file_inside(whit_file_folder(file), CONFIG, &path, err);
-    if (st == WHIT_OK) st = wh_file_slurp(path, CONFIG_LIMIT, &text, &len, err);
+    if (st == WHIT_OK) st = wh_file_slurp(path, WH_CONFIG_LIMIT, &text, &len, err);
     if (st == WHIT_OK) {
         wh_json_init(&j, text, len);
         j.python = 1;

@@ -7,6 +7,9 @@
 #include "base/buf.h"
 #include "job/companions.h"
 
+/* Of config.json, which is read whole. */
+#define WH_CONFIG_LIMIT ((uint64_t)1 << 26)
+
 /* 1 for a member that says how the weights are stored. */
 int wh_config_says_stored(const char *key);
 
