@@ -12,6 +12,7 @@
 #include "calib/hessian.h"
 #include "calib/histogram.h"
 #include "calib/moments.h"
+#include "quant/range.h"
 #include "check.h"
 
 /* ---- fixed point ----------------------------------------------------------------------------- */
@@ -267,7 +268,8 @@ static void test_percentile(void)
         qsort(x, n, sizeof *x, ascending);
         CHECK((h.few == NULL) == many, "samples");
         for (size_t i = 0; i < sizeof percent / sizeof percent[0]; i++) {
-            const size_t rank = (size_t)ceil(percent[i] / 100 * (double)n);
+            const uint64_t share = (uint64_t)(percent[i] * 1000 + 0.5); /* of 100000 */
+            const size_t rank = (size_t)((share * n + 99999) / 100000);
             const float want = x[rank - 1], got = wh_histogram_percentile(&h, percent[i]);
             CHECK(many && want > 0 ? got > want && got <= want * (1 + 0x1p-7f) : got == want,
                   "%g %%: %a, not %a", percent[i], (double)got, (double)want);
@@ -275,6 +277,18 @@ static void test_percentile(void)
         wh_histogram_free(&h);
     }
     wh_tallies_free(&t);
+}
+
+/* The ceil(P/100*n)-th, as whole numbers have it: 99.9 % of 1000 is 999. */
+static void test_ranks(void)
+{
+    for (uint64_t share = 90000; share <= 100000; share += share < 99900 ? 100 : 1)
+        for (uint64_t n = 1; n < 3000; n++) {
+            const uint64_t want = (share * n + 99999) / 100000;
+            const uint64_t got = wh_percentile_rank((double)share / 1000, n);
+            CHECK(got == want, "%g %% of %d: %d, not %d", (double)share / 1000, (int)n, (int)got,
+                  (int)want);
+        }
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -334,6 +348,7 @@ int main(void)
     test_refused();
     test_histogram();
     test_percentile();
+    test_ranks();
     test_hessian();
     return check_result();
 }

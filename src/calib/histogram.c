@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "quant/range.h"
 
 #define WORTH_THREADS 16384 /* values; fewer are sooner counted than handed out */
 enum { LOG_COPIES = 2, LINEAR_COPIES = 4 };
@@ -205,9 +206,7 @@ void wh_histogram_sort(wh_histogram *h)
 
 float wh_histogram_percentile(const wh_histogram *h, double percent)
 {
-    const double exact = ceil(percent / 100 * (double)h->values);
-    uint64_t rank = exact < 1 ? 1 : exact >= 0x1p63 ? h->values : (uint64_t)exact;
-    if (rank > h->values) rank = h->values;
+    const uint64_t rank = wh_percentile_rank(percent, h->values);
     if (h->few) return h->few[rank - 1];
     uint64_t seen = h->zeros;
     if (rank <= seen) return 0;

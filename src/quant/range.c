@@ -321,7 +321,8 @@ float whit_nvfp4_scale2(float max_magnitude)
 
 uint64_t wh_percentile_rank(double percentile, uint64_t n)
 {
-    double rank = ceil(percentile / 100.0 * (double)n);
+    /* a product that was rounded up must not become the next whole number */
+    const double rank = ceil(percentile * (double)n / 100.0 * (1.0 - 0x1p-50));
     return rank < 1.0 ? 1 : rank >= (double)n ? n : (uint64_t)rank;
 }
 
