@@ -196,6 +196,85 @@ static void check_stories(const scratch *s, const char *data)
     methods_free(&t);
 }
 
+/* ---- what counts once factors are in -------------------------------------------------------- */
+
+typedef struct weighed {
+    const char *scheme, *rule, *ending;
+    const char *names[3];
+} weighed;
+
+/* Of the values of some matrices, the share that is another one in b. */
+static double share_off(const weighed *c, const char *a, const char *b)
+{
+    size_t off = 0, all = 0;
+    whit_source *x = job_open(a), *y = job_open(b);
+    for (size_t i = 0; i < 3; i++) {
+        float *v = job_values(x, c->names[i]), *w = job_values(y, c->names[i]);
+        const size_t at = whit_source_find(x, c->names[i]);
+        const size_t n = (size_t)whit_source_at(x, at)->tensor.elements;
+        for (size_t k = 0; k < n; k++) off += v[k] != w[k];
+        all += n;
+        free(v);
+        free(w);
+    }
+    whit_source_close(x);
+    whit_source_close(y);
+    return (double)off / (double)all;
+}
+
+/* in, and the folded model, under their calibrations. */
+static void weigh(const scratch *s, const weighed *c, const char *const model[2],
+                  const char *const state[2])
+{
+    char name[64], out[3][SCRATCH_PATH];
+    const whit_method_options m = methods_of("smoothquant", NULL);
+    for (int i = 0; i < 3; i++) {
+        const job_ask ask = { .scheme = c->scheme,
+                              .rules = { c->rule },
+                              .method = i == 0 ? &m : NULL,
+                              .calibration = i < 2 ? state[i] : NULL };
+        snprintf(name, sizeof name, "weighed-%d.%s", i, c->ending);
+        job_quantize(model[i > 0], scratch_path(s, name, out[i]), &ask);
+    }
+    const double off = share_off(c, out[0], out[1]), unlike = share_off(c, out[0], out[2]);
+    /* norms were folded in their own type: what comes in is known to 1e-3 */
+    CHECK(off < 0.03 && unlike > 0.3, "%s: %g of the values are others, %g if nothing is weighed",
+          c->scheme, off, unlike);
+    printf("%s: %g others, %g if nothing is weighed\n", c->scheme, off, unlike);
+}
+
+/* Errors are weighed by what comes into the folded matrix: as if the folded model had been
+ * calibrated, which is not as if nothing were known. */
+static void check_weighed(const scratch *s, const char *data)
+{
+    static const weighed outputs[] = {
+        { "int4-g32",
+          "*_proj.weight=int4-g32",
+          "safetensors",
+          { "model.layers.1.self_attn.q_proj.weight", "model.layers.1.self_attn.o_proj.weight",
+            "model.layers.1.mlp.down_proj.weight" } },
+        { "q4_0",
+          "blk.*=q4_0",
+          "gguf",
+          { "blk.1.attn_q.weight", "blk.1.attn_output.weight", "blk.1.ffn_down.weight" } },
+    };
+    char in[SCRATCH_PATH], folded[SCRATCH_PATH], state[SCRATCH_PATH], again[SCRATCH_PATH];
+    methods_text t;
+    methods_ids(&t, 300, 512, 9);
+    const whit_method_options m = methods_of("smoothquant", NULL);
+    snprintf(in, sizeof in, "%s/stories260K", data);
+    methods_state(in, &t, 0, scratch_path(s, "in.state", state));
+    const job_ask ask = {
+        .scheme = "f32", .rules = { "*_proj.weight=f32" }, .method = &m, .calibration = state
+    };
+    job_quantize(in, scratch_path(s, "weighed-f32", folded), &ask);
+    methods_state(folded, &t, 0, scratch_path(s, "folded.state", again));
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++)
+        weigh(s, &outputs[i], (const char *const[]){ in, folded },
+              (const char *const[]){ state, again });
+    methods_free(&t);
+}
+
 int main(int argc, char **argv)
 {
     char golden[SCRATCH_PATH];
@@ -206,6 +285,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < CASES; i++) check_case(&s, golden, cases[i]);
     check_heads(&s);
     check_stories(&s, argv[1]);
+    check_weighed(&s, argv[1]);
     scratch_remove(&s);
     return check_result();
 }

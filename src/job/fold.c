@@ -6,8 +6,15 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/gguf_out.h"
+#include "job/importance.h"
 #include "job/method.h"
 #include "tensor/cvt.h"
+
+static whit_status no_memory(whit_error *err)
+{
+    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for factors of weights");
+}
 
 static const wh_fold *fold_of(const whit_plan *p, size_t i)
 {
@@ -49,6 +56,32 @@ void wh_fold_apply(const whit_plan *p, size_t i, const wh_rect *rect, float *w)
     apply_rect(p, i, 1, rect, w);
 }
 
+whit_status wh_fold_weigh(const whit_plan *p, whit_error *err)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        wh_fold *f = &p->method->fold[i];
+        const float *plain = p->gguf         ? p->gguf->tensor[i].importance
+                             : p->importance ? p->importance->values[i]
+                                             : NULL;
+        const size_t cols = (size_t)p->entry[i].source->cols;
+        const size_t n = cols * (p->gguf ? (size_t)p->gguf->tensor[i].matrices : 1);
+        if (!f->cols || !plain) continue;
+        if (!f->importance) f->importance = wh_calloc(n, sizeof *f->importance);
+        if (!f->importance) return no_memory(err);
+        for (size_t k = 0; k < n; k++) {
+            const float t = f->cols[k % cols];
+            f->importance[k] = plain[k] / (t * t);
+        }
+    }
+    return WHIT_OK;
+}
+
+const float *wh_fold_importance(const whit_plan *p, size_t i, const float *plain)
+{
+    const wh_fold *f = fold_of(p, i);
+    return f && f->importance ? f->importance : plain;
+}
+
 void wh_fold_octets(const whit_plan *p, size_t i, const wh_cvt_ops *cvt, uint64_t at, uint8_t *data,
                     size_t n, float *scratch)
 {
@@ -70,11 +103,6 @@ whit_status wh_fold_read(const whit_plan *p, size_t i, uint64_t row, uint64_t ro
     whit_status st = whit_source_read_f32(p->source, i, row, rows, 0, cols, out, err);
     if (st == WHIT_OK) apply_rect(p, i, corrected, &rect, out);
     return st;
-}
-
-static whit_status no_memory(whit_error *err)
-{
-    return wh_fail(err, WHIT_ERR_NOMEM, "no memory for factors of weights");
 }
 
 /* *to becomes what it was times the factors. */

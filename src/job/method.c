@@ -186,6 +186,7 @@ void wh_method_close(wh_method *m)
         free(m->fold[i].cols);
         free(m->fold[i].vector);
         free(m->fold[i].corrected);
+        free(m->fold[i].importance);
     }
     wh_solutions_close(&m->solutions);
     wh_feeds_close(&m->feeds);

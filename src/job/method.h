@@ -30,6 +30,7 @@ typedef struct wh_fold {
     float *rows, *cols; /* NULL: 1 */
     float *vector;      /* of a vector: what it is now */
     float *corrected;   /* of a bias: what it is beside its quantized matrix */
+    float *importance;  /* of what comes in, once cols are in; NULL: unknown, or as it was */
 } wh_fold;
 
 /* What is told of an entry, as it is kept over an interruption. */
@@ -98,6 +99,11 @@ void wh_method_done(const whit_plan *plan);
 int wh_folded(const whit_plan *plan, size_t i);
 /* On weights that were read. */
 void wh_fold_apply(const whit_plan *plan, size_t i, const wh_rect *rect, float *w);
+/* Once all is folded: what comes into columns with factors was divided by them, its mean squares by
+ * theirs. WHIT_ERR_NOMEM. */
+whit_status wh_fold_weigh(const whit_plan *plan, whit_error *err);
+/* The importance of an entry; `plain` (NULL: unknown) where its columns have no factors. */
+const float *wh_fold_importance(const whit_plan *plan, size_t i, const float *plain);
 /* On octets [at, at + n) of a tensor that is copied otherwise; scratch [n] floats. */
 void wh_fold_octets(const whit_plan *plan, size_t i, const wh_cvt_ops *cvt, uint64_t at,
                     uint8_t *data, size_t n, float *scratch);

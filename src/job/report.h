@@ -19,9 +19,9 @@ whit_status wh_report_make(whit_report **out, const whit_plan *plan, const whit_
 /* The job is over: how long it took and how much memory it had at most. */
 void wh_report_stop(whit_report *report, double seconds);
 
-/* Errors of plain conversion, n values that begin at rect, added to stats. A finite value that is
- * infinite after it is WHIT_ERR_NUMERIC, as is one that was not finite before; what the message
- * says to try is `large` and `odd`. */
+/* Errors of plain conversion, n values that begin at rect, added to stats. WHIT_ERR_NUMERIC: a
+ * finite value is infinite after it, or one was not finite before; what the message says to try is
+ * `large` of the first and `odd` of the second. */
 whit_status wh_convert_measure(const float *before, const float *after, size_t n,
                                const wh_rect *rect, const char *large, const char *odd,
                                whit_quant_stats *stats, whit_error *err);

@@ -56,54 +56,58 @@ static whit_status open_solutions(whit_plan *p, whit_error *err)
     return st == WHIT_OK ? wh_fold_take_up(p, err) : st;
 }
 
-/* As JSON has numbers, whatever the locale. */
-static void raised(char text[128], double damping)
-{
-    wh_buf number = { 0 };
-    wh_json_put_double(&number, damping);
-    snprintf(text, 128, "damping raised to %s", number.data ? number.data : "more");
-    wh_buf_free(&number);
-}
-
-/* What an entry has instead of what was asked for. 0: nothing. */
-static int fallback_of(const whit_plan *p, size_t i, char text[128])
+/* What an entry has instead of what was asked for, at the end of b: nothing where it is that. */
+static void put_fallback(const whit_plan *p, size_t i, wh_buf *b)
 {
     const wh_solved *s = &p->method->solved[i];
-    if (s->fallback)
-        snprintf(text, 128, "%s", wh_fallback_text(s->fallback));
-    else if (s->damping > wh_method_damping(p->method))
-        raised(text, s->damping);
-    else
-        return 0;
-    return 1;
+    if (s->fallback) {
+        wh_buf_puts(b, wh_fallback_text(s->fallback));
+    } else if (s->damping > wh_method_damping(p->method)) {
+        wh_buf_puts(b, "damping raised to ");
+        wh_json_put_double(b, s->damping); /* whatever the locale */
+    }
+}
+
+/* Of one entry: a member of `told`, a warning, and with strict the end. */
+static whit_status judge_entry(whit_plan *p, size_t i, wh_buf *told, whit_error *err)
+{
+    const char *tensor = p->entry[i].source->tensor.name;
+    const uint32_t fallback = p->method->solved[i].fallback;
+    char name[WH_SHORT];
+    wh_buf text = { 0 };
+    whit_status st = WHIT_OK;
+    put_fallback(p, i, &text);
+    if (text.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for what is told of a matrix");
+    if (st == WHIT_OK && text.len > 0) {
+        wh_buf_puts(told, told->len ? "," : "{");
+        wh_json_put_string(told, tensor);
+        wh_buf_puts(told, ":");
+        wh_json_put_string(told, text.data);
+        wh_short(name, tensor);
+        if (p->job.strict)
+            st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name,
+                         text.data);
+        else if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
+            wh_lines_add(&p->warnings, "%s: %s%s", name, fallback ? "rounded only: " : "",
+                         text.data);
+    }
+    wh_buf_free(&text);
+    return st;
 }
 
 /* To the report, to the output, and with strict the end. */
 static whit_status judge(whit_plan *p, whit_error *err)
 {
-    wh_buf b = { 0 };
-    char name[WH_SHORT], text[128];
+    wh_buf told = { 0 };
     whit_status st = WHIT_OK;
-    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) {
-        if (!fallback_of(p, i, text)) continue;
-        wh_buf_puts(&b, b.len ? "," : "{");
-        wh_json_put_string(&b, p->entry[i].source->tensor.name);
-        wh_buf_puts(&b, ":");
-        wh_json_put_string(&b, text);
-        wh_short(name, p->entry[i].source->tensor.name);
-        const uint32_t fallback = p->method->solved[i].fallback;
-        if (p->job.strict)
-            st = wh_fail(err, WHIT_ERR_BAR, "%s: %s, and --strict does not allow that", name, text);
-        else if (fallback != WH_FALLBACK_SCHEME) /* that was said before */
-            wh_lines_add(&p->warnings, "%s: %s%s", name, fallback ? "rounded only: " : "", text);
-    }
-    wh_buf_puts(&b, b.len ? "}" : "");
-    if (b.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names of matrices");
+    for (size_t i = 0; i < p->count && st == WHIT_OK; i++) st = judge_entry(p, i, &told, err);
+    wh_buf_puts(&told, told.len ? "}" : "");
+    if (told.failed) st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names of matrices");
     const size_t files = p->gguf ? 1 : p->target.layout.count;
-    for (size_t f = 0; f < files && b.len > 0 && st == WHIT_OK; f++)
-        st = wh_layout_meta(&p->target.layout, f, "whit.fallbacks", b.data, err);
-    if (st == WHIT_OK && b.len > 0) st = wh_layout_finish(&p->target.layout, err);
-    wh_buf_free(&b);
+    for (size_t f = 0; f < files && told.len > 0 && st == WHIT_OK; f++)
+        st = wh_layout_meta(&p->target.layout, f, "whit.fallbacks", told.data, err);
+    if (st == WHIT_OK && told.len > 0) st = wh_layout_finish(&p->target.layout, err);
+    wh_buf_free(&told);
     return st;
 }
 
@@ -136,6 +140,7 @@ whit_status wh_method_solve(whit_plan *p, wh_meter *meter, whit_error *err)
     wh_solver_close(&s);
     whit_context_close(s.context);
     wh_lines_copy(&p->warnings, &m->warnings);
+    if (st == WHIT_OK) st = wh_fold_weigh(p, err);
     if (st == WHIT_OK) st = judge(p, err);
     if (st == WHIT_OK && p->warnings.failed)
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for warnings");

@@ -321,8 +321,9 @@ static whit_status encode_tile(const wh_work *r, unsigned worker, size_t i, cons
                   .row0 = rect->r0,
                   .col0 = rect->c0,
                   .stats = &w->stats };
-    if (r->plan->importance && r->plan->importance->values[i])
-        t.importance = r->plan->importance->values[i] + rect->c0;
+    const float *plain = r->plan->importance ? r->plan->importance->values[i] : NULL;
+    const float *importance = wh_fold_importance(r->plan, i, plain);
+    if (importance) t.importance = importance + rect->c0;
     if (q->scheme.group && q->scheme.group < t.cols) t.group = q->scheme.group;
     if (q->scheme.gran == WHIT_GRAN_BLOCK) {
         t.block_rows = q->scheme.block_rows;

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "job/gguf_out.h"
+#include "job/method.h"
 #include "job/report.h"
 #include "job/work_solved.h"
 #include "quant/matrix.h"
@@ -20,12 +21,14 @@ typedef struct part {
     const float *importance;
 } part;
 
-static part part_at(const wh_gguf_tensor *t, const wh_rect *rect, size_t k)
+static part part_at(const whit_plan *p, size_t i, const wh_rect *rect, size_t k)
 {
+    const wh_gguf_tensor *t = &p->gguf->tensor[i];
+    const float *importance = wh_fold_importance(p, i, t->importance);
     const uint64_t each = t->rows / t->matrices, row = rect->r0 + k, expert = row / each;
     const uint64_t end = (expert + 1) * each - rect->r0;
     return (part){ k, (size_t)((end < rect->rows ? end : rect->rows) - k),
-                   t->importance ? t->importance + expert * t->cols + rect->c0 : NULL };
+                   importance ? importance + expert * t->cols + rect->c0 : NULL };
 }
 
 /* NaN and infinities, each block by itself: its largest finite value is what they are clamped to.
@@ -78,7 +81,7 @@ static whit_status encode(const whit_plan *p, size_t i, const wh_rect *rect, con
     const whit_block_info *info = whit_block_describe(block);
     const size_t cols = (size_t)rect->cols, row = cols / info->weights * info->bytes;
     for (size_t k = 0; k < rect->rows;) {
-        const part same = part_at(&p->gguf->tensor[i], rect, k);
+        const part same = part_at(p, i, rect, k);
         whit_status st = whit_block_encode(block, p->search, w + k * cols, same.rows, cols,
                                            same.importance, out + k * row, err);
         if (st == WHIT_ERR_NUMERIC)
