@@ -5,6 +5,10 @@
  * of its own; any function may be called from any thread as long as two threads do not share one
  * object that either of them changes.
  *
+ * Options are structs whose first field struct_size is the size of the struct, which its init
+ * function sets (or the caller, where there is none): exactly that of these headers, or the
+ * function returns WHIT_ERR_ARG. Fields are added at the end.
+ *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_BASE_H
 #define WHIT_BASE_H

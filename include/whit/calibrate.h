@@ -2,7 +2,8 @@
  * a state (whit/calib.h) that merges exactly.
  *
  * A text is cut into windows of `context` tokens, each by itself: the start of text, where the
- * tokenizer puts one, and the next ids; the last one may be shorter. Everything that is fed counts.
+ * tokenizer puts one, and the next ids; the last one may be shorter. Ids that begin with it, as
+ * those of a tokenizer do, have it once in their first window. Everything that is fed counts.
  * Results are the same octets at any number of threads, on every instruction set and from every
  * compiler.
  *

@@ -142,6 +142,7 @@ typedef struct whit_plan_totals {
 /*
  * Decide what each tensor becomes and how the output is laid out; reads and writes no data.
  *
+ *   source  a folder, or the index of its shards, brings its configuration and tokenizer along
  *   output  "X.safetensors": one native file; "X.gguf": a GGUF file, with shard_size parts of one
  *           beside each other, "X-00001-of-00003.gguf"; anything else: a folder. NULL: for a plan
  *           that is only looked at (whit_plan_run then returns WHIT_ERR_ARG).
@@ -155,7 +156,8 @@ typedef struct whit_plan_totals {
  * or too small), WHIT_ERR_IO (the recipe or the calibration cannot be read), WHIT_ERR_FORMAT (a
  * configuration, vocabulary or importance matrix that is malformed or of another model),
  * WHIT_ERR_UNSUPPORTED (the source is quantized already and requantize is 0, or holds blocks that
- * do not decode; of GGUF: another architecture, another kind of tokenizer), WHIT_ERR_BAR (strict),
+ * do not decode; a text of the metadata above the 16 MiB that readers take; of GGUF: another
+ * architecture, another kind of tokenizer), WHIT_ERR_BAR (strict),
  * WHIT_ERR_NOMEM (also: max_memory too small, the message names the smallest value that works).
  */
 WHIT_API whit_status whit_plan_make(whit_plan **out, const whit_source *source,

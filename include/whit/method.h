@@ -9,7 +9,10 @@
  * One layer is in memory, its statistics and a batch of activations; the streams of all tokens,
  * each of them beyond an eighth of the ceiling, go to a file. Biases make up for the mean of what
  * is left. A matrix that a method cannot help (too few tokens, no factor, rounding is no worse) is
- * rounded and named: in a warning, in the metadata whit.fallbacks, and under strict as an error.
+ * rounded and named: in a warning, in the metadata whit.fallbacks, and under strict as an error. So
+ * is one whose Hessian needed more damping than was asked for. Scales are folded into no set of
+ * which a matrix keeps its GGUF blocks: it is left alone and named too. Where they are folded, a
+ * calibration weighs errors by what comes in then.
  * Results are the same octets at any number of threads, on every instruction set.
  *
  * Figures (tests/interop/method_figures.py): a Llama of 8.4 M parameters that this project trained

@@ -38,10 +38,11 @@ typedef struct whit_verification whit_verification; /* borrows both sources */
  *   out  out  free it with whit_verification_free
  *
  * What does not fit is a problem, no error of this call: ask whit_verification_problems.
- * Errors: WHIT_ERR_ARG (with against: the file does not say how it was made; it was made with a
- * calibration, which is not given or is another one; by an option that cannot be done again, which
- * is named); those of whit_plan_make about the source; WHIT_ERR_IO, WHIT_ERR_FORMAT (a file
- * changed), WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED. Results do not depend on threads.
+ * Errors: WHIT_ERR_ARG (with against: the file does not say how it was made; another version made
+ * it; it was made with a calibration, which is not given or is another one, or without, and one is
+ * given; by an option that cannot be done again, which is named); those of whit_plan_make about the
+ * source; WHIT_ERR_IO, WHIT_ERR_FORMAT (a file changed), WHIT_ERR_NOMEM, WHIT_ERR_CANCELLED.
+ * Results do not depend on threads.
  */
 WHIT_API whit_status whit_verify(whit_verification **out, const whit_source *source,
                                  const whit_verify_options *options, whit_error *err);

@@ -118,6 +118,26 @@ echo half >.t.json.whit-result
 run 0 inspect m --json=t.json -q
 check 'debris of a killed run' test ! -e .t.json.whit-result
 rm t.json
+if mkfifo pipe 2>/dev/null; then
+    exec 3<>pipe # whoever opens it need not wait
+    "$whit" calibrate m --text - -o new --json=t.json <pipe >"$out" 2>"$err" &
+    writing=$!
+    i=0
+    while [ ! -e .t.json.whit-result ] && [ $i -lt 300 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+    refused 2 't.json: another run is writing it; try: another name' inspect m --json=t.json
+    check 'the file of another run' test -e .t.json.whit-result
+    kill -TERM $writing
+    wait $writing
+    check 'a signal left .t.json.whit-result' test ! -e .t.json.whit-result
+    check 'a signal left t.json' test ! -e t.json
+    exec 3>&-
+    rm pipe
+else
+    skip 'no mkfifo'
+fi
 
 # A name that is free may be anywhere; what is there stays when nothing reads it.
 run 0 inspect m --json=m/new.json -q
