@@ -138,6 +138,32 @@ static void test_alike(whit_context *c)
     wh_gptq_base_free(&b);
 }
 
+/* Scales of binary16 that t = 1 needs almost all of: what is beyond them is not taken. */
+static void test_beyond(whit_context *c, const setting *s)
+{
+    static float w[ROWS * COLS];
+    const wh_awq_layer layer = { w, ROWS };
+    const wh_awq_format f = format_of("int4-g32");
+    const wh_gptq_options o = { WH_GPTQ_GROUPS, 32, 1e-6, 0 };
+    const float most = 7 * 60000.0f;
+    whit_error err = { WHIT_OK, "" };
+    wh_gptq_base b;
+    wh_awq_result r;
+    float t[COLS];
+    size_t beyond = 0;
+    for (size_t i = 0; i < ROWS * COLS; i++) /* the column of an outlier has the largest */
+        w[i] = i % COLS == 7 ? most : s->w[0][i] * most;
+    CHECK(wh_gptq_base_make(&b, c, s->h, COLS, &o, NULL) == WHIT_OK, "base");
+    CHECK(wh_awq_search(c, &b, s->mean, &layer, 1, &f, 0, t, &r, &err) == WHIT_OK, "%s", err.msg);
+    CHECK(err.code == WHIT_OK, "told of success: %s", err.msg);
+    for (size_t k = 0; k < WH_AWQ_GRID; k++) beyond += isinf(r.loss[k]) != 0;
+    CHECK(beyond > 0 && isfinite(r.after), "%d choices are beyond it", (int)beyond);
+    for (size_t i = 0; i < ROWS * COLS; i++) w[i] *= 2;
+    CHECK(wh_awq_search(c, &b, s->mean, &layer, 1, &f, 0, t, &r, &err) == WHIT_ERR_NUMERIC,
+          "nothing fits");
+    wh_gptq_base_free(&b);
+}
+
 /* All columns times a power of two: the same error to the bit. */
 static void test_power_of_two(whit_context *c, const setting *s)
 {
@@ -218,6 +244,7 @@ int main(void)
     test_search(c, &s);
     test_alike(c);
     test_power_of_two(c, &s);
+    test_beyond(c, &s);
     test_clip(c, &s);
     test_smooth_scales();
     test_smooth_search(c, &s);

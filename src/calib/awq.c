@@ -198,6 +198,14 @@ static void scales(const float *x, const double *w, size_t cols, unsigned k, flo
     }
 }
 
+whit_status wh_scales_tried(whit_status st, const whit_error *tried, double *loss, whit_error *err)
+{
+    if (st == WHIT_ERR_NUMERIC) *loss = INFINITY;
+    if (st == WHIT_OK || st == WHIT_ERR_NUMERIC) return WHIT_OK;
+    if (err) *err = *tried;
+    return st;
+}
+
 static whit_status walk(const search *s, const float *mean, const double *w, float *next, float *t,
                         wh_awq_result *out, whit_error *err)
 {
@@ -207,7 +215,9 @@ static whit_status walk(const search *s, const float *mean, const double *w, flo
     out->ratio = -1;
     for (unsigned k = 0; k < WH_AWQ_GRID && st == WHIT_OK; k++) {
         scales(mean, w, s->cols, k, next);
-        st = try_scales(s, next, &out->loss[k], err);
+        whit_error tried = { WHIT_OK, "" };
+        st = try_scales(s, next, &out->loss[k], &tried);
+        st = wh_scales_tried(st, &tried, &out->loss[k], err);
         if (st != WHIT_OK || !(out->loss[k] < out->after)) continue;
         out->after = out->loss[k];
         out->ratio = (double)k / WH_AWQ_GRID;

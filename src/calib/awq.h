@@ -44,9 +44,13 @@ typedef struct wh_awq_result {
     double ratio;             /* r of the best, k / 20; -1: t = 1 is */
     double before;            /* the error with t = 1 */
     double after;             /* with the best */
-    double loss[WH_AWQ_GRID]; /* for each r */
+    double loss[WH_AWQ_GRID]; /* for each r; infinite: a value is beyond its type then */
     size_t layer;             /* the last that was looked at: what an error is about */
 } wh_awq_result;
+
+/* What becomes of a try of scales that need not be taken: where a value was beyond its type, an
+ * infinite error. */
+whit_status wh_scales_tried(whit_status st, const whit_error *tried, double *loss, whit_error *err);
 
 /*
  * The best of t = 1 and t_j = x_j^r (with `weights`: / (w_j^(1-r) + 1e-4)), r = 0, 1/20 .. 19/20,
@@ -58,7 +62,7 @@ typedef struct wh_awq_result {
  *   layers  in   those that share the input
  *   t       out  [cols]
  *
- * Errors: WHIT_ERR_NOMEM, those of wh_awq_decoded. Threads: the context's.
+ * Errors: WHIT_ERR_NOMEM, those of wh_awq_decoded with t = 1. Threads: the context's.
  */
 whit_status wh_awq_search(whit_context *context, const wh_gptq_base *base, const float *mean,
                           const wh_awq_layer *layers, size_t count, const wh_awq_format *format,

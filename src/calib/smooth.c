@@ -119,7 +119,9 @@ static whit_status walk(const search *s, const float *acts, float *next, float *
     for (int k = 0; k < WH_SMOOTH_GRID && st == WHIT_OK; k++) {
         const double alpha = (double)k / (WH_SMOOTH_GRID - 1);
         wh_smooth_scales(acts, s->weight, s->cols, alpha, next);
-        st = try_scales(s, next, &out->loss[k], err);
+        whit_error tried = { WHIT_OK, "" };
+        st = try_scales(s, next, &out->loss[k], &tried);
+        st = wh_scales_tried(st, &tried, &out->loss[k], err);
         if (st != WHIT_OK || !(out->loss[k] < out->after)) continue;
         out->after = out->loss[k];
         out->alpha = alpha;

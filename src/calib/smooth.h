@@ -24,7 +24,7 @@ void wh_smooth_scales(const float *acts, const float *weights, size_t cols, doub
 typedef struct wh_smooth_result {
     double alpha;                /* k / 20; -1: t = 1 is best */
     double before, after;        /* errors without, and with the best */
-    double loss[WH_SMOOTH_GRID]; /* for each alpha, 0 to 1 */
+    double loss[WH_SMOOTH_GRID]; /* for each alpha, 0 to 1; infinite: a value is beyond its type */
 } wh_smooth_result;
 
 /*
@@ -35,7 +35,7 @@ typedef struct wh_smooth_result {
  *   acts  in   [cols] the largest |input|, of all calibration tokens
  *   t     out  [cols]
  *
- * Errors: WHIT_ERR_NOMEM, those of whit_quantize. Threads: the context's.
+ * Errors: WHIT_ERR_NOMEM, those of whit_quantize with t = 1. Threads: the context's.
  */
 whit_status wh_smooth_search(whit_context *context, const float *x, size_t tokens, size_t cols,
                              const float *acts, const wh_awq_layer *layers, size_t count, float *t,
