@@ -119,6 +119,49 @@ static void check_way(const sources *from, const way *w)
     printf("%s %s\n", w->method, w->scheme);
 }
 
+/* The ceiling that the refusal of one octet names, in MiB. */
+static unsigned long long named(const char *in, const job_ask *ask)
+{
+    job_ask tight = *ask;
+    unsigned long long mib = 0;
+    job j;
+    tight.job.max_memory = 1;
+    const whit_status st = job_plan(&j, in, NULL, &tight);
+    const char *try = strstr(j.err.msg, "--max-memory ");
+    CHECK(st == WHIT_ERR_NOMEM && try && sscanf(try, "--max-memory %lluMiB", &mib) == 1, "%s",
+          j.err.msg);
+    job_close(&j);
+    return mib;
+}
+
+/* Ceilings know of a head that is solved, and of matrices that are only scaled. */
+static void check_ceilings(const scratch *s)
+{
+    char config[1024], in[SCRATCH_PATH], state[SCRATCH_PATH];
+    methods_text t;
+    methods_ids(&t, 40, 64, 4);
+    methods_folder(s, "head", methods_config(config, "llama", 64, 96, 16, 40000), WHIT_BF16,
+                   WHIT_F32);
+    const whit_method_options gptq = methods_of("gptq", &t);
+    job_ask ask = { .scheme = "int4-g32", .method = &gptq };
+    scratch_path(s, "head", in);
+    const unsigned long long without = named(in, &ask);
+    ask.head = "int4-g32";
+    CHECK(named(in, &ask) >= 39 && without < 39, "%llu MiB without a head, %llu with one", without,
+          named(in, &ask)); /* 2560000 weights of 16 octets */
+
+    methods_folder(s, "broad", methods_config(config, "llama", 512, 1024, 128, 64), WHIT_BF16,
+                   WHIT_F32);
+    methods_state(scratch_path(s, "broad", in), &t, 0, scratch_path(s, "broad.state", state));
+    const whit_method_options smooth = methods_of("smoothquant", NULL);
+    ask = (job_ask){ .scheme = "int8-channel", .method = &smooth, .calibration = state };
+    const unsigned long long scaled = named(in, &ask);
+    ask.method = NULL;
+    CHECK(scaled >= 12 + named(in, &ask), "%llu MiB to scale, %llu without", scaled,
+          named(in, &ask)); /* 512 x 1024 x 24, and squares of columns */
+    methods_free(&t);
+}
+
 /* Activations that spill to files give what those in memory give. */
 static void check_spill(const sources *from)
 {
@@ -233,6 +276,7 @@ int main(int argc, char **argv)
     check_names();
     make_sources(&s);
     for (size_t i = 0; i < WAYS; i++) check_way(&s, &ways[i]);
+    check_ceilings(&room);
     check_spill(&s);
     methods_ids(&text, 300, 512, 1);
     methods_state(stories, &text, 1, at("stories.state", state));

@@ -102,7 +102,7 @@ static whit_status embed(wh_layers *l, whit_error *err)
 static uint64_t kept_room(const wh_layers *l)
 {
     const uint64_t limit = wh_stream_limit(&l->plan->job);
-    const uint64_t least = wh_layers_bytes(&l->config, l->sides);
+    const uint64_t least = wh_layers_bytes(l->plan, &l->config, l->sides);
     const uint64_t left = limit > least ? (limit - least) / (2 * l->sides) : 0;
     return left < limit / 8 ? left : limit / 8;
 }
@@ -138,18 +138,17 @@ void wh_layers_close(wh_layers *l)
     *l = (wh_layers){ 0 };
 }
 
-uint64_t wh_layers_bytes(const wh_model_config *c, unsigned sides)
+uint64_t wh_layers_bytes(const whit_plan *plan, const wh_model_config *c, unsigned sides)
 {
-    uint64_t weights = 0, largest = 0, widest = 0;
+    uint64_t weights = 0, widest = 0;
     for (size_t k = 0; k < WH_LINEARS; k++) {
         uint64_t rows, cols;
         wh_linear_sides(c, k, &rows, &cols);
         weights += rows * cols;
-        if (rows * cols > largest) largest = rows * cols;
         if (cols > widest) widest = cols;
     }
-    /* layers; a matrix as floats, shifted, decoded, measured, in codes; H, its factor, the drift */
-    return sides * weights * 4 + largest * 20 + widest * widest * (sides > 1 ? 44 : 24);
+    /* layers; the matrix that is worked on; H, its factor, the drift */
+    return sides * weights * 4 + wh_method_matrix(plan) + widest * widest * (sides > 1 ? 44 : 24);
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */

@@ -43,8 +43,8 @@ typedef struct wh_layers {
 whit_status wh_layers_open(wh_layers *l, const whit_plan *plan, whit_context *context,
                            wh_feeds *feeds, unsigned sides, wh_lines *warnings, whit_error *err);
 void wh_layers_close(wh_layers *l);
-/* Octets that it takes at most. */
-uint64_t wh_layers_bytes(const wh_model_config *c, unsigned sides);
+/* Octets that it takes at most, with the method at work on one of its matrices, or on the head. */
+uint64_t wh_layers_bytes(const whit_plan *plan, const wh_model_config *c, unsigned sides);
 
 /* Go on to a layer: norms, biases; its linears are put one by one. Errors: those of reading. */
 whit_status wh_layers_load(wh_layers *l, uint32_t layer, whit_error *err);

@@ -82,6 +82,8 @@ void wh_method_option(const whit_plan *plan, wh_buf *out);
 /* Whether the ceiling of the job holds what it takes, and what the stream takes afterwards, where
  * one was given. Errors: WHIT_ERR_NOMEM, those of finding out the architecture. */
 whit_status wh_method_fits(const whit_plan *plan, uint64_t stream, whit_error *err);
+/* What is in memory of the matrix that takes most while it is worked on. */
+uint64_t wh_method_matrix(const whit_plan *plan);
 /* What the meter counts for it, and for an entry. */
 uint64_t wh_method_work(const whit_plan *plan);
 uint64_t wh_method_share(const whit_plan *plan, size_t i);

@@ -111,18 +111,48 @@ static whit_status judge(whit_plan *p, whit_error *err)
     return st;
 }
 
+/* Octets a weight of an entry while it is worked on, at most; 0: it is not. */
+static uint64_t octets_of(const whit_plan *p, size_t i)
+{
+    const wh_method *m = p->method;
+    const unsigned methods = m->o.methods;
+    const whit_gran gran = p->entry[i].scheme.gran;
+    const int shared = gran == WHIT_GRAN_TENSOR || gran == WHIT_GRAN_BLOCK;
+    uint32_t layer;
+    const wh_role role = wh_method_role(p, i, &layer);
+    const int linear = role >= WH_ROLE_LAYER && !wh_role_is_vector(role);
+    uint64_t most = 0;
+    if (linear && m->o.feeds > 0) most = 2 * 4 + 4; /* values, decoded; codes and scales */
+    if (linear && methods & WH_METHOD_FOLDS)
+        most = 5 * 4 + 4; /* the values of three that share an input, one scaled and decoded */
+    if (!m->takes[i]) return most;
+    uint64_t own = 2 * 4 + 4;
+    /* clipped, and tries: clipped, decoded, the best */
+    if (methods & WHIT_METHOD_AWQ) own += 4 * 4;
+    /* shifted; where a scale is of many rows: from all, in order, weighed */
+    if (methods & WHIT_METHOD_GPTQ) own = shared ? 7 * 4 : 4 * 4;
+    return own > most ? own : most;
+}
+
+uint64_t wh_method_matrix(const whit_plan *p)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const uint64_t bytes = p->entry[i].weights * octets_of(p, i);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
 whit_status wh_method_fits(const whit_plan *p, uint64_t stream, whit_error *err)
 {
-    uint64_t most = 0, widest = 0, bytes = 0;
+    uint64_t widest = 0, bytes = 0;
     whit_status st = WHIT_OK;
     if (!p->job.max_memory) return WHIT_OK;
-    for (size_t i = 0; i < p->count; i++) {
-        const whit_source_tensor *t = p->entry[i].source;
-        if (!p->method->takes[i]) continue;
-        if (p->entry[i].weights > most) most = p->entry[i].weights;
-        if (t->cols > widest) widest = t->cols;
-    }
-    bytes = most * 20;
+    for (size_t i = 0; i < p->count; i++)
+        if (octets_of(p, i) > 0 && p->entry[i].source->cols > widest)
+            widest = p->entry[i].source->cols;
+    bytes = wh_method_matrix(p);
     if (p->method->o.methods != WHIT_METHOD_HQQ) bytes += widest * widest * 32;
     if (p->method->o.feeds > 0) st = wh_solve_text_bytes(p, &bytes, err);
     if (bytes < stream) bytes = stream;

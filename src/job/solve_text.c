@@ -211,6 +211,6 @@ whit_status wh_solve_text_bytes(const whit_plan *plan, uint64_t *bytes, whit_err
     wh_model_config c;
     whit_status st = wh_config_of_file(&c, whit_source_file(plan->source), err);
     if (st != WHIT_OK) return st;
-    *bytes = wh_layers_bytes(&c, o->methods & WHIT_METHOD_GPTQ && o->qep != 0 ? 2 : 1);
+    *bytes = wh_layers_bytes(plan, &c, o->methods & WHIT_METHOD_GPTQ && o->qep != 0 ? 2 : 1);
     return WHIT_OK;
 }
