@@ -84,7 +84,6 @@ whit_status wh_awq_decoded(whit_context *context, const wh_awq_format *format, c
                            size_t rows, size_t cols, const float *importance, float *out,
                            whit_error *err)
 {
-    const unsigned threads = whit_context_threads(context);
     const whit_scheme *s = &format->spec.scheme;
     whit_status st = WHIT_OK;
     uint64_t r, k = 1;
@@ -96,6 +95,7 @@ whit_status wh_awq_decoded(whit_context *context, const wh_awq_format *format, c
         if (s->gran == WHIT_GRAN_TENSOR || s->gran == WHIT_GRAN_BLOCK) c.each = rows;
         whit_scheme_scales(s, 1, cols, &r, &k);
     }
+    const unsigned threads = c.each < rows ? whit_context_threads(context) : 1;
     c.scales = (size_t)k;
     c.codes = wh_alloc_aligned(threads * c.each, 2 * cols);
     c.scale = wh_alloc_aligned(threads * c.each, c.scales * sizeof *c.scale);
@@ -103,6 +103,9 @@ whit_status wh_awq_decoded(whit_context *context, const wh_awq_format *format, c
     c.failed = wh_calloc(threads, sizeof *c.failed);
     if (!c.codes || !c.scale || !c.zero || !c.failed) {
         st = wh_fail(err, WHIT_ERR_NOMEM, "no memory for codes of %zu columns", cols);
+    } else if (threads == 1) {
+        code_part(&c, 0, 1);
+        st = verdict(&c, 1, err);
     } else {
         pthread_mutex_lock(&context->lock);
         wh_pool_run(context->pool, code_part, &c);
