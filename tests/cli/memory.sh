@@ -34,6 +34,23 @@ tensor() {
     dd if=/dev/null of="$1" bs=1 seek=$((8 + ${#header} + bytes)) 2>/dev/null
 }
 
+# matrices FILE ROWS.. - one of 1024 columns in F16 for each, all of it holes.
+matrices() {
+    file=$1
+    shift
+    header= end=0
+    for rows; do
+        begin=$end
+        end=$((end + rows * 2048))
+        header="$header${header:+,}\"w$begin\":{\"dtype\":\"F16\",\"shape\":[$rows,1024]"
+        header="$header,\"data_offsets\":[$begin,$end]}"
+    done
+    header="{$header}"
+    printf "\\$(printf %03o $((${#header} % 256)))\\$(printf %03o $((${#header} / 256)))" >"$file"
+    printf '\0\0\0\0\0\0%s' "$header" >>"$file"
+    dd if=/dev/null of="$file" bs=1 seek=$((8 + ${#header} + end)) 2>/dev/null
+}
+
 # kept ARGUMENT.. - refused with 1 MiB; the value that is named works, one less does not.
 kept() {
     refused 1 ': 1 MiB of memory do not suffice; try: --max-memory ' "$@" --max-memory 1MiB
@@ -66,6 +83,11 @@ commands wide int4-g128 mse
 commands long int8-tensor minmax
 rm q.safetensors
 kept quantize wide.safetensors -o out.safetensors -fq --scheme keep
+
+# Methods hold whole matrices, one after the other: what is freed of one is not held with the next.
+matrices many.safetensors 1000 1024 1024 1024 1024 3072 3072 3072
+kept quantize many.safetensors -o out.safetensors -fq --method hqq --scheme int4-g32-asym
+rm many.safetensors
 
 # So too with a recipe of many lines.
 awk 'BEGIN { for (i = 0; i < 20000; i++) print "layers." i ".{a,b}* int8" }' >r.txt
