@@ -414,7 +414,7 @@ static int set_json(cli_options *opt, const cli_option *o, const char *shown, co
 {
     (void)o, (void)shown;
     opt->json = 1;
-    opt->json_path = value;
+    opt->json_path = value && strcmp(value, "-") == 0 ? NULL : value; /* as elsewhere: stdout */
     return 1;
 }
 

@@ -126,7 +126,7 @@ static whit_status find_format(wh_shard *s, const unsigned char *head, whit_erro
         return wh_fail(
             err, WHIT_ERR_UNSUPPORTED,
             "%s: not a model file of a format known here; try: a safetensors, GGUF, NPY, "
-            "NPZ or PyTorch file, the folder of a model, or --shape R,C for a raw array",
+            "NPZ or PyTorch file, the folder of a model; jobs take raw arrays with --shape R,C",
             label);
     if (!s->format->list)
         return wh_fail(err, WHIT_ERR_UNSUPPORTED, "%s: this is %s, which is not read here; try: %s",

@@ -46,7 +46,7 @@ refused 4 'w.weight.bin: shape and type make 8448 bytes of data' inspect w.weigh
 refused 4 'w.weight.bin: 256 bytes behind its 7936 bytes' inspect w.weight.bin --shape 31,64
 refused 4 'make 8448 bytes' compare w.weight.bin w.safetensors --shape 33,64
 refused 4 'below 2^61' inspect w.weight.bin --shape 4294967296,4294967296
-refused 4 'or --shape R,C for a raw array' inspect w.weight.bin
+refused 4 'jobs take raw arrays with --shape R,C' inspect w.weight.bin
 refused 1 'nowhere' inspect nowhere --shape 1
 
 # Usage.

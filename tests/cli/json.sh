@@ -96,6 +96,13 @@ empty "$out"
 keys i.json schema tensors.name
 only a.safetensors b.safetensors b.json i.json
 
+# "-" is standard output, as it is elsewhere.
+run 0 inspect a.safetensors --json=-
+cp "$out" "$scratch/log/dash.json"
+run 0 inspect a.safetensors --json
+check 'other JSON with =-' cmp -s "$out" "$scratch/log/dash.json"
+only a.safetensors b.safetensors b.json i.json
+
 # An existing one needs --force; an input or the output is never taken.
 refused 2 'b.json: exists; try: --force' quantize "$model" -o c.safetensors --json=b.json
 refused 2 'exists' inspect a.safetensors --json=b.json
