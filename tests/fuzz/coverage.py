@@ -50,17 +50,19 @@ FILES = {
     "recipe": "src/job/recipe.c src/job/rule.c src/job/rules.c",
     "safetensors": "src/io/safetensors.c src/io/hfdir.c",
     "scheme": "src/quant/scheme_parse.c src/quant/scheme_near.c src/quant/scheme.c",
-    "side": "src/job/side.c src/job/companions.c src/job/left_behind.c src/job/config_text.c "
+    "side": "src/job/side.c src/job/companions.c src/job/config_text.c "
             "src/io/old_model.c",
     "tokenize": "src/model/token_added.c src/model/token_decode.c src/model/token_encode.c "
                 "src/model/token_merge.c src/model/token_score.c src/model/token_split.c "
                 "src/model/token_text.c src/model/nfc.c",
-    "verify": "src/job/verify.c src/job/check.c src/job/provenance.c src/job/digests.c",
+    "verify": "src/job/verify.c src/job/check.c src/job/provenance.c src/job/digests.c "
+              "src/source/fetch.c src/source/native.c src/source/source.c",
     "vocab": "src/model/vocab_added.c src/model/vocab_config.c src/model/vocab_extra.c "
              "src/model/vocab_folder.c src/model/vocab_gguf.c src/model/vocab_json.c "
              "src/model/vocab_llama2c.c src/model/vocab_make.c src/model/vocab_pre.c "
-             "src/model/vocab_rules.c src/model/vocab_sentencepiece.c src/model/template.c",
-    "words": "src/bench/parse.c src/job/mix.c src/model/names.c",
+             "src/model/vocab_rules.c src/model/vocab_sentencepiece.c src/model/proto.c "
+             "src/model/template.c",
+    "words": "src/bench/parse.c src/model/names.c",
     "zip": "src/io/zip.c src/io/unzip.c",
 }
 

@@ -1,7 +1,7 @@
 /* tests/fuzz/fuzz_calib.c - any octets as a calibration state.
  *
  * What opens must hold together: inputs by name, counts that add up, percentiles that rise, means
- * within the range of their channel, merging with itself and comparing with itself possible.
+ * within the range of their channel, merging, mixing and comparing with itself possible.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -60,6 +60,29 @@ static void check_pair(const whit_calib *c)
     whit_calib_close(twice);
 }
 
+/* What is mixed holds together as what was read does. */
+static void check_mixture(whit_calib *c)
+{
+    whit_calib *mixed = wh_calib_new("mixed"), *const from[] = { c, c };
+    const double weight[] = { 1, 1e-3 };
+    require(mixed != NULL);
+    const whit_status st = wh_calib_mix(mixed, from, weight, 2, NULL);
+    require(st == WHIT_OK || st == WHIT_ERR_FORMAT || st == WHIT_ERR_NUMERIC);
+    if (st == WHIT_OK) {
+        require(wh_calib_settle(mixed, NULL) == WHIT_OK);
+        const size_t inputs = whit_calib_describe(mixed)->inputs;
+        require(inputs == whit_calib_describe(c)->inputs);
+        for (size_t i = 0; i < inputs; i++) {
+            const whit_calib_input *in = whit_calib_at(mixed, i);
+            require(strcmp(in->name, whit_calib_at(c, i)->name) == 0);
+            const double factor = wh_calib_mix_factor(from, weight, 2, 0, in->name);
+            require(isfinite(factor) && factor > 0);
+            check_input(mixed, i);
+        }
+    }
+    whit_calib_close(mixed);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     whit_error err = { WHIT_OK, "" };
@@ -78,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const whit_status whole = whit_calib_check(c, NULL);
     require(whole == WHIT_OK || whole == WHIT_ERR_FORMAT);
     check_pair(c);
+    check_mixture(c);
     whit_calib_close(c);
     return 0;
 }

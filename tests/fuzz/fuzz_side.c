@@ -2,16 +2,18 @@
  *
  * The first octet says what the rest is: a config.json or tokenizer.json by itself; the index of an
  * old model that is about to be replaced; the config.json of a model that is checked and carried
- * over. What is said of them is one line each, and nothing outside the folder is named.
+ * over, also with another member about storage. What is said of them is one line each, nothing
+ * outside the folder is named, and of a text that is carried over no other member changes.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
 #include <whit/file.h>
 #include <whit/side.h>
 
+#include "base/json.h"
 #include "input.h"
 #include "io/old_model.h"
-#include "job/companions.h"
+#include "job/config_text.h"
 #include "job/side.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -25,8 +27,9 @@ static void one_line(const char *text)
     for (const char *p = text; *p; p++) require((unsigned char)*p >= ' ' && *p != 0x7f);
 }
 
-static void check_alone(const scratch *folder)
+static void check_alone(const scratch *folder, const uint8_t *data, size_t size)
 {
+    (void)data, (void)size;
     char path[SCRATCH_PATH], *text = NULL;
     size_t len = 0;
     whit_error err = { WHIT_OK, "" };
@@ -47,8 +50,9 @@ static void check_alone(const scratch *folder)
 }
 
 /* Every path is of a file in this folder; "new.safetensors" is the job's own. */
-static void check_old(const scratch *folder)
+static void check_old(const scratch *folder, const uint8_t *data, size_t size)
 {
+    (void)data, (void)size;
     static const char *const names[] = { "new.safetensors" };
     char path[SCRATCH_PATH];
     wh_old_model old = { 0 };
@@ -63,7 +67,56 @@ static void check_old(const scratch *folder)
     wh_old_model_free(&old);
 }
 
-static void check_model(const scratch *folder)
+/* The members of an object without those about storage, white space around them aside; 0: it is
+ * none. */
+static int members(const char *text, size_t len, wh_buf *out)
+{
+    wh_json j;
+    wh_json_init(&j, text, len);
+    j.python = 1;
+    wh_json_token tok = wh_json_next(&j);
+    int whole = tok == WH_JSON_OBJECT;
+    if (whole) tok = wh_json_next(&j);
+    while (whole && tok == WH_JSON_KEY) {
+        const int stored = wh_config_says_stored(j.text);
+        const size_t kept = out->len;
+        wh_buf_put(out, j.text, j.text_len + 1);
+        const size_t start = j.pos;
+        whole = wh_json_skip(&j, tok);
+        wh_buf_put(out, text + start, j.pos - start);
+        if (stored) out->len = kept;
+        tok = wh_json_next(&j);
+    }
+    whole = whole && tok == WH_JSON_OBJECT_END && wh_json_next(&j) == WH_JSON_END;
+    wh_json_free(&j);
+    return whole;
+}
+
+/* An object keeps its members, whatever the new one is; anything else is refused. */
+static void check_rewritten(const whit_file *f, wh_companions *c, const char *from, size_t len)
+{
+    static const char object[] = "{\"quant_method\": \"x\"}";
+    wh_buf value = { 0 }, before = { 0 };
+    wh_buf_puts(&value, object);
+    const int whole = members(from, len, &before);
+    for (int with = 0; with < 2; with++) {
+        whit_error err = { WHIT_OK, "" };
+        wh_buf after = { 0 };
+        const whit_status st = wh_config_put(c, f, with ? &value : NULL, &err);
+        require((st == WHIT_OK) == whole);
+        if (st != WHIT_OK) input_refused(st, &err, "config.json");
+        if (st != WHIT_OK) continue;
+        require(c->file[0].text && members(c->file[0].text, c->file[0].len, &after));
+        require(after.len == before.len);
+        require(before.len == 0 || memcmp(after.data, before.data, before.len) == 0);
+        require(!with || strstr(c->file[0].text, object));
+        wh_buf_free(&after);
+    }
+    wh_buf_free(&value);
+    wh_buf_free(&before);
+}
+
+static void check_model(const scratch *folder, const uint8_t *data, size_t size)
 {
     char path[SCRATCH_PATH];
     wh_companions c = { 0 };
@@ -76,6 +129,7 @@ static void check_model(const scratch *folder)
     for (size_t i = 0; i < warnings.count; i++) one_line(wh_lines_at(&warnings, i));
     for (size_t i = 0; i < check.problems.count; i++) one_line(wh_lines_at(&check.problems, i));
     for (size_t i = 0; i < check.notes.count; i++) one_line(wh_lines_at(&check.notes, i));
+    check_rewritten(f, &c, (const char *)data, size);
     wh_lines_free(&warnings);
     wh_lines_free(&check.problems);
     wh_lines_free(&check.notes);
@@ -99,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct {
         const char *name;
-        void (*check)(const scratch *folder);
+        void (*check)(const scratch *folder, const uint8_t *data, size_t size);
     } kinds[] = { { "alone.json", check_alone },
                   { "old/" WH_INDEX_NAME, check_old },
                   { "model/config.json", check_model } };
@@ -107,6 +161,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (input_put("used for its folder", NULL, 0)) set_up(&input.folder);
     const size_t kind = data[0] % 3;
     scratch_write(&input.folder, kinds[kind].name, data + 1, size - 1);
-    kinds[kind].check(&input.folder);
+    kinds[kind].check(&input.folder, data + 1, size - 1);
     return 0;
 }

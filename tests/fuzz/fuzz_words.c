@@ -1,7 +1,7 @@
 /* tests/fuzz/fuzz_words.c - the small texts of options, names and the system.
  *
  * The first octet says which: a list of types, shapes or numbers of tokens; a name of a type, a
- * block, a method or a mix; the first line of /proc/stat. What is taken is in its range.
+ * block, a method, a mix or a tensor; the first line of /proc/stat. What is taken is in its range.
  *
  * SPDX-License-Identifier: MIT */
 #include <whit/block.h>
@@ -9,6 +9,7 @@
 
 #include "bench/bench.h"
 #include "job/mix.h"
+#include "model/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,42 @@ static void check_tokens(const char *text)
     free(list);
 }
 
+/* A name with a role: the one that the naming has for it means the same. */
+static void check_role(wh_role role, uint32_t layer, wh_naming by)
+{
+    char name[WH_ROLE_NAME];
+    uint32_t again = UINT32_MAX;
+    require(role < WH_ROLES && (role >= WH_ROLE_LAYER || layer == 0));
+    if (role == WH_ROLE_NONE) return;
+    wh_role_name(role, layer, by, name);
+    const wh_role same = by == WH_NAMING_HF     ? wh_role_of_hf(name, &again)
+                         : by == WH_NAMING_GGUF ? wh_role_of_gguf(name, &again)
+                                                : wh_role_of_llama2c(name, &again);
+    require(same == role && again == layer);
+}
+
+static void check_tensor(const char *text)
+{
+    static const wh_model_config plain = { .layers = 3, .heads = 4, .kv_heads = 2 };
+    static const wh_model_config odd = { .layers = 1, .tied = 1, .llama2c = 1, .qkv_bias = 1 };
+    uint32_t layer;
+    const wh_role by_gguf = wh_role_of_gguf(text, &layer);
+    check_role(by_gguf, layer, WH_NAMING_GGUF);
+    const wh_role by_llama2c = wh_role_of_llama2c(text, &layer);
+    check_role(by_llama2c, layer, WH_NAMING_LLAMA2C);
+    const wh_role by_hf = wh_role_of_hf(text, &layer);
+    check_role(by_hf, layer, WH_NAMING_HF);
+    for (int k = 0; k < 2; k++) {
+        whit_error err = { WHIT_OK, "" };
+        wh_gguf_fate fate;
+        const whit_status st = wh_name_fate(k ? &odd : &plain, text, &fate, &err);
+        require(st == WHIT_OK || (st == WHIT_ERR_UNSUPPORTED && err.code == st));
+        if (st != WHIT_OK || fate.dropped) continue;
+        require(fate.layer < (k ? odd : plain).layers && (k || fate.role == by_hf));
+        require(wh_role_of_gguf(fate.name, &layer) == fate.role && layer == fate.layer);
+    }
+}
+
 static void check_names(const char *text)
 {
     const whit_dtype type = whit_dtype_parse(text);
@@ -70,6 +107,7 @@ static void check_names(const char *text)
     require(block == WHIT_BLOCK_NONE || strlen(whit_block_describe(block)->name) == strlen(text));
     require(!mix || strlen(text) > 0);
     whit_method_parse(text);
+    check_tensor(text);
 }
 
 static void check_times(const char *text)
