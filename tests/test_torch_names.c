@@ -65,6 +65,42 @@ static void test_long_names(const scratch *s)
     free(key);
 }
 
+/* What is deep, and what is at the limits of values and of the stack, is read or refused alike:
+ * one step further changes the verdict. */
+static void test_limits(const scratch *s)
+{
+    static const struct {
+        const char *each; /* behind "a": None, and for "b" this */
+        size_t times;
+        const char *refused;
+    } rows[] = {
+        { "\x85", 100, NULL }, /* ((..(None,)..),) */
+        { "\x85", 100000, "its values are nested more than 256 deep" },
+        { "]0", 3999000, NULL },
+        { "]0", 4000000, "more than 4000000 values" },
+        { "N", 999000, NULL },
+        { "N", 1000000, "more than a million values on the stack" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const int listed = rows[i].each[0] == 'N';
+        st_text before = { 0 };
+        st_put(&before, TB_TEXT("}(U\1aNU\1b"));
+        st_put(&before, listed ? "](" : "N", listed ? 2 : 1);
+        for (size_t k = 0; k < rows[i].times; k++)
+            st_put(&before, rows[i].each, strlen(rows[i].each));
+        if (listed) st_put(&before, "e", 1);
+        st_put(&before, TB_TEXT("U\1w"));
+        put_wrapped(s, "limit.pt", before.data, before.len, TB_TEXT("u"));
+        whit_file *f = files_open(s, "limit.pt", rows[i].refused ? WHIT_ERR_FORMAT : WHIT_OK,
+                                  rows[i].refused ? rows[i].refused : "");
+        if (f)
+            CHECK(whit_file_count(f) == 1 && has_warning(f, "a, ..: no tensors, and left out"),
+                  "row %zu: %s", i, whit_file_warning(f, 0));
+        whit_file_close(f);
+        free(before.data);
+    }
+}
+
 static void test_names(const scratch *s)
 {
     static const struct {
@@ -171,6 +207,7 @@ int main(void)
     scratch s;
     scratch_make(&s);
     test_names(&s);
+    test_limits(&s);
     test_long_names(&s);
     test_left_out(&s);
     scratch_remove(&s);
