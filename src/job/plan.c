@@ -282,6 +282,22 @@ static int is_plain(const whit_plan *p)
     return p->fake || i == p->count;
 }
 
+/* Whether --clip says how the scales of an entry are found. */
+static int is_clipped(const whit_plan *p, size_t i)
+{
+    const whit_scheme *s = &p->entry[i].scheme;
+    const int hqq = p->method && p->method->takes[i] && p->method->o.methods == WHIT_METHOD_HQQ;
+    return whit_scheme_is_quantized(s) && s->kind != WHIT_GGUF && !hqq;
+}
+
+static void warn_of_clip(whit_plan *p)
+{
+    size_t i = 0;
+    while (i < p->count && !is_clipped(p, i)) i++;
+    if (p->clip != WHIT_CLIP_DEFAULT && i == p->count)
+        wh_lines_add(&p->warnings, "--clip changes nothing: it is about no tensor's scales");
+}
+
 static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char *output,
                         whit_error *err)
 {
@@ -302,6 +318,7 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
     if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);
+    warn_of_clip(p);
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = p->gguf ? wh_gguf_describe(p, err) : wh_plan_describe(p, err);

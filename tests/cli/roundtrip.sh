@@ -81,6 +81,15 @@ run 0 compare "$model" same.safetensors --min-sqnr inf
 run 4 quantize out -o twice
 only out verbose plain.safetensors f16.safetensors bf16.safetensors same.safetensors
 
+# --clip where nothing has scales, or a method has its own.
+run 0 quantize "$model" -o half.safetensors --scheme f16 --clip mse
+err_has 'warning: --clip changes nothing'
+run 0 plan "$model" --scheme int4-g32-asym --method hqq --clip mse
+err_has 'warning: --clip changes nothing'
+run 0 plan "$model" --scheme f16 --rule '*q_proj*=nf4-g64' --clip mse
+check 'clip is told to change nothing' test ! -s "$err"
+rm half.safetensors
+
 # --clip: mse is what 4 bits get by default, minmax what 8 bits get.
 for scheme in int4-g64 int8; do
     for clip in '' --clip=minmax --clip=mse; do
