@@ -194,6 +194,21 @@ static int check_text(const cli_options *opt)
     return 0;
 }
 
+/* 0: refused, and reported. What is placed when it is whole cannot be standard output. */
+static int check_outputs(const cli_options *opt)
+{
+    const struct {
+        const char *option, *value;
+    } outputs[] = { { "-o", opt->output }, { "--csv", opt->csv }, { "--svg", opt->svg } };
+    for (size_t i = 0; i < sizeof outputs / sizeof outputs[0]; i++) {
+        if (!outputs[i].value || strcmp(outputs[i].value, "-") != 0) continue;
+        cli_error(opt, "%s: %s writes files, not standard output; try: %s ./- for one named so",
+                  opt->command->name, outputs[i].option, outputs[i].option);
+        return 0;
+    }
+    return 1;
+}
+
 /* 0: refused, and reported. Words are told by the command that knows them. */
 static int check_names(const cli_options *opt)
 {
@@ -205,7 +220,7 @@ static int check_names(const cli_options *opt)
                   c->operands);
         return 0;
     }
-    return 1;
+    return check_outputs(opt);
 }
 
 static cli_outcome check_operands(const cli_options *opt)

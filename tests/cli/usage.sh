@@ -53,6 +53,12 @@ for bar in x nan 1dB; do
     refused 2 '--min-sqnr takes a number' compare a b "--min-sqnr=$bar"
 done
 
+# Outputs.
+refused 2 '-o writes files, not standard output; try: -o ./-' quantize in -o -
+refused 2 '-o writes files' calibrate in --text x --output=-
+refused 2 '--csv writes files' plan in --sweep --csv -
+refused 2 '--svg writes files' inspect in --stats --svg=-
+
 # Operands.
 refused 2 'an input is missing; usage: whit quantize IN.. -o OUT' quantize -o x
 refused 2 'no output; usage: whit quantize IN.. -o OUT' quantize in
