@@ -5,6 +5,7 @@
 #include "model/config.h"
 
 #include <math.h>
+#include <whit/side.h>
 
 #include "check.h"
 #include "configs.h"
@@ -447,6 +448,22 @@ static void test_hostile(const char *data)
     }
 }
 
+/* What is no small file is no error: nothing is said. */
+static void test_none(const scratch *s)
+{
+    static const char *const names[] = { "nowhere.json", "f", "none.json" };
+    scratch_text(s, "none.json", "no JSON");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[SCRATCH_PATH];
+        whit_error err = { WHIT_OK, "" };
+        whit_side *side = NULL;
+        const whit_status st = whit_side_open(&side, scratch_path(s, names[i], path), &err);
+        CHECK(st == WHIT_OK && !side && err.code == WHIT_OK && !err.msg[0], "%s: %d: %s", names[i],
+              (int)st, err.msg);
+        whit_side_close(side);
+    }
+}
+
 /* The model in the tests' data says the same as a folder and as a GGUF file. */
 static void test_real(const char *data)
 {
@@ -514,6 +531,7 @@ int main(int argc, char **argv)
     test_gguf(&s);
     test_gguf_odd(&s);
     test_folder(&s);
+    test_none(&s);
     test_hostile(argv[1]);
     test_real(argv[1]);
     test_divisors();

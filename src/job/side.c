@@ -82,12 +82,14 @@ static whit_status read_text(const char *path, char **text, size_t *len, whit_er
     uint64_t bytes = 0;
     int fd, there;
     *text = NULL;
-    whit_status st = wh_io_open_head(path, &fd, &bytes, head, err);
+    whit_error why = { WHIT_OK, "" };
+    const whit_status st = wh_io_open_head(path, &fd, &bytes, head, &why);
     if (fd >= 0) close(fd);
     if (st == WHIT_OK && may_be_json(head) && bytes <= MOST_BYTES)
         return wh_file_slurp(path, MOST_BYTES, text, len, err);
-    if (st != WHIT_ERR_IO) return st == WHIT_ERR_UNSUPPORTED ? WHIT_OK : st; /* a folder */
-    return wh_file_there(path, &there, NULL) == WHIT_OK && !there ? WHIT_OK : st;
+    if (st == WHIT_OK || st == WHIT_ERR_UNSUPPORTED) return WHIT_OK; /* a folder */
+    if (st == WHIT_ERR_IO && wh_file_there(path, &there, NULL) == WHIT_OK && !there) return WHIT_OK;
+    return wh_fail(err, st, "%s", why.msg);
 }
 
 /* ---- alone ----------------------------------------------------------------------------------- */

@@ -39,6 +39,7 @@ static void check_alone(const scratch *folder, const uint8_t *data, size_t size)
         require(!s);
         input_refused(st, &err, "alone.json");
     }
+    require(st != WHIT_OK || err.code == WHIT_OK);
     if (!s) return;
     FILE *out = open_memstream(&text, &len);
     require(out && *whit_side_format(s));
