@@ -150,6 +150,13 @@ static void check_ceilings(const scratch *s)
     CHECK(named(in, &ask) >= 39 && without < 39, "%llu MiB without a head, %llu with one", without,
           named(in, &ask)); /* 2560000 weights of 16 octets */
 
+    const whit_method_options awq = methods_of("awq", &t);
+    ask.method = &awq;
+    const unsigned long long grouped = named(in, &ask);
+    ask.head = "int4-tensor";
+    CHECK(named(in, &ask) >= grouped + 17, "%llu MiB of groups, %llu of one", grouped,
+          named(in, &ask)); /* 8 octets more, 1 less */
+
     methods_folder(s, "broad", methods_config(config, "llama", 512, 1024, 128, 64), WHIT_BF16,
                    WHIT_F32);
     methods_state(scratch_path(s, "broad", in), &t, 0, scratch_path(s, "broad.state", state));

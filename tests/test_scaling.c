@@ -233,6 +233,26 @@ static void test_smooth_search(whit_context *c, const setting *s)
     printf("smooth: %.4f, alpha %.2f\n", r.after / r.before, r.alpha);
 }
 
+/* Weights times scales that are beyond F32: no choice, and no error. */
+static void test_smooth_beyond(whit_context *c, const setting *s)
+{
+    static float w[ROWS * COLS];
+    const wh_awq_layer layer = { w, ROWS };
+    whit_error err = { WHIT_OK, "" };
+    wh_smooth_result r;
+    float t[COLS], most[COLS];
+    size_t beyond = 0;
+    for (size_t i = 0; i < ROWS * COLS; i++) w[i] = s->w[0][i] * 1e30f;
+    for (size_t j = 0; j < COLS; j++) most[j] = s->most[j] * 1e12f; /* as of another sample */
+    CHECK(wh_smooth_search(c, s->x, TOKENS, COLS, most, &layer, 1, t, &r, &err) == WHIT_OK, "%s",
+          err.msg);
+    CHECK(err.code == WHIT_OK, "told of success: %s", err.msg);
+    for (size_t k = 0; k < WH_SMOOTH_GRID; k++) beyond += isinf(r.loss[k]) != 0;
+    CHECK(beyond > 0 && beyond < WH_SMOOTH_GRID && isfinite(r.after), "%d choices are beyond it",
+          (int)beyond);
+    for (size_t j = 0; j < COLS; j++) CHECK(isfinite(t[j] * w[j]), "column %zu", j);
+}
+
 int main(void)
 {
     static setting s;
@@ -248,6 +268,7 @@ int main(void)
     test_clip(c, &s);
     test_smooth_scales();
     test_smooth_search(c, &s);
+    test_smooth_beyond(c, &s);
     whit_context_close(c);
     return check_result();
 }

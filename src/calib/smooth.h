@@ -24,7 +24,7 @@ void wh_smooth_scales(const float *acts, const float *weights, size_t cols, doub
 typedef struct wh_smooth_result {
     double alpha;                /* k / 20; -1: t = 1 is best */
     double before, after;        /* errors without, and with the best */
-    double loss[WH_SMOOTH_GRID]; /* for each alpha, 0 to 1; infinite: a value is beyond its type */
+    double loss[WH_SMOOTH_GRID]; /* for each alpha, 0 to 1; infinite: W t is beyond F32 */
 } wh_smooth_result;
 
 /*

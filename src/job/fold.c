@@ -1,6 +1,7 @@
 /* src/job/fold.c - factors that a method folded into weights: applied wherever they are read.
  *
  * SPDX-License-Identifier: MIT */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +70,8 @@ whit_status wh_fold_weigh(const whit_plan *p, whit_error *err)
         if (!f->importance) f->importance = wh_calloc(n, sizeof *f->importance);
         if (!f->importance) return no_memory(err);
         for (size_t k = 0; k < n; k++) {
-            const float t = f->cols[k % cols];
-            f->importance[k] = plain[k] / (t * t);
+            const double t = (double)f->cols[k % cols];
+            f->importance[k] = (float)fmin((double)plain[k] / (t * t), FLT_MAX);
         }
     }
     return WHIT_OK;

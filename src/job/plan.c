@@ -293,8 +293,9 @@ static int is_clipped(const whit_plan *p, size_t i)
 static void warn_of_clip(whit_plan *p)
 {
     size_t i = 0;
+    if (p->clip == WHIT_CLIP_DEFAULT) return;
     while (i < p->count && !is_clipped(p, i)) i++;
-    if (p->clip != WHIT_CLIP_DEFAULT && i == p->count)
+    if (i == p->count)
         wh_lines_add(&p->warnings, "--clip changes nothing: it is about no tensor's scales");
 }
 
@@ -318,7 +319,7 @@ static whit_status fill(whit_plan *p, const whit_quantize_options *o, const char
     if (st == WHIT_OK && p->checkpoint) st = wh_checkpoint_check(p, err);
     if (st == WHIT_OK) st = place_all(p, err);
     wh_stored_warn(p);
-    warn_of_clip(p);
+    if (st == WHIT_OK) warn_of_clip(p);
     if (st == WHIT_OK && o->shard_size) st = cut_shards(p, o->shard_size, err);
     if (st == WHIT_OK) st = check_rules(p, err);
     if (st == WHIT_OK) st = p->gguf ? wh_gguf_describe(p, err) : wh_plan_describe(p, err);

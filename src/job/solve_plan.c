@@ -117,6 +117,7 @@ static uint64_t octets_of(const whit_plan *p, size_t i)
     const wh_method *m = p->method;
     const unsigned methods = m->o.methods;
     const whit_gran gran = p->entry[i].scheme.gran;
+    const uint64_t group = p->entry[i].scheme.group ? p->entry[i].scheme.group : 16;
     const int shared = gran == WHIT_GRAN_TENSOR || gran == WHIT_GRAN_BLOCK;
     uint32_t layer;
     const wh_role role = wh_method_role(p, i, &layer);
@@ -127,8 +128,9 @@ static uint64_t octets_of(const whit_plan *p, size_t i)
         most = 5 * 4 + 4; /* the values of three that share an input, one scaled and decoded */
     if (!m->takes[i]) return most;
     uint64_t own = 2 * 4 + 4;
-    /* clipped, and tries: clipped, decoded, the best */
-    if (methods & WHIT_METHOD_AWQ) own += 4 * 4;
+    /* clipped, and tries: clipped, decoded, the best; two of scratch where a scale is of them all,
+     * else the errors of each group with it and without */
+    if (methods & WHIT_METHOD_AWQ) own += 4 * 4 + (shared ? 2 * 4 : (2 * 8 + group - 1) / group);
     /* shifted; where a scale is of many rows: from all, in order, weighed */
     if (methods & WHIT_METHOD_GPTQ) own = shared ? 7 * 4 : 4 * 4;
     return own > most ? own : most;

@@ -120,7 +120,7 @@ check 'debris of a killed run' test ! -e .t.json.whit-result
 rm t.json
 if mkfifo pipe 2>/dev/null; then
     exec 3<>pipe # whoever opens it need not wait
-    "$whit" calibrate m --text - -o new --json=t.json <pipe >"$out" 2>"$err" &
+    "$whit" calibrate m --text - -o new --json=t.json <pipe 3>&- >"$scratch/log/writing" 2>&1 &
     writing=$!
     i=0
     while [ ! -e .t.json.whit-result ] && [ $i -lt 300 ]; do
