@@ -60,7 +60,8 @@ const cli_command cli_commands[] = {
       "quantize --dry-run --json does, with --explain an object of its own.\n"
       "\n"
       "--sweep measures int8, int6 to int2, nf4, fp4 and fp8_e4m3 in groups of 16 to 256 and per\n"
-      "channel, mxfp4 and nvfp4 on the tensors that would be quantized. Of a large tensor a\n"
+      "channel, int4-asym, mxfp4 and nvfp4 on the tensors that would be quantized. Of a large "
+      "tensor a\n"
       "sample is measured: about a million weights in rows at equal distances. Sizes are exact.\n",
       "whit plan Llama-3.1-8B/ --recipe mixed.txt --explain model.layers.0.mlp.down_proj" },
     { "dequantize", CLI_DEQUANTIZE, cli_dequantize, 1, 1, "IN -o OUT.safetensors",
@@ -80,7 +81,7 @@ const cli_command cli_commands[] = {
       "Compares the decoded values of B with those of A, tensor by tensor of the same name, the\n"
       "largest share of the squared error first.\n",
       "whit compare Llama-3.1-8B/ out/ --top 3 --min-sqnr 15" },
-    { "verify", CLI_VERIFY, cli_verify, 1, 1, "FILE", "prove that a model is what was written",
+    { "verify", CLI_VERIFY, cli_verify, 1, 1, "FILE", "prove that a model's tensors are as written",
       "Reads all data: every stored tensor must have the SHA-256 that quantize wrote into the "
       "file,\n"
       "scales must be finite and codes in range. A file without digests (other programs') has\n"
@@ -88,7 +89,7 @@ const cli_command cli_commands[] = {
       "source,\n"
       "by the recipe and options that the file carries, and compares the bytes; the version must "
       "be\n"
-      "the one that made the file. What does not fit is named, and the exit code is 4.\n",
+      "the one that made the file, and no --method. What does not fit is named: exit code 4.\n",
       "whit verify out/ --against Llama-3.1-8B/" },
     { "bench", CLI_BENCH, cli_bench, 0, 2, "[matmul|quantize|memory|model MODEL|gptq]",
       "measure what this machine does with packed weights",

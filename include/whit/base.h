@@ -7,7 +7,8 @@
  *
  * Options are structs whose first field struct_size is the size of the struct, which its init
  * function sets (or the caller, where there is none): exactly that of these headers, or the
- * function returns WHIT_ERR_ARG. Fields are added at the end.
+ * function returns WHIT_ERR_ARG. Fields are added at the end. whit_method_options has none: it is
+ * part of whit_quantize_options.
  *
  * SPDX-License-Identifier: MIT */
 #ifndef WHIT_BASE_H

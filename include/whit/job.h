@@ -8,8 +8,8 @@
  * and the last match wins: recipe lines, then `embeddings` and `head`, then `rules`. A rule is
  * "GLOB=SCHEME", a line of a recipe "GLOB SCHEME"; globs know * (dots too), ?, [a-z], {a,b} and
  * {0..3,28..31}, and match with or without the final ".weight". Every output carries the recipe
- * that made it as whit.recipe: used again, with or without the same options, it makes the same
- * bytes.
+ * that made it as whit.recipe: used again, with the options of whit.options, it makes the same
+ * bytes, whatever the rules were given by.
  *
  * In GGUF a scheme is a type, which the matrices get as any other scheme, or a mix, which decides
  * about every tensor as llama.cpp's quantize tool does: q2_k_s q2_k_m q3_k_s q3_k_m q3_k_l q4_k_s
@@ -39,7 +39,8 @@ typedef struct whit_progress {
 } whit_progress;
 
 /* Called from one thread at a time, in the order of the work, after every tile (a few hundred
- * thousand weights). Anything but 0 stops the job: WHIT_ERR_CANCELLED, nothing is left behind. */
+ * thousand weights). Anything but 0 stops the job: WHIT_ERR_CANCELLED, nothing is left behind
+ * but what method.resume keeps. */
 typedef int whit_progress_fn(void *user, const whit_progress *progress);
 
 typedef struct whit_job_options {

@@ -59,8 +59,9 @@ typedef struct whit_quant_stats {
  *   stats  out  added to; may be NULL
  *
  * Meaning:   w ~= scale * (u - 2^(bits-1)), scale * (u - zero), scale * table[u], scale * fp8(u).
- * Rounding:  w / scale to the nearest code, ties to even (nf4: to the lower, fp4bnb: to 0); the
- *            scale is first rounded to its stored type, then the zero point taken, then the codes.
+ * Rounding:  w / scale to the nearest code, ties to even (nf4: to the lower; fp4bnb: by the
+ *            thresholds of bitsandbytes, src/quant/codebook.c); the scale is first rounded to its
+ *            stored type, then the zero point taken, then the codes.
  * Range:     minmax: symmetric scale = max|w| / (2^(bits-1) - 1), asymmetric
  *            (max(w,0) - min(w,0)) / (2^bits - 1), tables and fp8 max|w| / largest value, mxfp4
  *            2^(floor(log2 max|w|) - 2).

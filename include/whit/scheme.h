@@ -60,7 +60,7 @@ typedef struct whit_scheme {
     unsigned bits; /* of a code: 2..8; 0 where nothing is quantized, and for WHIT_GGUF */
     int asym;      /* WHIT_INT only: an integer zero point for each scale     */
     whit_gran gran;
-    uint32_t group;        /* WHIT_GRAN_GROUP: 2..65536; else 0                       */
+    uint32_t group;        /* columns: WHIT_GRAN_GROUP 2..65536, _BLOCK 2..1024; else 0 */
     whit_dtype scale_type; /* WHIT_F32, WHIT_F16 or WHIT_BF16; mxfp4 WHIT_F8_E8M0,
                               nvfp4 WHIT_F8_E4M3; dq WHIT_F32, before they are quantized */
     uint32_t block_rows;   /* WHIT_GRAN_BLOCK: 2..1024, as group then is; else 0       */
@@ -85,8 +85,8 @@ WHIT_API whit_status whit_scheme_parse(whit_scheme *out, const char *text, whit_
  * case; "mxfp4" and "nvfp4" are also kinds of their own, and are parsed as those. Returns buf. */
 WHIT_API const char *whit_scheme_print(const whit_scheme *scheme, char buf[WHIT_SCHEME_TEXT]);
 
-/* 1 if the scheme stores codes (intN, nf4, fp4, fp8, GGUF types), 0 for keep and the plain float
- * types. */
+/* 1 if the scheme stores codes (intN, nf4, fp4, fp4bnb, fp8, mxfp4, nvfp4, GGUF types), 0 for keep
+ * and the plain float types. */
 WHIT_API int whit_scheme_is_quantized(const whit_scheme *scheme);
 
 /* Shape of the scale plane of a rows x cols matrix: [rows, ceil(cols/group)], [rows, 1], [1, 1],
