@@ -2,7 +2,8 @@
  * says where that is not much.
  *
  * The first octet picks where reads are cut, and the version (0 to 2). What opens must fill its
- * file, and its numbers make a configuration, or words about why not.
+ * file, its numbers make a configuration, or words about why not, and its weights read the same
+ * whole and in parts.
  *
  * SPDX-License-Identifier: MIT */
 #define _POSIX_C_SOURCE 200809L
@@ -10,6 +11,7 @@
 #include "io/llama2c.h"
 #include "model/config.h"
 #include "model_check.h"
+#include "source_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -74,5 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         input_refused(st, &err, "m.bin");
     whit_file_close(f);
+    whit_source *s = NULL;
+    require(whit_source_open(&s, input.path, &err) == WHIT_OK);
+    for (size_t i = 0; i < whit_source_count(s); i++) free(source_check(s, i));
+    whit_source_close(s);
     return 0;
 }
