@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _XOPEN_SOURCE 700
+#include "gguf_build.h"
 #include "jobs.h"
 #include "torch_build.h"
 #include "zip_build.h"
@@ -18,6 +19,10 @@ enum { ROWS = 700, COLS = 512, TENSORS = 4 }; /* two tiles each */
 typedef enum change { CUT, EMPTY, ZEROS, ONES, REMOVED, REPLACED, CHANGES } change;
 static const char *const names[CHANGES] = { "cut short",  "emptied", "zeros inside",
                                             "NaN inside", "removed", "replaced" };
+
+static const char *const inputs[] = { "plain.safetensors", "torch.pt",  "deflated.npz",
+                                      "floats.gguf",       "legacy.pt", "array.npy" };
+enum { INPUTS = sizeof inputs / sizeof inputs[0] };
 
 static struct {
     const char *path, *other;
@@ -119,18 +124,20 @@ static int attempt(const scratch *s, const char *input, change how, int step, un
     remove(out);
     remove(in);
     remove(other);
-    CHECK(job_names(s->path) == 5, "%s, %s at step %d: debris", input, names[how], step);
+    CHECK(job_names(s->path) == INPUTS + 2, "%s, %s at step %d: debris", input, names[how], step);
     return struck;
 }
 
 static void write_inputs(const scratch *s)
 {
     static float w[ROWS * COLS];
-    static const uint64_t shape[2] = { ROWS, COLS }, stride[2] = { COLS, 1 };
+    static const uint64_t shape[2] = { ROWS, COLS }, stride[2] = { COLS, 1 },
+                          ne[2] = { COLS, ROWS };
     static const char *const tensors[TENSORS] = { "t0", "t1", "t2", "t3" };
     st_build plain = { 0 }, other = { 0 };
     tb_build torch = { 0 };
     zb_build npz = { 0 };
+    gg_build gguf = { 0 };
     check_rng r = { 9 };
     for (int t = 0; t < TENSORS; t++) {
         char name[16];
@@ -140,31 +147,35 @@ static void write_inputs(const scratch *s)
         if (t == 0) st_add2(&other, "t0", "F32", ROWS, COLS, w, sizeof w);
         const size_t storage = tb_add(&torch, "Float", w, ROWS * COLS, sizeof w);
         tb_tensor(&torch, tensors[t], storage, 0, 2, shape, stride);
+        gg_floats(&gguf, tensors[t], 2, ne, w, sizeof w);
         st_putf(&array, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
                 "{'descr': '<f4', 'fortran_order': False, 'shape': (700, 512)}");
         st_put(&array, w, sizeof w);
         snprintf(name, sizeof name, "%s.npy", tensors[t]);
         zb_add(&npz, name, array.data, array.len, 8);
+        if (t == 0) scratch_write(s, "array.npy", array.data, array.len);
         free(array.data);
     }
     st_write(&plain, s, "plain.safetensors");
     st_write(&other, s, "another");
     tb_write_zip(&torch, s, "torch.pt", 0);
+    tb_write_old(&torch, s, "legacy.pt");
+    gg_write(&gguf, s, "floats.gguf");
     zb_write(&npz, s, "deflated.npz");
     tb_free(&torch);
 }
 
 int main(void)
 {
-    static const char *const inputs[] = { "plain.safetensors", "torch.pt", "deflated.npz" };
     scratch s;
     int struck = 0;
     scratch_make(&s);
     write_inputs(&s);
-    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+    for (size_t i = 0; i < INPUTS; i++) {
         char in[SCRATCH_PATH], whole[SCRATCH_PATH];
         plot.left = 0;
-        job_quantize(scratch_path(&s, inputs[i], in), scratch_path(&s, "whole.safetensors", whole),
+        copy(&s, inputs[i], "input"); /* of NPY the tensor is called as the file */
+        job_quantize(scratch_path(&s, "input", in), scratch_path(&s, "whole.safetensors", whole),
                      &(job_ask){ .scheme = "int4-g64",
                                  .rules = { "t1=nvfp4", "t2=int8-tensor" },
                                  .job = { .force = 1 } });
