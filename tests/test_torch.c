@@ -416,6 +416,7 @@ static void test_old_form(const scratch *s)
         { TB_TEXT(START PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START PROTOCOL "\x80\2}(U\15little_endian\x89U\15little_endian\x88u." PART KEYS TWO), NULL }, /* the last one counts */
         { TB_TEXT(START PROTOCOL "\x80\2}(U\15little_endian\x88U\15little_endianNu." PART KEYS TWO), "does not say its byte order" },
+        { TB_TEXT(START PROTOCOL "\x80\2}U\15little_endian\x89s." PART KEYS TWO), NULL }, /* the machine, not the file */
         { TB_TEXT(START3 PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START4 PROTOCOL SYSTEM PART KEYS TWO), NULL },
         { TB_TEXT(START5 PROTOCOL SYSTEM PART KEYS TWO), NULL },

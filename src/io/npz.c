@@ -54,11 +54,18 @@ static whit_status left_out(whit_file *file, size_t shard, const char *entry, wh
                       wh_io_label(label, file->shards[shard].path), wh_short(name, entry));
 }
 
+static whit_status put_array(whit_file *file, size_t shard, const array *a, whit_error *err)
+{
+    char path[WH_SHORT], name[WH_SHORT], label[2 * WH_SHORT + 2];
+    snprintf(label, sizeof label, "%s: %s", wh_io_label(path, file->shards[shard].path),
+             wh_short(name, a->tensor.name));
+    return wh_npy_put(file, &a->tensor, &a->view, label, err);
+}
+
 whit_status wh_npz_list(whit_file *file, size_t shard, const wh_zip *zip, whit_error *err)
 {
     const size_t first = file->count;
     size_t count = 0;
-    char label[WH_SHORT];
     array *all = wh_calloc(zip->count, sizeof *all);
     if (!all) return wh_io_no_memory(file, err);
     whit_status st = WHIT_OK;
@@ -66,9 +73,7 @@ whit_status wh_npz_list(whit_file *file, size_t shard, const wh_zip *zip, whit_e
         st = stem(zip->entry[i].name) > 0 ? list_array(file, shard, zip, i, &all[count++], err)
                                           : left_out(file, shard, zip->entry[i].name, err);
     if (st == WHIT_OK) st = wh_io_seal(file, first, err);
-    for (size_t i = 0; i < count && st == WHIT_OK; i++)
-        st = wh_npy_put(file, &all[i].tensor, &all[i].view, wh_short(label, all[i].tensor.name),
-                        err);
+    for (size_t i = 0; i < count && st == WHIT_OK; i++) st = put_array(file, shard, &all[i], err);
     free(all);
     return st;
 }

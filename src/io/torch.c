@@ -33,8 +33,12 @@
 
 #define MOST_DEPTH 256u
 #define MOST_KEY 64u
-#define MOST_HOOKS 64u                   /* entries of a dict that every tensor may share */
-#define MOST_NAMES ((uint64_t)256 << 20) /* octets of all names, keys that are shared each time */
+#define MOST_HOOKS 64u /* entries of a dict that every tensor may share */
+/* What a file of any size may have; beyond that tensors and their names need octets of the file. A
+ * reference to a tensor or to a key, deflated, is a thousandth of what it takes in memory. */
+#define FREE_TENSORS ((uint64_t)1 << 16)
+#define FREE_NAMES ((uint64_t)16 << 20) /* octets, keys that are shared each time */
+#define MOST_NAMES ((uint64_t)256 << 20)
 #define MOST_REPEATED ((uint64_t)256 << 20)
 
 typedef enum meaning {
@@ -320,6 +324,7 @@ static whit_status read_tensor(walk *w, const wh_pickle_node *n, const char *nam
     f->view.octets = s->octets; /* up to the end of its part */
     f->view.octets.bytes = (first + count) * unit;
     f->view.swapped = t->swapped && size > 1;
+    if (to->elements == 0) return WHIT_OK; /* wherever it is */
     if (!wh_mul_u64(offset, size, &bytes) || !wh_add_u64(bytes, first * unit, &f->view.first) ||
         f->view.first > f->view.octets.bytes || !wh_view_fits(&f->view, to))
         return bad_tensor(t, name, "its elements lie outside of its storage");
@@ -337,6 +342,8 @@ static whit_status add_found(walk *w, const wh_pickle_node *n)
     wh_torch *t = w->t;
     void *all = w->all;
     if (w->count == WH_IO_MAX_TENSORS) return wh_torch_bad(t, "more than 10000000 tensors");
+    if (w->count >= FREE_TENSORS && w->count >= t->file->shards[t->shard].bytes / 16)
+        return wh_torch_bad(t, "more tensors than a file of its size has");
     if (!wh_grow(&all, &w->cap, w->count + 1, sizeof *w->all))
         return wh_io_no_memory(t->file, t->err);
     w->all = all;
@@ -388,6 +395,7 @@ static whit_status visit_items(walk *w, const wh_pickle_node *n, unsigned depth)
 {
     const wh_pickle *p = &w->t->pickle;
     const size_t len = w->name.len;
+    const uint64_t file = w->t->file->shards[w->t->shard].bytes;
     uint32_t cell = n->count > 0 ? n->u.items.first : WH_PICKLE_END;
     wh_pickle_node number = { .kind = WH_PICKLE_INT };
     whit_status st = WHIT_OK;
@@ -401,7 +409,8 @@ static whit_status visit_items(walk *w, const wh_pickle_node *n, unsigned depth)
         if (w->name.failed) return wh_io_no_memory(w->t->file, w->t->err);
         if (w->name.len > WH_IO_MAX_STRING) return wh_torch_bad(w->t, "a name of more than 16 MiB");
         w->octets += w->name.len;
-        if (w->octets > MOST_NAMES) return wh_torch_bad(w->t, "names of more than 256 MiB");
+        if (w->octets > FREE_NAMES && (w->octets > file || w->octets > MOST_NAMES))
+            return wh_torch_bad(w->t, "longer names than a file of its size has");
         w->nameless += no_name;
         st = visit(w, p->cell[cell].node, depth + 1);
         w->nameless -= no_name;
@@ -436,25 +445,54 @@ static whit_status visit(walk *w, uint32_t node, unsigned depth)
                : wh_torch_bad(w->t, "a tensor in a dict whose key is neither text nor a number");
 }
 
-/* The key of the outermost dict that all names begin with, and that only wraps them: its length
- * with the dot; else 0. */
-static size_t wrapper_of(const walk *w)
+static const char *const wrappers[] = { "state_dict", "model", "model_state_dict", "module" };
+
+/* 1: a name of what lies in a dict of the root under this key. */
+static int lies_in(const char *name, const char *key)
 {
-    static const char *const keys[] = { "state_dict", "model", "model_state_dict", "module" };
+    const size_t len = strlen(key);
+    return strncmp(name, key, len) == 0 && name[len] == '.' && name[len + 1];
+}
+
+/* How many tensors lie in the dict under a key that may wrap the state; *beside: one that does not.
+ */
+static size_t count_inside(const walk *w, const char *key, const char **beside)
+{
     const wh_pickle *p = &w->t->pickle;
-    const wh_pickle_node *root = wh_pickle_at(p, p->root);
-    if (w->count == 0) return 0;
-    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
-        const size_t len = strlen(keys[k]);
-        const wh_pickle_node *wrapped = wh_pickle_find(p, root, keys[k]);
-        int all = wrapped && wrapped->kind == WH_PICKLE_DICT;
-        for (size_t i = 0; i < w->count && all; i++) {
-            const char *name = w->all[i].tensor.name;
-            all = strncmp(name, keys[k], len) == 0 && name[len] == '.' && name[len + 1];
-        }
-        if (all) return len + 1;
+    const wh_pickle_node *wrapped = wh_pickle_find(p, wh_pickle_at(p, p->root), key);
+    size_t inside = 0;
+    if (!wrapped || wrapped->kind != WH_PICKLE_DICT || wrapped->count == 0) return 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const char *name = w->all[i].tensor.name;
+        if (lies_in(name, key))
+            inside++;
+        else
+            *beside = name;
     }
-    return 0;
+    return inside;
+}
+
+/* The key of the outermost dict that all names begin with, and that only wraps them: its length
+ * with the dot; else 0. Where such a dict has company, moments of an optimizer say, that is told.
+ */
+static whit_status unwrap(const walk *w, size_t *skip)
+{
+    const wh_torch *t = w->t;
+    char shortened[WH_SHORT];
+    *skip = 0;
+    for (size_t k = 0; k < sizeof wrappers / sizeof wrappers[0]; k++) {
+        const char *beside = NULL;
+        const size_t inside = count_inside(w, wrappers[k], &beside);
+        if (inside > 0 && !beside) *skip = strlen(wrappers[k]) + 1;
+        if (inside > 0 && beside)
+            return wh_io_warn(t->file, t->err,
+                              "%s: %zu tensor%s beside those of its %s, as %s, read as weights; "
+                              "try: save the %s alone",
+                              t->label, w->count - inside, w->count - inside > 1 ? "s" : "",
+                              wrappers[k], wh_short(shortened, beside), wrappers[k]);
+        if (inside > 0) break;
+    }
+    return WHIT_OK;
 }
 
 static whit_status warn_left_out(const walk *w)
@@ -489,9 +527,10 @@ static int name_alone(walk *w)
 static whit_status list_found(walk *w)
 {
     wh_torch *t = w->t;
-    const size_t first = t->file->count, skip = wrapper_of(w);
-    whit_status st = WHIT_OK;
+    const size_t first = t->file->count;
+    size_t skip;
     if (w->count == 0) return wh_torch_bad(t, "holds no tensors");
+    whit_status st = unwrap(w, &skip);
     for (size_t i = 0; i < w->count && st == WHIT_OK; i++) {
         w->all[i].tensor.name += skip;
         st = wh_io_add_tensor(t->file, &w->all[i].tensor, t->err);

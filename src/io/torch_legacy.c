@@ -4,7 +4,8 @@
  *   pickle    a magic number, 0x1950a86a20f9469cfc6c: the same octets behind those that begin a
  *             pickle, which torch.save(.., pickle_protocol=N) chooses
  *   pickle    the version of this protocol: 1001
- *   pickle    a dict with little_endian (and sizes of types, which say nothing)
+ *   pickle    a dict with little_endian, of the machine that wrote it (and sizes of types): the
+ *             storages are little-endian on any
  *   pickle    the checkpoint
  *   pickle    a list of the keys of its storages
  *   storages  in the order of that list: u64 elements, then their octets; nothing behind the last
@@ -82,8 +83,6 @@ static whit_status read_system(legacy *l)
         const wh_pickle_node *v = wh_pickle_find(&p, wh_pickle_at(&p, p.root), "little_endian");
         if (!v || v->kind != WH_PICKLE_BOOL)
             st = wh_torch_bad(&l->t, "does not say its byte order");
-        else
-            l->t.swapped = v->u.number == 0;
     }
     wh_pickle_free(&p);
     return st;

@@ -3,7 +3,7 @@
  *   ROOT/data.pkl      the pickle
  *   ROOT/data/KEY      the octets of a storage, as a rule stored and 64-byte aligned
  *   ROOT/byteorder     "little" or "big"; without it little
- *   ROOT/version, .format_version, .storage_alignment, .data/serialization_id: not needed
+ *   ROOT/version, .format_version, .storage_alignment, what is in .data: not needed
  *
  * A storage must have exactly the octets that the pickle says. Entries besides these are left out,
  * with a warning; code/ or constants.pkl mark a TorchScript archive, which is a program: refused.
@@ -109,7 +109,9 @@ static whit_status place_storage(torch_zip *z, wh_torch_storage *s)
 static int is_known(const char *name)
 {
     static const char *const names[] = { "version", ".format_version", ".storage_alignment",
-                                         ".data/serialization_id" };
+                                         ".data/serialization_id", ".data/version" };
+    const size_t len = strlen(name);
+    if (len == 0 || name[len - 1] == '/') return 1; /* a folder, of who packed it again */
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0) return 1;
     return 0;

@@ -188,12 +188,18 @@ static int read_extra(const unsigned char *p, size_t len, uint64_t *const number
     return wanted == 0;
 }
 
-/* UTF-8 without NUL that stays in its folder. */
-static int is_sound_name(const char *name, size_t len)
+/* UTF-8 without NUL. */
+static int is_text(const char *name, size_t len)
 {
     const unsigned char *p = (const unsigned char *)name;
     for (size_t i = 0, n; i < len; i += n)
         if (p[i] == 0 || (n = wh_utf8_sequence(p + i, len - i)) == 0) return 0;
+    return 1;
+}
+
+/* It stays in its folder. */
+static int is_sound_name(const char *name, size_t len)
+{
     for (const char *part = name, *slash; part; part = slash ? slash + 1 : NULL) {
         if (strncmp(part, "..", 2) == 0 && (part[2] == 0 || part[2] == '/')) return 0;
         slash = strchr(part, '/');
@@ -218,6 +224,7 @@ static whit_status read_header(directory *d, const unsigned char *p, size_t left
                          wh_load32(p + 24),
                          wh_load32(p + 16),
                          wh_load16(p + 10) };
+    if (!is_text(name, len)) return bad(d, "the name of an entry is not UTF-8, or has a NUL");
     if (!is_sound_name(name, len))
         return bad_entry(d, name, "a name that no entry of an archive should have");
     uint64_t *const numbers[3] = { &e->bytes, &e->stored, &e->at };
