@@ -31,9 +31,12 @@ typedef struct whit_verification whit_verification; /* borrows both sources */
 
 /*
  * Read all of a model's data, twice where it has digests: every stored tensor against its digest;
- * then what whit_check_run proves. A file without digests has only the second; that is said. With
- * `against`, tensors are made again by the recipe and options of the file and compared octet by
- * octet; and no tensor may be there that the source does not give, nor be missing.
+ * then what whit_check_run proves. A model without digests has only the second; that is said. Where
+ * one of its files has digests all must have them, and files must not differ in how they say that
+ * they were made. Digests are of octets: of types, shapes, metadata and config.json there is none.
+ *
+ * With `against`, tensors are made again by the recipe and options of the file and compared octet
+ * by octet; and no tensor may be there that the source does not give, nor be missing.
  *
  *   out  out  free it with whit_verification_free
  *

@@ -155,7 +155,8 @@ static whit_status open_memory(whit_calibration *c, whit_error *err)
 {
     const uint64_t fixed = fixed_memory(c);
     whit_status st = WHIT_OK;
-    if (c->o.job.max_memory) st = wh_stream_fits(c->o.job.max_memory, fixed, err);
+    if (c->o.job.max_memory && !c->o.hessian) /* else with what they take */
+        st = wh_stream_fits(c->o.job.max_memory, fixed, err);
     if (st == WHIT_OK) st = wh_calib_desk_open(&c->desk, c->context, err);
     if (st == WHIT_OK && c->o.hessian) st = open_hessians(c, fixed, err);
     if (st == WHIT_OK && c->model)

@@ -112,12 +112,16 @@ static uint32_t file_type(const whit_plan *p)
     return type;
 }
 
+static int is_kept_block(const whit_plan_entry *e)
+{
+    return e->scheme.kind == WHIT_KEEP && e->source->stored == WHIT_BLOCKS;
+}
+
 static int has_blocks(const whit_plan *p)
 {
     for (size_t i = 0; i < p->count; i++)
         if (!wh_gguf_drops(p, i) &&
-            (p->entry[i].scheme.kind == WHIT_GGUF ||
-             (p->entry[i].scheme.kind == WHIT_KEEP && p->entry[i].source->stored == WHIT_BLOCKS)))
+            (p->entry[i].scheme.kind == WHIT_GGUF || is_kept_block(&p->entry[i])))
             return 1;
     return 0;
 }
@@ -127,12 +131,21 @@ static int starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* What is said anew about this output, or about its files one by one. */
+/* Whether blocks of the source stay as they are. */
+static int keeps_blocks(const whit_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!wh_gguf_drops(p, i) && is_kept_block(&p->entry[i])) return 1;
+    return 0;
+}
+
+/* What is said anew about this output, or about its files one by one; and the matrix that the
+ * source's blocks were weighed with, where none of them is left. */
 static int is_replaced(const whit_plan *p, const char *key)
 {
     return starts_with(key, "whit.") || starts_with(key, "split.") ||
            strcmp(key, WH_GGUF_ALIGNMENT_KEY) == 0 ||
-           (wh_gguf_weighed(p) > 0 && starts_with(key, "quantize.imatrix."));
+           (starts_with(key, "quantize.imatrix.") && (wh_gguf_weighed(p) > 0 || !keeps_blocks(p)));
 }
 
 static void copy_keys(wh_gguf_kvs *k, const whit_plan *p)
@@ -201,8 +214,16 @@ whit_status wh_gguf_put_keys(const whit_plan *p, wh_gguf_kvs *k, whit_error *err
     return st;
 }
 
+/* The hash of what the output owes its bytes to, besides the source; NULL: nothing. */
+static const char *learned_from(const whit_plan *p)
+{
+    if (p->method && p->method->source[0]) return p->method->source;
+    return wh_gguf_weighed(p) > 0 ? p->gguf->learned : NULL;
+}
+
 static whit_status describe_ours(whit_plan *p, whit_error *err)
 {
+    const char *learned = learned_from(p);
     wh_layout *l = &p->target.layout;
     wh_buf recipe = { 0 }, notes = { 0 }, options = { 0 };
     wh_rules_recipe(p->rules, &recipe);
@@ -214,8 +235,7 @@ static whit_status describe_ours(whit_plan *p, whit_error *err)
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.notes", notes.data, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, 0, "whit.options", options.data, err);
-    if (st == WHIT_OK && p->method && p->method->source[0])
-        st = wh_layout_meta(l, 0, "whit.calibration", p->method->source, err);
+    if (st == WHIT_OK && learned) st = wh_layout_meta(l, 0, "whit.calibration", learned, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.recipe", recipe.data, err);
     if (st == WHIT_OK) st = wh_layout_meta(l, 0, "whit.version", WHIT_VERSION_STRING, err);
     wh_buf_free(&recipe);

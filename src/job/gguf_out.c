@@ -305,6 +305,7 @@ whit_status wh_gguf_open(whit_plan *p, const whit_quantize_options *o, const cha
     st = strncmp(whit_file_format(file), "GGUF", 4) == 0 ? name_like_source(p, g)
                                                          : open_folder(p, g, err);
     if (st == WHIT_OK && o->calibration) st = whit_imatrix_open(&g->imatrix, o->calibration, err);
+    if (st == WHIT_OK && o->calibration) st = wh_sha256_file(o->calibration, g->learned, err);
     g->mix = wh_mix_parse(standard);
     return st == WHIT_OK && g->mix ? survey(p, g, err) : st;
 }

@@ -9,6 +9,7 @@
 #define WH_JOB_GGUF_OUT_H
 
 #include <whit/calib.h>
+#include "base/sha256.h"
 #include "job/mix.h"
 #include "job/plan.h"
 #include "model/config.h"
@@ -37,11 +38,12 @@ typedef struct wh_gguf_out {
     size_t asked_count;
     const wh_mix *mix; /* NULL: schemes decide */
     wh_mix_survey *survey;
-    whit_imatrix *imatrix; /* NULL: none */
-    uint64_t without;      /* tensors of layers that it has no entry for, though their type would
-                              use one */
-    uint32_t alignment;    /* that the source says; 0: it says none */
-    float *rope;           /* [head_dim / 2]: divisors of rope_freqs.weight, or NULL */
+    whit_imatrix *imatrix;        /* NULL: none */
+    char learned[WH_SHA256_TEXT]; /* its SHA-256 */
+    uint64_t without;   /* tensors of layers that it has no entry for, though their type would
+                           use one */
+    uint32_t alignment; /* that the source says; 0: it says none */
+    float *rope;        /* [head_dim / 2]: divisors of rope_freqs.weight, or NULL */
     wh_spot rope_spot;
 } wh_gguf_out;
 

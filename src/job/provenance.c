@@ -31,8 +31,23 @@ wh_provenance wh_provenance_of(const whit_file *file)
         .options = value_of(file, 0, "whit.options"),
         .notes = value_of(file, 0, "whit.notes"),
         .calibration = value_of(file, 0, "whit.calibration"),
-        .weighed = whit_file_kv_find(file, 0, "quantize.imatrix.entries_count") != NULL,
     };
+}
+
+void wh_provenance_compare(const whit_file *file, wh_lines *problems)
+{
+    static const char *const keys[] = { "whit.version", "whit.recipe", "whit.options",
+                                        "whit.calibration" };
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+        const char *first = value_of(file, 0, keys[k]);
+        for (size_t i = 1; i < whit_file_shards(file); i++) {
+            char name[WH_SHORT];
+            const char *said = value_of(file, i, keys[k]);
+            if (!said || (first && strcmp(first, said) == 0)) continue;
+            wh_lines_add(problems, "%s: has another %s than the first file of the model",
+                         wh_short(name, whit_file_shard_name(file, i)), keys[k]);
+        }
+    }
 }
 
 /* ---- digests --------------------------------------------------------------------------------- */
@@ -48,6 +63,13 @@ typedef struct reader {
 static const char *shard_name(const reader *r, char buf[WH_SHORT])
 {
     return wh_short(buf, whit_file_shard_name(r->file, r->shard));
+}
+
+/* 1 also for what cannot be read. */
+static int says_digests(const reader *r)
+{
+    return whit_file_meta_find(r->file, r->shard, WH_DIGESTS_KEY) ||
+           whit_file_kv_find(r->file, r->shard, WH_DIGESTS_KEY);
 }
 
 /* A member: the name of a tensor of this shard, its digest. 0: no more can be read. */
@@ -99,6 +121,17 @@ static void look_for_gaps(reader *r)
     }
 }
 
+/* Where some shards have digests, all have. */
+static void look_for_silence(reader *r)
+{
+    char shard[WH_SHORT];
+    for (r->shard = 0; r->shard < whit_file_shards(r->file); r->shard++)
+        if (!says_digests(r))
+            wh_lines_add(r->problems,
+                         "%s: has no " WH_DIGESTS_KEY ", other files of the model have",
+                         shard_name(r, shard));
+}
+
 whit_status wh_digest_list_read(wh_digest_list *out, const whit_file *file, wh_lines *problems,
                                 whit_error *err)
 {
@@ -110,7 +143,7 @@ whit_status wh_digest_list_read(wh_digest_list *out, const whit_file *file, wh_l
     for (; r.shard < whit_file_shards(file) && !nomem; r.shard++) {
         const char *text = value_of(file, r.shard, WH_DIGESTS_KEY);
         const size_t before = problems->count;
-        if (!text && !whit_file_kv_find(file, r.shard, WH_DIGESTS_KEY)) continue;
+        if (!says_digests(&r)) continue;
         if (!text) text = ""; /* a number, an array or with a NUL: no digests in JSON */
         out->shards++;
         read_shard(&r, text);
@@ -118,6 +151,7 @@ whit_status wh_digest_list_read(wh_digest_list *out, const whit_file *file, wh_l
         wh_json_free(&r.json);
         if (problems->count == before) look_for_gaps(&r);
     }
+    if (!nomem && out->shards > 0) look_for_silence(&r);
     return nomem || problems->failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the digests")
                                      : WHIT_OK;
 }

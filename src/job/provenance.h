@@ -11,10 +11,12 @@
 typedef struct wh_provenance {
     const char *version, *recipe, *options, *notes;
     const char *calibration; /* its SHA-256 */
-    int weighed; /* a GGUF file that was made with an importance matrix, of no known hash */
 } wh_provenance;
 
 wh_provenance wh_provenance_of(const whit_file *file);
+
+/* A line for each file that says it was made in another way than the first; one may say nothing. */
+void wh_provenance_compare(const whit_file *file, wh_lines *problems);
 
 /* Digests of the stored tensors of a file, all shards. */
 typedef struct wh_digest_list {

@@ -107,6 +107,7 @@ static whit_status check_digests(whit_verification *v, const whit_job_options *j
 
 static whit_status run(whit_verification *v, const whit_verify_options *o, whit_error *err)
 {
+    wh_provenance_compare(whit_source_file(v->source), &v->problems);
     whit_status st = check_digests(v, &o->job, err);
     if (st == WHIT_OK) st = whit_check_run(&v->check, v->source, &o->job, err);
     for (size_t i = 0; st == WHIT_OK && i < whit_check_problems(v->check); i++)

@@ -157,14 +157,15 @@ static whit_status retell(retold *r, const whit_verification *v, const whit_veri
                        "made by whit %.32s, and this is " WHIT_VERSION_STRING
                        "; try: that version, or whit compare",
                        p->version);
-    if (o->calibration && !p->calibration && !p->weighed)
+    if (o->calibration && !p->calibration)
         return wh_fail(err, WHIT_ERR_ARG, "made without a calibration; try: no --calibration");
     whit_status st = retell_recipe(r, p->recipe, err);
     if (st == WHIT_OK && p->options) st = retell_options(r, p->options, err);
     if (st != WHIT_OK) return st;
-    if ((p->calibration || p->weighed) && !o->calibration)
-        return wh_fail(err, WHIT_ERR_ARG, "made with a calibration%s%.64s; try: --calibration FILE",
-                       p->calibration ? " of SHA-256 " : "", p->calibration ? p->calibration : "");
+    if (p->calibration && !o->calibration)
+        return wh_fail(err, WHIT_ERR_ARG,
+                       "made with a calibration of SHA-256 %.64s; try: --calibration FILE",
+                       p->calibration);
     retell_format(&r->options, v->source);
     r->options.rules = r->rules;
     r->options.calibration = o->calibration;
@@ -186,7 +187,9 @@ static whit_status check_calibration(const whit_verification *v, const whit_veri
 {
     char name[WH_SHORT];
     const char *said = v->provenance.calibration;
-    const char *given = plan->importance ? plan->importance->sha256 : NULL;
+    const char *given = plan->importance ? plan->importance->sha256
+                        : plan->gguf     ? plan->gguf->learned
+                                         : NULL;
     if (!said || (given && strcmp(said, given) == 0)) return WHIT_OK;
     return wh_fail(err, WHIT_ERR_ARG,
                    "%s: is not the calibration that was used, whose SHA-256 is %.64s",
@@ -270,11 +273,12 @@ static whit_status check_names(again *a, whit_error *err)
     return failed ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the names") : WHIT_OK;
 }
 
-/* 1: the file says of a tensor what the plan would, or nothing that can be compared. */
+/* 1: the file says of a tensor what the plan would. NULL: its codes may be there, as a tensor of
+ * octets. */
 static int is_described(const whit_plan_entry *e, const whit_source_tensor *t)
 {
     char made[WHIT_SCHEME_TEXT], said[WHIT_SCHEME_TEXT];
-    if (!t) return 1; /* missing, which is known by now */
+    if (!t) return 0;
     whit_scheme_print(&e->scheme, made);
     whit_scheme_print(&t->scheme, said);
     const whit_tensor *from = &e->source->tensor;
@@ -296,9 +300,10 @@ static void check_described(const again *a)
         const size_t k = whit_source_find(v->source, full);
         if (!whit_scheme_is_quantized(&e->scheme)) continue;
         if (is_described(e, k == WHIT_NOT_FOUND ? NULL : whit_source_at(v->source, k))) continue;
-        wh_lines_add(&a->v->problems,
-                     "%s: is described as another tensor than the source gives, which is %s",
-                     wh_short(name, full), whit_scheme_print(&e->scheme, made));
+        wh_lines_add(&a->v->problems, "%s: %s the source gives, which is %s", wh_short(name, full),
+                     k == WHIT_NOT_FOUND ? "is not described as the tensor that"
+                                         : "is described as another tensor than",
+                     whit_scheme_print(&e->scheme, made));
     }
 }
 

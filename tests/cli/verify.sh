@@ -56,6 +56,11 @@ check 'the group is not in the header' test "$(cmp q.safetensors other.safetenso
 run 0 verify other.safetensors
 run 4 verify other.safetensors --against "$model" --sample 1
 out_has 'is described as another tensor than the source gives, which is int4-g64'
+# Codes that nothing describes are octets, and no weights.
+LC_ALL=C sed 's/"whit.format":"1"/"whit.farmat":"1"/' q.safetensors >other.safetensors
+check 'the key is not in the header' test "$(cmp q.safetensors other.safetensors | wc -l)" -eq 1
+run 4 verify other.safetensors --against "$model" --sample 1
+out_has 'is not described as the tensor that the source gives, which is int4-g64'
 run 1 verify q.safetensors --against nothing
 LC_ALL=C sed 's/"whit.version":"0.1.0"/"whit.version":"0.0.9"/' q.safetensors >old.safetensors
 run 0 verify old.safetensors
@@ -67,6 +72,14 @@ rm old.safetensors
 run 0 quantize "$model" -o folder --shard-size 60KB -q
 run 0 verify folder --against "$model" --sample 0
 out_line 'verify ok'
+part=model-00003-of-00006.safetensors
+cp folder/$part $part
+LC_ALL=C sed 's/"whit.sha256"/"whit.sha257"/' $part >folder/$part
+run 4 verify folder
+err_has "$part: has no whit.sha256, other files of the model have"
+LC_ALL=C sed 's/"whit.recipe":"\* int/"whit.recipe":"? int/' $part >folder/$part
+run 4 verify folder
+err_has "$part: has another whit.recipe than the first file of the model"
 run 0 quantize "$model" -o fake.safetensors --fake-quant --clip percentile:99.5 -q
 run 0 verify fake.safetensors --against "$model" --sample 0
 out_has '47 of 47 stored tensors' '47 with the same bytes'
@@ -109,8 +122,14 @@ refused 2 'b.state: is not the calibration that was used' verify s.safetensors -
     --calibration b.state
 run 0 verify s.safetensors --against "$model" --calibration a.state --sample 0
 run 0 quantize "$model" -o c.gguf --scheme q4_0 --calibration a.state -q
-refused 2 'made with a calibration; try: --calibration FILE' verify c.gguf --against "$model"
+refused 2 'made with a calibration of SHA-256 ' verify c.gguf --against "$model"
+refused 2 'b.state: is not the calibration that was used' verify c.gguf --against "$model" \
+    --calibration b.state
 run 0 verify c.gguf --against "$model" --calibration a.state --sample 0
+run 0 quantize c.gguf -o again.gguf --scheme q8_0 --requantize -q # without one
+run 0 verify again.gguf --against c.gguf --sample 0
+run 0 inspect again.gguf
+check 'an importance matrix that was not used' test "$(grep -c imatrix "$out")" -eq 0
 refused 2 '--sample is about --against' verify q.safetensors --sample 2
 refused 2 'made without a calibration; try: no --calibration' \
     verify q.safetensors --against "$model" --calibration a.state
