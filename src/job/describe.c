@@ -15,6 +15,7 @@
 #include "base/names.h"
 #include "job/act_scales.h"
 #include "job/digests.h"
+#include "job/gguf_out.h"
 #include "job/importance.h"
 #include "job/method.h"
 
@@ -93,10 +94,10 @@ void wh_plan_options(const whit_plan *p, wh_buf *out)
     if (!out->failed) sort_words(out, start);
 }
 
-/* The hash of what the output owes its bytes to, besides the source; NULL: nothing. */
-static const char *learned_from(const whit_plan *p)
+const char *wh_learned_from(const whit_plan *p)
 {
     if (p->method && p->method->source[0]) return p->method->source;
+    if (p->gguf) return wh_gguf_weighed(p) > 0 ? p->gguf->learned : NULL;
     if (!p->importance) return NULL;
     return p->importance->used > 0 || wh_act_any(p) ? p->importance->sha256 : NULL;
 }
@@ -117,7 +118,7 @@ static whit_status describe_file(whit_plan *p, size_t file, whit_error *err)
     const int native = !p->fake && !p->checkpoint;
     if (st == WHIT_OK && native) st = wh_layout_meta(l, file, "whit.format", "1", err);
     if (st == WHIT_OK) st = wh_layout_meta(l, file, "whit.notes", notes.data, err);
-    const char *learned = learned_from(p);
+    const char *learned = wh_learned_from(p);
     if (st == WHIT_OK && learned) st = wh_layout_meta(l, file, "whit.calibration", learned, err);
     if (st == WHIT_OK && options.len > 0)
         st = wh_layout_meta(l, file, "whit.options", options.data, err);

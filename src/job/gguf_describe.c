@@ -214,16 +214,9 @@ whit_status wh_gguf_put_keys(const whit_plan *p, wh_gguf_kvs *k, whit_error *err
     return st;
 }
 
-/* The hash of what the output owes its bytes to, besides the source; NULL: nothing. */
-static const char *learned_from(const whit_plan *p)
-{
-    if (p->method && p->method->source[0]) return p->method->source;
-    return wh_gguf_weighed(p) > 0 ? p->gguf->learned : NULL;
-}
-
 static whit_status describe_ours(whit_plan *p, whit_error *err)
 {
-    const char *learned = learned_from(p);
+    const char *learned = wh_learned_from(p);
     wh_layout *l = &p->target.layout;
     wh_buf recipe = { 0 }, notes = { 0 }, options = { 0 };
     wh_rules_recipe(p->rules, &recipe);
