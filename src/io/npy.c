@@ -281,13 +281,12 @@ whit_status wh_npy_put(whit_file *file, const whit_tensor *t, const wh_view *v, 
     whit_status st = wh_view_put(file, t->name, v, err);
     if (st != WHIT_OK || t->rank < 2 || t->elements == 0 || v->stride[0] != 1) return st;
     const uint64_t rows = t->shape[0];
-    const int wide = rows >= LONG_COLUMN && t->elements / rows >= MANY_COLUMNS;
     if (v->octets.inflated && t->elements >= MANY_INFLATED)
         return wh_io_warn(file, err,
                           "%s: deflated in Fortran order, which reads slowly; try: numpy.savez, or "
                           "C order",
                           label);
-    if (!wide) return WHIT_OK;
+    if (rows < LONG_COLUMN || t->elements / rows < MANY_COLUMNS) return WHIT_OK;
     return wh_io_warn(file, err,
                       "%s: wide and in Fortran order, which reads slowly; try: save it in C order",
                       label);

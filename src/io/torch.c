@@ -483,14 +483,15 @@ static whit_status unwrap(const walk *w, size_t *skip)
     for (size_t k = 0; k < sizeof wrappers / sizeof wrappers[0]; k++) {
         const char *beside = NULL;
         const size_t inside = count_inside(w, wrappers[k], &beside);
-        if (inside > 0 && !beside) *skip = strlen(wrappers[k]) + 1;
-        if (inside > 0 && beside)
+        if (inside == 0) continue;
+        if (beside)
             return wh_io_warn(t->file, t->err,
                               "%s: %zu tensor%s beside those of its %s, as %s, read as weights; "
                               "try: save the %s alone",
                               t->label, w->count - inside, w->count - inside > 1 ? "s" : "",
                               wrappers[k], wh_short(shortened, beside), wrappers[k]);
-        if (inside > 0) break;
+        *skip = strlen(wrappers[k]) + 1;
+        break;
     }
     return WHIT_OK;
 }

@@ -3,7 +3,8 @@
  *   ROOT/data.pkl      the pickle
  *   ROOT/data/KEY      the octets of a storage, as a rule stored and 64-byte aligned
  *   ROOT/byteorder     "little" or "big"; without it little
- *   ROOT/version, .format_version, .storage_alignment, what is in .data: not needed
+ *   ROOT/version, .format_version, .storage_alignment, .data/serialization_id, .data/version,
+ *   folders: not needed
  *
  * A storage must have exactly the octets that the pickle says. Entries besides these are left out,
  * with a warning; code/ or constants.pkl mark a TorchScript archive, which is a program: refused.
