@@ -14,7 +14,7 @@
 #include "base/thread.h"
 #include "job/stream.h"
 
-#define PIECE ((size_t)1 << 20)
+#define PIECE ((size_t)256 << 10) /* no more than a worker of the check has */
 #define MOST_PROBLEMS 1000
 
 void whit_verify_options_init(whit_verify_options *options)
@@ -105,14 +105,18 @@ static whit_status check_digests(whit_verification *v, const whit_job_options *j
     return st;
 }
 
+/* What needs most memory comes first: too low a ceiling is told before hours of reading, once. */
 static whit_status run(whit_verification *v, const whit_verify_options *o, whit_error *err)
 {
+    wh_remaking *again = NULL;
     wh_provenance_compare(whit_source_file(v->source), &v->problems);
-    whit_status st = check_digests(v, &o->job, err);
+    whit_status st = o->against ? wh_remaking_open(&again, v, o, err) : WHIT_OK;
     if (st == WHIT_OK) st = whit_check_run(&v->check, v->source, &o->job, err);
+    if (st == WHIT_OK) st = check_digests(v, &o->job, err);
     for (size_t i = 0; st == WHIT_OK && i < whit_check_problems(v->check); i++)
         wh_lines_add(&v->problems, "%s", whit_check_problem(v->check, i));
-    if (st == WHIT_OK && o->against) st = wh_verify_against(v, o, err);
+    if (st == WHIT_OK && again) st = wh_remaking_run(again, o, err);
+    wh_remaking_close(again);
     return st == WHIT_OK && v->problems.failed
                ? wh_fail(err, WHIT_ERR_NOMEM, "no memory for the problems")
                : st;

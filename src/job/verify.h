@@ -25,7 +25,13 @@ struct whit_verification {
     size_t remade_count, remade_of;
 };
 
-/* verify_against.c: make tensors again. What does not fit is a problem. Errors of whit_verify. */
-whit_status wh_verify_against(whit_verification *v, const whit_verify_options *o, whit_error *err);
+/* verify_against.c: tensors made again. Opened first, since all that the job needs is known then,
+ * memory too; *out is to be closed whatever happens. */
+typedef struct wh_remaking wh_remaking;
+whit_status wh_remaking_open(wh_remaking **out, whit_verification *v, const whit_verify_options *o,
+                             whit_error *err);
+/* What does not fit is a problem. Errors of whit_verify. */
+whit_status wh_remaking_run(wh_remaking *a, const whit_verify_options *o, whit_error *err);
+void wh_remaking_close(wh_remaking *a);
 
 #endif

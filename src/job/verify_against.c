@@ -174,13 +174,6 @@ static whit_status retell(retold *r, const whit_verification *v, const whit_veri
     return st;
 }
 
-static void forget(retold *r)
-{
-    free(r->text);
-    free(r->rules);
-    free(r->words);
-}
-
 /* That the calibration is the one that was used. */
 static whit_status check_calibration(const whit_verification *v, const whit_verify_options *o,
                                      const whit_plan *plan, whit_error *err)
@@ -198,24 +191,25 @@ static whit_status check_calibration(const whit_verification *v, const whit_veri
 
 /* ---- made again ------------------------------------------------------------------------------ */
 
-typedef struct again {
+struct wh_remaking {
     whit_verification *v;
-    const whit_plan *plan;
+    retold told;
+    whit_plan *plan;
     wh_match match;
     wh_work work;
     wh_meter meter;
     size_t entry;
-} again;
+};
 
 static whit_status tile_work(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
-    again *a = ctx;
+    wh_remaking *a = ctx;
     return wh_work_tile(&a->work, worker, a->plan->tiles.first[a->entry] + tile, err);
 }
 
 static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_error *err)
 {
-    again *a = ctx;
+    wh_remaking *a = ctx;
     const whit_plan_entry *e = &a->plan->entry[a->entry];
     const uint64_t first = a->plan->tiles.first[a->entry];
     (void)worker;
@@ -224,7 +218,7 @@ static whit_status tile_commit(void *ctx, unsigned worker, uint64_t tile, whit_e
                          err);
 }
 
-static whit_status make_again(again *a, size_t i, whit_error *err)
+static whit_status make_again(wh_remaking *a, size_t i, whit_error *err)
 {
     const wh_numbering *tiles = &a->plan->tiles;
     whit_quant_stats ignored = { 0 };
@@ -250,7 +244,7 @@ static void add_problem(wh_lines *problems, const char *text)
 }
 
 /* Tensors that are there on one side only, or are another size. */
-static whit_status check_names(again *a, whit_error *err)
+static whit_status check_names(wh_remaking *a, whit_error *err)
 {
     const wh_layout *l = &a->plan->target.layout;
     whit_verification *v = a->v;
@@ -289,7 +283,7 @@ static int is_described(const whit_plan_entry *e, const whit_source_tensor *t)
 
 /* What native files say beside the tensors, which no digest is of: another group may have as many
  * scales, and gives other weights. */
-static void check_described(const again *a)
+static void check_described(const wh_remaking *a)
 {
     const whit_verification *v = a->v;
     const int native = a->plan->target.format == WHIT_FORMAT_NATIVE && !a->plan->fake;
@@ -313,7 +307,7 @@ static size_t at_distance(size_t k, size_t count, size_t all)
     return (size_t)((double)k * (double)all / (double)count);
 }
 
-static whit_status make_sample(again *a, uint64_t sample, whit_error *err)
+static whit_status make_sample(wh_remaking *a, uint64_t sample, whit_error *err)
 {
     whit_verification *v = a->v;
     size_t all = 0, *entry = wh_calloc(a->plan->count, sizeof *entry);
@@ -342,28 +336,38 @@ static whit_status make_sample(again *a, uint64_t sample, whit_error *err)
     return st;
 }
 
-whit_status wh_verify_against(whit_verification *v, const whit_verify_options *o, whit_error *err)
+whit_status wh_remaking_open(wh_remaking **out, whit_verification *v, const whit_verify_options *o,
+                             whit_error *err)
 {
     char name[WH_SHORT];
-    retold r = { .text = NULL };
-    whit_plan *plan = NULL;
-    whit_status st = retell(&r, v, o, err);
+    wh_remaking *a = *out = wh_calloc(1, sizeof *a);
+    if (!a) return wh_fail(err, WHIT_ERR_NOMEM, "no memory for the plan");
+    a->v = v;
+    whit_status st = retell(&a->told, v, o, err);
     wh_short(name, whit_file_path(whit_source_file(v->source)));
-    if (st != WHIT_OK) wh_prefix(err, st, name);
-    if (st == WHIT_OK) st = whit_plan_make(&plan, o->against, &r.options, NULL, err);
-    if (st == WHIT_OK) st = check_calibration(v, o, plan, err);
-    if (st == WHIT_OK) {
-        again a = { .v = v,
-                    .plan = plan,
-                    .match = { whit_source_file(v->source), &plan->target.layout } };
-        st = wh_work_open_match(&a.work, plan, &a.match, err);
-        wh_meter_start(&a.meter, &o->job, 0);
-        if (st == WHIT_OK) st = check_names(&a, err);
-        if (st == WHIT_OK) check_described(&a);
-        if (st == WHIT_OK) st = make_sample(&a, o->sample, err);
-        wh_work_close(&a.work);
-    }
-    whit_plan_free(plan);
-    forget(&r);
+    if (st != WHIT_OK) return wh_prefix(err, st, name);
+    st = whit_plan_make(&a->plan, o->against, &a->told.options, NULL, err);
+    return st == WHIT_OK ? check_calibration(v, o, a->plan, err) : st;
+}
+
+whit_status wh_remaking_run(wh_remaking *a, const whit_verify_options *o, whit_error *err)
+{
+    a->match = (wh_match){ whit_source_file(a->v->source), &a->plan->target.layout };
+    whit_status st = wh_work_open_match(&a->work, a->plan, &a->match, err);
+    wh_meter_start(&a->meter, &o->job, 0);
+    if (st == WHIT_OK) st = check_names(a, err);
+    if (st == WHIT_OK) check_described(a);
+    if (st == WHIT_OK) st = make_sample(a, o->sample, err);
+    wh_work_close(&a->work);
     return st;
+}
+
+void wh_remaking_close(wh_remaking *a)
+{
+    if (!a) return;
+    whit_plan_free(a->plan);
+    free(a->told.text);
+    free(a->told.rules);
+    free(a->told.words);
+    free(a);
 }

@@ -78,6 +78,8 @@ commands() {
     kept inspect "$1.safetensors" --check -q
     kept dequantize q.safetensors -o out.safetensors -fq --dtype f16
     kept compare "$1.safetensors" q.safetensors -q
+    kept verify q.safetensors -q
+    kept verify q.safetensors --against "$1.safetensors" --sample 1 -q
 }
 commands wide int4-g128 mse
 commands long int8-tensor minmax
