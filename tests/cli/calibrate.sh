@@ -4,8 +4,7 @@
 # SPDX-License-Identifier: MIT
 . "$(dirname "$0")/lib.sh"
 
-stories=$tests/data/eval/stories.txt
-head -c 2000 "$stories" >a.txt
+excerpt 2000 >a.txt
 tail -c 2000 "$stories" >b.txt
 
 # Runs: a table, JSON, any number of threads, stdin, ids.
@@ -113,7 +112,7 @@ else
 fi
 
 # Interrupted: exit 75, a state of what was done; the same command goes on to the same bytes.
-cat "$stories" "$stories" "$stories" "$stories" >long.txt
+excerpt 12000 >long.txt
 run 0 calibrate "$model" --text long.txt -o long.state -q -T1
 "$whit" calibrate "$model" --text long.txt -o cut.state --resume -q -T1 &
 pid=$!

@@ -39,6 +39,13 @@ fail() {
 skip() { echo "skip: $*"; }
 skip_all() { skip "$@"; exit 77; }
 
+# excerpt OCTETS - so many from the beginning of the stories, four times in a row; of $WHIT_SHORTER
+# octets one: under valgrind a method learns for minutes from what it reads in a second.
+stories=$tests/data/eval/stories.txt
+excerpt() {
+    cat "$stories" "$stories" "$stories" "$stories" | head -c $(($1 / ${WHIT_SHORTER:-1}))
+}
+
 # run EXIT ARGUMENT.. - runs whit; what it says is in $out and $err.
 run() {
     want=$1

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 find_unignored
 
-stories=$tests/data/eval/stories.txt
-head -c 1500 "$stories" >a.txt
+excerpt 1500 >a.txt
 tail -c 1500 "$stories" >b.txt
 : >empty.txt
 run 0 calibrate "$model" --text a.txt --hessian -o h.state -q
@@ -205,7 +204,7 @@ check 'something was written' test ! -e no -a ! -e no.gguf -a ! -e no.partial
 # ---- interrupted -----------------------------------------------------------------------------
 
 rm -rf ./*.safetensors out.gguf folder
-for i in 1 2 3 4; do cat "$stories"; done >long.txt
+excerpt 12000 >long.txt
 long="--scheme int4-g32 --method gptq --text long.txt -q -T1"
 
 # shellcheck disable=SC2086 # lists of words
@@ -290,14 +289,14 @@ while [ $kills -lt 20 ] && [ $attempt -lt 80 ]; do
     wait $pid 2>/dev/null
     got=$?
     case $got in
-    0)
-        ends=$((ends + 1))
-        check "after $kills kills other octets" cmp whole.safetensors cut.safetensors
-        rm cut.safetensors
-        ;;
-    137) kills=$((kills + 1)) ;;
+    0) ends=$((ends + 1)) ;;
+    137) kills=$((kills + 1)) ;; # of one that had just come to its end, too
     *) fail "exit $got after SIGKILL" ;;
     esac
+    [ ! -e cut.safetensors ] || {
+        check "after $kills kills other octets" cmp whole.safetensors cut.safetensors
+        rm cut.safetensors
+    }
 done
 # shellcheck disable=SC2086 # a list of words
 run 0 quantize "$model" -o cut.safetensors $long --resume -f
