@@ -36,6 +36,15 @@ static void put_wrapped(const scratch *s, const char *name, const char *before, 
     tb_free(&b);
 }
 
+/* Keys that can name no tensor. */
+static void test_no_names(const scratch *s)
+{
+    put_wrapped(s, "empty.pt", TB_TEXT("}(U\0"), TB_TEXT("u"));
+    files_open(s, "empty.pt", WHIT_ERR_FORMAT, "empty.pt: a tensor whose key is empty");
+    put_wrapped(s, "odd.pt", TB_TEXT("}(U\14__metadata__"), TB_TEXT("u"));
+    files_open(s, "odd.pt", WHIT_ERR_FORMAT, ": is no name for a tensor");
+}
+
 #define FLAG "K\1\x89"
 #define FLAGS8 FLAG FLAG FLAG FLAG FLAG FLAG FLAG FLAG
 #define FLAGS64 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8 FLAGS8
@@ -261,6 +270,7 @@ int main(void)
     test_names(&s);
     test_limits(&s);
     test_many_references(&s);
+    test_no_names(&s);
     test_long_names(&s);
     test_beside(&s);
     test_left_out(&s);

@@ -351,6 +351,7 @@ static whit_status add_found(walk *w, const wh_pickle_node *n)
     memset(f, 0, sizeof *f);
     f->tensor.name = wh_io_text(t->file, w->name.data, w->name.len);
     if (!f->tensor.name) return wh_io_no_memory(t->file, t->err);
+    if (w->name.len == 0) return wh_torch_bad(t, "a tensor whose key is empty");
     if (!wh_io_is_name(w->name.data, w->name.len))
         return bad_tensor(t, f->tensor.name, "is no name for a tensor");
     whit_status st = read_tensor(w, n, f->tensor.name, f);
