@@ -27,6 +27,13 @@
 
 #ifdef __SANITIZE_ADDRESS__
 enum { DENSE = 6 }; /* processes begin and end slowly */
+
+/* What this process has freed is copied, page by page of its tables, into each of its children. */
+const char *__asan_default_options(void) __attribute__((visibility("default")));
+const char *__asan_default_options(void)
+{
+    return "quarantine_size_mb=4";
+}
 #else
 enum { DENSE = 20 };
 #endif
