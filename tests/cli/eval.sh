@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 data=$tests/data/eval
-stories=$data/stories.txt
 choices=$data/stories-choices.jsonl
 gguf=$tests/data/gguf/stories260K-q4_0.gguf
 python=$(command -v python3 || :)
