@@ -289,7 +289,10 @@ while [ $kills -lt 20 ] && [ $attempt -lt 80 ]; do
     wait $pid 2>/dev/null
     got=$?
     case $got in
-    0) ends=$((ends + 1)) ;;
+    0)
+        ends=$((ends + 1))
+        check 'exit 0 without an output' test -e cut.safetensors
+        ;;
     137) kills=$((kills + 1)) ;; # of one that had just come to its end, too
     *) fail "exit $got after SIGKILL" ;;
     esac
