@@ -257,7 +257,7 @@ static whit_status check_folder(const char *folder, whit_check *check, whit_erro
         st = judge(check, whit_tokenizer_open(&t, folder, &said), &said, err);
     const uint32_t tokens = t ? whit_tokenizer_describe(t)->vocabulary : 0;
     /* cppcheck-suppress uninitvar ; a config that is well has filled c */
-    if (is_config && config == WHIT_OK && tokens > c.vocab)
+    if (st == WHIT_OK && is_config && config == WHIT_OK && tokens > c.vocab)
         wh_lines_add(&check->notes,
                      "the vocabulary has %" PRIu32 " tokens, the model %" PRIu32
                      " rows: it cannot read them all",
