@@ -223,8 +223,8 @@ static whit_status stream(check_job *j, const whit_job_options *options, whit_er
                      .work = tile_work,
                      .commit = tile_commit,
                      .ctx = j };
-    const size_t stored = whit_file_count(whit_source_file(j->source));
-    const uint64_t tables = wh_stream_tables(stored > j->count ? stored : j->count);
+    /* of all tensors that the file has: an item is one of them */
+    const uint64_t tables = wh_stream_tables(whit_file_count(whit_source_file(j->source)));
     for (size_t i = 0; i < j->count; i++) pass.reads += bytes_of(j, i);
     whit_status st = wh_stream_open(&j->stream, options, &j->tiles, tables, err);
     return st == WHIT_OK ? wh_stream_pass(&j->stream, &pass, err) : st;

@@ -105,7 +105,8 @@ static whit_status check_digests(whit_verification *v, const whit_job_options *j
     return st;
 }
 
-/* What needs most memory comes first: too low a ceiling is told before hours of reading, once. */
+/* What as a rule needs most memory comes first (the plan of thousands of tensors may need less than
+ * the check): too low a ceiling is told before hours of reading, and once. */
 static whit_status run(whit_verification *v, const whit_verify_options *o, whit_error *err)
 {
     wh_remaking *again = NULL;
