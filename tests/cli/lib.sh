@@ -39,8 +39,8 @@ fail() {
 skip() { echo "skip: $*"; }
 skip_all() { skip "$@"; exit 77; }
 
-# excerpt OCTETS - so many from the beginning of the stories, four times in a row; of $WHIT_SHORTER
-# octets one: under valgrind a method learns for minutes from what it reads in a second.
+# excerpt OCTETS - the first ones of the stories, which come four times in a row; with WHIT_SHORTER=N
+# one N-th of them: under valgrind a method learns for minutes from what takes a second otherwise.
 stories=$tests/data/eval/stories.txt
 excerpt() {
     cat "$stories" "$stories" "$stories" "$stories" | head -c $(($1 / ${WHIT_SHORTER:-1}))
